@@ -1,0 +1,78 @@
+/* A stream connection, TCP or UNIX socket, plain or TLS.  Belongs to one loop for life.
+ *
+ * Reading: the handler is given what is there and says how much it used; the rest is kept and
+ * given again, together with what comes next, as long as reading is not paused.  Kept bytes
+ * have a ceiling (CONN_KEPT_BYTES_MAX): there reading stops by itself until the handler uses
+ * some. Writing: bytes are appended to `conn_out()`, and sent once a turn of the loop in one
+ * system call. An idle plain connection holds no buffers. */
+#ifndef OS_CONN_H
+#define OS_CONN_H
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "os/address.h"
+#include "os/loop.h"
+#include "os/tls.h"
+
+struct conn;
+
+enum {
+    CONN_KEPT_BYTES_MAX = 256 << 10,
+    CONN_OUT_BYTES_MAX = 4 << 20,    /* ceiling of conn_out(); drivers stay far below */
+    CONN_OUT_BYTES_HIGH = 256 << 10, /* above this a driver stops appending content */
+};
+
+struct conn_handler {
+    /* conn_connect() ended: OK, or why not (then the handler calls conn_close()). */
+    void (*on_connected)(void *me, enum err err);
+    /* Returns how many bytes it used.  May pause, write or close in here. */
+    size_t (*on_input)(void *me, struct bytes input);
+    /* The output fell below CONN_OUT_BYTES_HIGH / 2 after it was above HIGH. */
+    void (*on_room)(void *me);
+    /* A handshake asked for by conn_start_tls() ended. */
+    void (*on_tls)(void *me, enum err err);
+    /* The other side closed (OK), or the connection failed.  Nothing comes after this but the
+     * handler's own conn_close(), which it must still call. */
+    void (*on_end)(void *me, enum err err);
+};
+
+/* Takes an accepted socket.  FD is closed with the connection, and on failure too. */
+enum err conn_accept(struct loop *loop, int fd, const struct conn_handler *handler, void *me,
+    struct conn **out) MUST_USE;
+
+/* Begins to connect; on_connected says how it ended, never from inside this call.
+ * SOURCE: the address to bind to, or NULL. */
+enum err conn_connect(struct loop *loop, const struct endpoint *to, const struct ip *source,
+    const struct conn_handler *handler, void *me, struct conn **out) MUST_USE;
+
+/* Sends what is in the output as far as the kernel takes it without waiting, then closes, with
+ * the TLS close notice.  No callback comes afterwards.  *conn is NULL then.  With LINGER the
+ * rest of the output is still sent in the background (at most 5 s). */
+void conn_close(struct conn **conn, bool linger);
+
+/* Where to append what is to be sent; sent before the loop sleeps.  Call conn_send() after. */
+struct buf *conn_out(struct conn *conn);
+void conn_send(struct conn *conn);
+bool conn_out_is_high(const struct conn *conn);
+/* All output is with the kernel. */
+bool conn_out_is_empty(const struct conn *conn);
+
+void conn_pause(struct conn *conn);  /* on_input is not called again before conn_resume() */
+void conn_resume(struct conn *conn); /* kept bytes are given in the loop's next step */
+
+/* Bytes received and not used yet: input behind STARTTLS (SM-3). */
+size_t conn_kept_bytes(const struct conn *conn);
+
+/* Starts TLS after the output is sent.  Kept input must be empty.  HOST: name for SNI and for
+ * session resumption as a client; NULL as a server. */
+void conn_start_tls(struct conn *conn, struct tls_context *context, const char *host);
+const struct tls_facts *conn_tls(const struct conn *conn); /* NULL: plain */
+
+const struct endpoint *conn_peer(const struct conn *conn);
+const struct endpoint *conn_local(const struct conn *conn);
+
+/* Memory of ours for this connection now, TLS library's excluded. */
+size_t conn_bytes(const struct conn *conn);
+
+#endif

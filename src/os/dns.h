@@ -1,0 +1,59 @@
+/* Names to addresses, by libunbound.  Belongs to one loop; never blocks it.
+ *
+ * Made without touching the network: the daemon starts without it. */
+#ifndef OS_DNS_H
+#define OS_DNS_H
+
+#include "base/err.h"
+#include "base/ip.h"
+#include "os/loop.h"
+
+struct dns;
+struct dns_query;
+
+enum dns_answer {
+    DNS_FOUND,
+    DNS_NO_NAME, /* NXDOMAIN: permanent */
+    DNS_NO_DATA, /* the name is there, this kind of record is not */
+    DNS_FAILED,  /* SERVFAIL, no server reachable, timeout: transient */
+    DNS_BOGUS,   /* DNSSEC validation failed: transient for mail */
+};
+
+enum { DNS_HOSTS_MAX = 64, DNS_NAME_BYTES = 256 };
+
+struct dns_host {
+    uint16_t preference;
+    char name[DNS_NAME_BYTES]; /* without final dot, lower case */
+};
+
+struct dns_result {
+    enum dns_answer answer;
+    bool is_secure; /* DNSSEC-validated */
+    uint32_t ttl_s;
+    unsigned address_count;
+    struct ip addresses[DNS_HOSTS_MAX]; /* IPv6 first, then IPv4 */
+    unsigned host_count;
+    struct dns_host hosts[DNS_HOSTS_MAX]; /* MX, by preference; equal ones in random order */
+    bool is_null_mx;                      /* RFC 7505 */
+    char why[128];
+};
+
+struct dns_settings {
+    const char *const *servers; /* "127.0.0.1@5353"; none: /etc/resolv.conf */
+    size_t server_count;
+    int64_t timeout_ms;     /* for a whole question */
+    const char *hosts_file; /* "/etc/hosts"; NULL: none */
+};
+
+enum err dns_new(
+    struct loop *loop, const struct dns_settings *settings, struct dns **out) MUST_USE;
+void dns_free(struct dns *dns); /* open questions are cancelled: no callback */
+
+/* ON_ANSWER comes later on the loop, never from inside the call; RESULT is borrowed. */
+struct dns_query *dns_mx(struct dns *dns, const char *domain,
+    void (*on_answer)(void *me, const struct dns_result *result), void *me);
+struct dns_query *dns_addresses(struct dns *dns, const char *host,
+    void (*on_answer)(void *me, const struct dns_result *result), void *me);
+void dns_cancel(struct dns_query *query);
+
+#endif

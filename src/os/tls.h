@@ -1,0 +1,68 @@
+/* TLS by OpenSSL 3.  A context is made once per connector and shared by all loops (OpenSSL
+ * counts); a stream belongs to one connection.  Session resumption is on, both ways (TL-5). */
+#ifndef OS_TLS_H
+#define OS_TLS_H
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+
+struct tls_context;
+struct tls_stream;
+
+enum tls_version { TLS_1_0 = 0, TLS_1_1, TLS_1_2, TLS_1_3 };
+
+struct tls_server_settings {
+    const char *certificate_file; /* PEM, chain included */
+    const char *key_file;         /* may be NULL: in the certificate's file */
+    enum tls_version version_min; /* TLS_1_0 and TLS_1_1 lower the security level too */
+};
+
+struct tls_client_settings {
+    const char *ca_file;          /* NULL: the system's */
+    const char *certificate_file; /* NULL: none */
+    const char *key_file;
+    bool verifies; /* chain and name; else encryption alone */
+    enum tls_version version_min;
+};
+
+enum { TLS_ERROR_BYTES = 256 };
+
+/* WHY gets a text on failure: the file and what is wrong with it. */
+enum err tls_server_context(const struct tls_server_settings *settings,
+    struct tls_context **out, char why[TLS_ERROR_BYTES]) MUST_USE;
+enum err tls_client_context(const struct tls_client_settings *settings,
+    struct tls_context **out, char why[TLS_ERROR_BYTES]) MUST_USE;
+struct tls_context *tls_context_hold(struct tls_context *context); /* any thread */
+void tls_context_free(struct tls_context *context);                /* any thread; NULL too */
+
+/* A self-signed certificate and key for FQDN, in memory: what a server without a configured one
+ * offers (opportunistic TLS needs no more). */
+enum err tls_self_signed_context(
+    const char *fqdn, struct tls_context **out, char why[TLS_ERROR_BYTES]) MUST_USE;
+
+struct tls_facts {
+    char version[16]; /* "TLSv1.3" */
+    char cipher[48];
+    bool is_resumed;
+    bool is_verified;
+};
+
+/* A stream turns bytes of the wire into bytes of the application and back; it does no I/O. */
+enum err tls_stream_new(struct tls_context *context, bool is_server, const char *host,
+    struct tls_stream **out) MUST_USE;
+void tls_stream_free(struct tls_stream *stream);
+
+/* Gives IN (from the wire) to the stream.  Handshake answers and alerts are appended to WIRE,
+ * application bytes to PLAIN.  ERR_TLS: over, tls_stream_error() has the text.  ERR_CLOSED: the
+ * other side said close_notify; PLAIN may have its last bytes. */
+enum err tls_stream_read(
+    struct tls_stream *stream, struct bytes in, struct buf *wire, struct buf *plain) MUST_USE;
+enum err tls_stream_write(
+    struct tls_stream *stream, struct bytes plain, struct buf *wire) MUST_USE;
+void tls_stream_close(struct tls_stream *stream, struct buf *wire); /* appends close_notify */
+bool tls_stream_is_up(const struct tls_stream *stream);             /* the handshake is done */
+const struct tls_facts *tls_stream_facts(const struct tls_stream *stream);
+const char *tls_stream_error(const struct tls_stream *stream);
+
+#endif

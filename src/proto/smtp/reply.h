@@ -1,0 +1,30 @@
+/* Replies: written by the server engine, read by the client engine.  RFC 5321 4.2.  Pure. */
+#ifndef PROTO_SMTP_REPLY_H
+#define PROTO_SMTP_REPLY_H
+
+#include "base/buf.h"
+#include "mail/status.h"
+
+enum {
+    SMTP_REPLY_TEXT_MAX = 512,
+    SMTP_REPLY_LINES_MAX = 200,
+    SMTP_REPLY_LINE_BYTES_MAX = 4096
+};
+
+/* A reply read from a server.  Multi-line texts are joined with " / " and cut to their room;
+ * bytes below 32 and 127 become "?". */
+struct smtp_reply {
+    uint16_t code; /* 200..599 */
+    struct status status;
+    char text[SMTP_REPLY_TEXT_MAX]; /* after the codes; zero-ended */
+};
+
+/* One line of a reply: "250-SIZE 1000".  False: not a reply line. */
+bool smtp_reply_parse_line(
+    struct bytes line, uint16_t *code, bool *is_last, struct bytes *text);
+
+/* Appends "CODE STATUS TEXT\r\n"; a status of class 0 is left out. */
+enum err smtp_reply_add(
+    struct buf *out, uint16_t code, struct status status, const char *text) MUST_USE;
+
+#endif

@@ -1,0 +1,121 @@
+/* What the operator sees: one table of events, written as lines.
+ *
+ * Two streams: the log (events, delivery lines) and the protocol log (who said what on which
+ * session).  Lines gather in a buffer of each thread and are written once a turn of its loop
+ * and before the process ends; at once on stderr.  Any thread that called report_thread_init().
+ */
+#ifndef REPORT_REPORT_H
+#define REPORT_REPORT_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "base/time.h"
+#include "os/loop.h"
+
+enum report_level { REPORT_DEBUG, REPORT_INFO, REPORT_WARNING, REPORT_ERROR };
+
+struct report_settings {
+    int target; /* enum log_target of policy/settings.h: 0 stderr, 1 file, 2 syslog */
+    const char *log_file;
+    const char *protocol_file; /* NULL: none */
+    bool is_json;
+    uint64_t bytes_max; /* a file is rotated at this size: x, x.1, x.2 ... */
+    unsigned files_max;
+};
+
+/* Opens the files.  Called again to change, or to reopen after a rotation by others. */
+enum err report_init(const struct report_settings *settings, char why[256]) MUST_USE;
+void report_done(void); /* writes what waits */
+
+/* Makes this thread's buffer, flushed by LOOP once a turn. */
+void report_thread_init(struct loop *loop);
+void report_thread_done(void);
+
+/* What happened.  The table in events.c gives each its name, level and the order of its fields.
+ */
+enum report_event {
+    REPORT_STARTED,
+    REPORT_STOPPED,
+    REPORT_RELOADED,
+    REPORT_RELOAD_FAILED,
+    REPORT_NOT_REDUNDANT, /* PR-5: once */
+    REPORT_BINDING_OPEN,
+    REPORT_BINDING_FAILED, /* RC-10 */
+    REPORT_CONNECT,
+    REPORT_DISCONNECT,
+    REPORT_NO_CONNECTOR, /* nothing matches the peer */
+    REPORT_REJECT,       /* a refusal of policy, with its reply */
+    REPORT_RECEIVED,     /* durable: 250 is said */
+    REPORT_STORE_FAILED,
+    REPORT_DELIVERY, /* the delivery line: one a recipient and attempt */
+    REPORT_REMOVED,  /* left the queue */
+    REPORT_DSN,
+    REPORT_HOP_DOWN,
+    REPORT_HOP_UP,
+    REPORT_HOST_DOWN,
+    REPORT_HOST_UP,
+    REPORT_SPOOL_RECOVERY,
+    REPORT_SPOOL_RECOVERED,
+    REPORT_SPOOL_DAMAGE,
+    REPORT_SPOOL_FULL,
+    REPORT_SPOOL_UNHEALTHY,
+    REPORT_SPOOL_HEALTHY,
+    REPORT_ADMIN,  /* a command that changed something */
+    REPORT_NOTICE, /* free text */
+    REPORT_EVENT_COUNT
+};
+
+/* One value of an event; NAME is a literal. */
+struct report_field {
+    const char *name;
+    enum {
+        REPORT_TEXT,
+        REPORT_NUMBER,
+        REPORT_MID,
+        REPORT_SESSION,
+        REPORT_MS,
+        REPORT_ADDRESS
+    } kind;
+    union {
+        struct bytes text; /* escaped when written */
+        int64_t number;
+        struct mid mid;
+        struct session_id session;
+    };
+};
+
+#define R_TEXT(n, v) ((struct report_field){ .name = n, .kind = REPORT_TEXT, .text = v })
+#define R_CHARS(n, v)                                                                          \
+    ((struct report_field){ .name = n, .kind = REPORT_TEXT, .text = bytes_text(v) })
+#define R_NUMBER(n, v) ((struct report_field){ .name = n, .kind = REPORT_NUMBER, .number = v })
+#define R_MS(n, v) ((struct report_field){ .name = n, .kind = REPORT_MS, .number = v })
+#define R_MID(v) ((struct report_field){ .name = "id", .kind = REPORT_MID, .mid = v })
+#define R_SESSION(v)                                                                           \
+    ((struct report_field){ .name = "session", .kind = REPORT_SESSION, .session = v })
+/* Printed in angle brackets. */
+#define R_ADDRESS(n, v) ((struct report_field){ .name = n, .kind = REPORT_ADDRESS, .text = v })
+
+void report_fields(enum report_event event, const struct report_field *fields, unsigned count);
+#define report(event, ...)                                                                     \
+    report_fields(event, (const struct report_field[]){ __VA_ARGS__ },                         \
+        sizeof((const struct report_field[]){ __VA_ARGS__ }) / sizeof(struct report_field))
+
+/* Free text as REPORT_NOTICE with a level of its own. */
+void report_notice(enum report_level level, const char *format, ...) PRINTF(2, 3);
+
+/* One line of the protocol log (OP-4).  SIGN: '+' connected, '-' gone, '>' we sent, '<' we got,
+ * '*' remark.  Dropped when there is no protocol log. */
+struct report_session {
+    struct session_id id;
+    const char *connector;
+    char local[64], peer[64];
+    uint32_t sequence;
+};
+void report_protocol(struct report_session *session, char sign, struct bytes text);
+
+/* How many of each event since the start, all threads together; any thread. */
+uint64_t report_count(enum report_event event);
+const char *report_event_name(enum report_event event);
+
+#endif

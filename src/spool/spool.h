@@ -1,0 +1,235 @@
+/* The spool: what survives a crash.  One sequential log of segments; many waiting sessions
+ * share one flush.  The format and the crash argument stand at the top of log.c and in
+ * docs/formats/spool.md.
+ *
+ * Threads.  The spool has a home loop: entries, outcomes, reclaim and reading belong to it.
+ * Writers belong to the loop they were made for; spool_commit() may be called on any loop and
+ * answers there.  One commit thread of the spool writes and flushes; one keeper thread prepares
+ * segments ahead.  What the spool knows of a message's content and envelope is their lengths
+ * and checksums: it decodes neither. */
+#ifndef SPOOL_SPOOL_H
+#define SPOOL_SPOOL_H
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "base/list.h"
+#include "os/loop.h"
+
+#include <stdatomic.h>
+
+/* --- Content in memory -----------------------------------------------------------------------
+ */
+
+/* A message's content in memory: blocks, counted, unchanged once committed.  Any thread. */
+struct spool_content;
+
+struct spool_content *spool_content_hold(struct spool_content *content);
+void spool_content_free(struct spool_content *content); /* lets go; NULL too */
+uint64_t spool_content_bytes(const struct spool_content *content);
+/* The longest run from byte AT on; empty at the end. */
+struct bytes spool_content_at(const struct spool_content *content, uint64_t at);
+
+/* --- Entries: the durable state of a message
+ * -------------------------------------------------- */
+
+enum spool_outcome {
+    SPOOL_PENDING = 0, /* to be delivered: not written, it is what an absent outcome means */
+    SPOOL_DELIVERED,
+    SPOOL_FAILED,       /* its notification, if one is owed, is committed */
+    SPOOL_REMOVED,      /* by the administrator */
+    SPOOL_RELAYED_AWAY, /* kept for later: handed to a redundant hop */
+};
+
+/* Embedded in the queue's message.  Home loop.  Where the message lies, and what became of each
+ * recipient as far as it is written. */
+struct spool_entry {
+    struct list in_segment; /* the spool's own */
+    struct mid mid;
+    uint64_t at;           /* position of the commit record in the log */
+    uint32_t record_bytes; /* of that record, content in it included */
+    uint32_t envelope_bytes;
+    uint64_t content_bytes;
+    uint32_t recipient_count;
+    bool is_in_chunks;  /* the content lies in chunk records; the commit record lists them */
+    bool is_moving;     /* the spool is copying it forward */
+    uint16_t pin_count; /* reads under way */
+    union {             /* enum spool_outcome for each recipient */
+        uint8_t few[8];
+        uint8_t *many; /* more than 8: malloc */
+    } outcome;
+};
+
+enum spool_outcome spool_entry_outcome(const struct spool_entry *entry, uint32_t recipient);
+
+/* --- Opening ---------------------------------------------------------------------------------
+ */
+
+struct spool;
+
+struct spool_settings {
+    const char *folder;
+    uint64_t segment_bytes;  /* 64 MiB; at least 1 MiB */
+    uint64_t bytes_max;      /* of the whole log; 0: as the disk allows */
+    uint64_t free_bytes_min; /* of the file system: below it is "full" */
+    uint64_t
+        memory_bytes_max; /* content in memory of all messages; above it is read from disk */
+    uint32_t chunk_bytes; /* a larger message is streamed in chunks of this size: 256 KiB */
+};
+
+/* What was found in the log at opening, in the order of the log.  ENVELOPE is borrowed. */
+struct spool_found {
+    struct mid mid;
+    struct bytes envelope;
+    struct spool_entry
+        entry; /* to be copied into the caller's, which is then given to spool_adopt() */
+};
+
+struct spool_visitor {
+    void *me;
+    /* A live message.  Takes found->entry.outcome.many. */
+    void (*on_message)(void *me, const struct spool_found *found);
+    /* Something is set aside: where, and why.  Never fatal. */
+    void (*on_damage)(void *me, uint64_t at, const char *why);
+    void (*on_progress)(void *me, uint64_t bytes_done, uint64_t bytes_all); /* now and then */
+};
+
+/* Opens, or creates, the spool in settings.folder; takes its lock.  Recovers: calls VISITOR on
+ * this thread before it returns.  ERR_BUSY: another process has it.  ERR_SPACE, ERR_IO,
+ * ERR_DENIED, ERR_CORRUPT (a newer format): WHY has the file and the reason. */
+enum err spool_open(struct spool **out, struct loop *home,
+    const struct spool_settings *settings, const struct spool_visitor *visitor,
+    char why[256]) MUST_USE;
+
+/* Writes what waits, flushes, stops the threads.  No writer, read or commit is open. */
+void spool_close(struct spool *spool);
+
+/* Reads the log of a spool without its lock and without changing it: for the tool, when the
+ * daemon is down (or beside it: what is being written just then may be missing). */
+enum err spool_scan(
+    const char *folder, const struct spool_visitor *visitor, char why[256]) MUST_USE;
+
+struct store_id spool_store_id(const struct spool *spool);
+uint64_t spool_position(const struct spool *spool); /* durable so far; any thread */
+
+/* --- Receiving -------------------------------------------------------------------------------
+ */
+
+struct spool_writer;
+
+/* Can BYTES more be taken now?  ERR_SPACE: disk full, WHY says what is missing (452 4.3.1).
+ * ERR_IO: no segment can be written (451 4.3.0).  Any thread; cheap. */
+enum err spool_has_room(struct spool *spool, uint64_t bytes, char why[128]) MUST_USE;
+
+/* A message to be received on LOOP.  ON_ROOM is called there after spool_writer_is_full() was
+ * true and no longer is. */
+struct spool_writer *spool_writer_new(struct spool *spool, struct loop *loop,
+    uint64_t size_bytes_max, void (*on_room)(void *me), void *me);
+
+/* Adds BODY (borrowed).  Nothing is durable yet.  Beyond chunk_bytes (sooner when memory is
+ * short) chunks go to the disk in the background. ERR_LIMIT: over size_bytes_max: answer 552.
+ * ERR_SPACE, ERR_IO: this message is lost: answer 452 or 451.  After an error only
+ * spool_abandon() is left. */
+enum err spool_append(struct spool_writer *writer, struct bytes body) MUST_USE;
+
+/* Too much waits for the disk: stop reading until ON_ROOM. */
+bool spool_writer_is_full(const struct spool_writer *writer);
+uint64_t spool_writer_bytes(const struct spool_writer *writer);
+void spool_abandon(struct spool_writer **writer); /* NULL too; never waits */
+
+/* Outcomes of another message that become true with a commit, in one record: a notification and
+ * what it is about (R3 of the shadow contract). */
+struct spool_cause {
+    struct mid mid;
+    const uint32_t *recipients;
+    uint32_t recipient_count;
+    enum spool_outcome outcome;
+};
+
+/* Embedded by the caller.  The commit thread owns it from spool_commit() to ON_DONE. */
+struct spool_ticket {
+    struct loop_post post; /* the spool's own */
+    struct loop *loop;     /* where ON_DONE is called */
+    struct spool *spool;
+    struct spool_ticket *next;
+    struct spool_writer *writer;
+    struct buf record; /* the spool's own */
+    /* Set before ON_DONE. */
+    enum err err; /* OK: durable.  ERR_SPACE, ERR_IO: it does not exist (answer 452, 451) */
+    struct spool_entry entry;      /* to be copied into the message, then spool_adopt() */
+    struct spool_content *content; /* in memory still, or NULL; the callee's to free */
+    void (*on_done)(struct spool_ticket *ticket);
+};
+
+/* Makes the message exist: envelope and content, durable with the next flush.  Takes the
+ * writer. ENVELOPE is copied.  CAUSE is borrowed for the call; NULL for none. */
+void spool_commit(struct spool_writer **writer, struct mid mid, struct bytes envelope,
+    uint32_t recipient_count, const struct spool_cause *cause, struct spool_ticket *ticket);
+
+/* --- Home loop: after the commit
+ * -------------------------------------------------------------- */
+
+/* ENTRY, copied from a ticket or from spool_found, stands now where it will stay.  Each
+ * committed message must be adopted, even to be settled at once. */
+void spool_adopt(struct spool *spool, struct spool_entry *entry);
+
+/* Notes outcomes; written soon, with no flush of their own. */
+void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *recipients,
+    uint32_t recipient_count, enum spool_outcome outcome);
+
+/* No recipient is pending: the message is over.  ENTRY is forgotten (its memory is the
+ * caller's). */
+void spool_settle(struct spool *spool, struct spool_entry *entry);
+
+/* Calls DONE on the home loop once everything noted so far is durable. */
+struct spool_barrier {
+    struct loop_post post;
+    struct spool_barrier *next;
+    enum err err;
+    void (*done)(struct spool_barrier *barrier);
+};
+void spool_flush(struct spool *spool, struct spool_barrier *barrier);
+
+/* --- Reading ---------------------------------------------------------------------------------
+ */
+
+/* Embedded by the caller.  Reads on a thread of the pool; DONE on the home loop. */
+struct spool_read {
+    struct loop_work work; /* the spool's own */
+    struct spool *spool;
+    struct spool_entry
+        *entry;    /* pinned until DONE: settle may be called meanwhile, memory must stay */
+    uint64_t from; /* first byte of the content */
+    size_t bytes_max;
+    struct spool_entry place; /* the spool's own */
+    /* Set before DONE. */
+    enum err err; /* ERR_CORRUPT: the record is set aside; ERR_IO */
+    uint8_t *at;  /* malloc, the callee's */
+    size_t n;     /* less than asked for only at the end */
+    void (*done)(struct spool_read *read);
+};
+void spool_read(struct spool *spool, struct spool_entry *entry, uint64_t from, size_t bytes_max,
+    struct spool_read *read);
+
+/* For the tool: envelope and content of one message of a scanned spool, blocking.  The buffers
+ * get the bytes. */
+enum err spool_read_offline(const char *folder, const struct spool_entry *entry,
+    struct buf *envelope, struct buf *content) MUST_USE;
+
+/* --- Looking inside --------------------------------------------------------------------------
+ */
+
+struct spool_facts {
+    uint64_t messages_live, bytes_live;
+    uint64_t segments, segments_spare, segment_bytes;
+    uint64_t position;
+    uint64_t content_memory_bytes;
+    uint64_t commits, flushes, flush_errors, bytes_written, messages_moved, damaged;
+    uint64_t flush_us_total;
+    bool is_full, is_unhealthy;
+    char why[128]; /* of full or unhealthy */
+};
+void spool_get_facts(struct spool *spool, struct spool_facts *out); /* home loop */
+
+#endif
