@@ -17,7 +17,7 @@ struct file {
 enum file_mode {
     FILE_READ = 1,
     FILE_WRITE = 2,
-    FILE_CREATE = 4, /* must not exist: ERR_EXISTS */
+    FILE_CREATE = 4, /* must not exist: ERR_EXISTS; for its owner alone (0600) */
 };
 
 enum err file_open(const char *path, unsigned mode, struct file *out) MUST_USE;
@@ -56,5 +56,48 @@ enum err folder_each(
 
 /* Takes the lock file at PATH for this process (flock).  ERR_BUSY: another has it. */
 enum err file_lock(const char *path, struct file *out) MUST_USE;
+
+/* --- Faults, for tests -----------------------------------------------------------------------
+ *
+ * A test sees each system call that opens or changes something, may let it fail, make a write
+ * short, and keep a record of what was written and what was flushed: enough to act out a power
+ * cut.  Renames, links, removals and new files are durable after FILE_CALL_SYNC_FOLDER. */
+
+enum file_call {
+    FILE_CALL_OPEN,
+    FILE_CALL_READ,
+    FILE_CALL_WRITE,
+    FILE_CALL_SYNC, /* data or all */
+    FILE_CALL_TRUNCATE,
+    FILE_CALL_ALLOCATE,
+    FILE_CALL_RENAME,
+    FILE_CALL_LINK,
+    FILE_CALL_REMOVE,
+    FILE_CALL_MAKE_FOLDER,
+    FILE_CALL_SYNC_FOLDER,
+};
+
+struct file_event {
+    enum file_call call;
+    int fd;           /* -1: the call is by path; OPEN has it after the call */
+    const char *path; /* NULL: the call is by descriptor */
+    const char *to;   /* RENAME, LINK: the new name */
+    unsigned mode;    /* OPEN: enum file_mode */
+    uint64_t at;      /* READ, WRITE */
+    size_t n;         /* READ, WRITE: asked for before, done after.  TRUNCATE, ALLOCATE: size */
+};
+
+struct file_faults {
+    void *me;
+    /* Other than OK: the call is not made, and this is its answer.  *n_max may be lowered (not
+     * to 0) to make a READ or WRITE short: the rest follows as a call of its own. */
+    enum err (*before)(void *me, const struct file_event *event, size_t *n_max);
+    /* The call was made, and this came of it.  May be NULL. */
+    void (*after)(void *me, const struct file_event *event, enum err err);
+};
+
+/* From now on, in all threads: the hooks may be called by several at once.  FAULTS stays the
+ * caller's; NULL (as in production) ends it. */
+void file_set_faults(const struct file_faults *faults);
 
 #endif
