@@ -5,8 +5,11 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 enum err base64_encode(struct bytes bytes, struct buf *out)
 {
     size_t n = (bytes.n + 2) / 3 * 4;
-    uint8_t *to = buf_room(out, n);
+    uint8_t *to;
 
+    if (n == 0)
+        return OK;
+    to = buf_room(out, n);
     if (!to)
         return ERR_LIMIT;
     for (size_t i = 0; i < bytes.n; i += 3) {
