@@ -24,6 +24,8 @@ void ctl_set_text(struct ctl_object *object, const char *name, struct bytes text
 void ctl_set_number(struct ctl_object *object, const char *name, int64_t number);
 void ctl_set_real(struct ctl_object *object, const char *name, double number);
 void ctl_set_bool(struct ctl_object *object, const char *name, bool yes);
+/* DATA as base64: what is no text (a message's content). */
+void ctl_set_data(struct ctl_object *object, const char *name, struct bytes data);
 void ctl_set_object(
     struct ctl_object *object, const char *name, struct ctl_object **value); /* takes */
 /* Adds to the list NAME, made when missing. */
@@ -33,11 +35,16 @@ void ctl_add_text(struct ctl_object *object, const char *name, struct bytes text
 
 /* Borrowed from the object; NULL or the default when missing or of another kind. */
 const char *ctl_text(const struct ctl_object *object, const char *name);
+/* Appends the bytes of base64 text.  ERR_NONE: missing; ERR_SYNTAX: no base64; ERR_LIMIT. */
+enum err ctl_data(const struct ctl_object *object, const char *name, struct buf *out) MUST_USE;
 int64_t ctl_number(const struct ctl_object *object, const char *name, int64_t otherwise);
 double ctl_real(const struct ctl_object *object, const char *name, double otherwise);
 bool ctl_bool(const struct ctl_object *object, const char *name);
 size_t ctl_list_count(const struct ctl_object *object, const char *name);
 const char *ctl_list_text(const struct ctl_object *object, const char *name, size_t at);
+/* Calls VISIT for each member that is a number, in the order they were set. */
+void ctl_each_number(const struct ctl_object *object,
+    void (*visit)(const char *name, int64_t number, void *me), void *me);
 /* A view to be given back by ctl_free(); NULL when missing. */
 struct ctl_object *ctl_object(const struct ctl_object *object, const char *name);
 struct ctl_object *ctl_list_object(
