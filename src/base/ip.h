@@ -9,7 +9,8 @@ struct ip {
     uint8_t byte[16];
 };
 
-/* Both ends belong to it. */
+/* Both ends belong to it.  By number the IPv4 block lies among the IPv6 addresses, but a range
+ * of IPv6 never has an IPv4 address: ask with the functions below, not by comparing ends. */
 struct ip_range {
     struct ip first, last;
 };
