@@ -14,12 +14,34 @@ struct arrival {
 };
 
 /* The connector whose binding covers the local side and whose most specific range has the peer.
+ * All connectors must have been indexed.  A UNIX socket has one connector and no ranges.
  * NULL: none: 554 5.7.1 at the banner. */
 const struct receive_connector *receive_choose(
     const struct settings *settings, const struct arrival *arrival);
 
 bool binding_covers(const struct binding *binding, const struct arrival *arrival);
 bool binding_overlaps(const struct binding *a, const struct binding *b);
+
+/* Sorts the connector's ranges into its nodes, after which choosing among 100,000 of them costs
+ * as many comparisons as the number has binary digits.  Call again after a change of ranges. */
+void receive_index(struct receive_connector *connector);
+
+/* The smallest of the connector's ranges that has IP; NULL: none. */
+const struct ip_range *receive_range_find(
+    const struct receive_connector *connector, struct ip ip);
+
+/* What two connectors dispute. */
+struct receive_dispute {
+    bool is_unix; /* the same UNIX socket: nothing tells their clients apart */
+    const struct binding *binding;
+    struct ip_range a, b; /* the same, or overlapping */
+};
+
+/* Whether enabled A and B dispute clients; both must have been indexed. */
+bool receive_disputes(const struct receive_connector *a, const struct receive_connector *b,
+    struct receive_dispute *out);
+void receive_dispute_format(const struct receive_connector *a,
+    const struct receive_connector *b, const struct receive_dispute *dispute, char out[512]);
 
 /* Two connectors on one binding with the same range, or with ranges that overlap without one
  * containing the other.  Gives the first pair found; WHY names both connectors and the ranges.

@@ -20,8 +20,8 @@ struct source_line {
 
 struct binding {
     bool is_unix;
-    bool is_any; /* "*:25": all addresses of both kinds */
-    struct ip ip;
+    bool is_any;  /* "*:25": all addresses of both kinds */
+    struct ip ip; /* 0.0.0.0 and :: stand for all addresses of their kind */
     uint16_t port;
     char *path; /* UNIX socket */
 };
@@ -38,6 +38,14 @@ enum right { /* rights a connector gives */
 
 enum tls_mode { TLS_MODE_OFF, TLS_MODE_OFFERED, TLS_MODE_REQUIRED, TLS_MODE_IMPLICIT };
 
+/* The ranges in the order of their first address, so that a search halves them.  Those of one
+ * connector that overlap without nesting are joined. */
+struct range_node {
+    struct ip_range range;
+    uint32_t outer; /* the smallest range around this one, or RANGE_NODE_NONE */
+};
+#define RANGE_NODE_NONE UINT32_MAX
+
 struct receive_connector {
     char *name;
     struct source_line source;
@@ -45,8 +53,11 @@ struct receive_connector {
     char *comment;
     struct binding *bindings;
     size_t binding_count;
-    struct ip_range *ranges;
+    struct ip_range *ranges; /* as written */
+    int *range_lines;        /* where each stands, in source.file; NULL: not known */
     size_t range_count;
+    struct range_node *nodes; /* made by receive_index() from the ranges */
+    size_t node_count;
     char *fqdn;      /* NULL: the node's */
     char *banner;    /* NULL: "%{fqdn} ESMTP relais" */
     unsigned rights; /* enum right, of anonymous clients */
@@ -149,7 +160,10 @@ struct settings {
     uint32_t connections_max;    /* accepted, of all connectors together */
     uint32_t loop_count;         /* network loops; 0: cores - 1, at least 1 */
 
-    char **dns_servers;
+    char **source_files; /* what every source_line of these settings names */
+    size_t source_file_count;
+
+    char **dns_servers; /* none: those of /etc/resolv.conf */
     size_t dns_server_count;
     int64_t dns_timeout_ms;
 

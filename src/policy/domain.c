@@ -1,0 +1,31 @@
+#include "policy/domain.h"
+
+struct bytes domain_normal(struct bytes domain, char room[IDNA_BYTES_MAX])
+{
+    size_t n = 0;
+    bool is_literal = domain.n && domain.at[0] == '[';
+
+    if (!is_literal && domain.n && idna_to_ascii(domain, room) == OK)
+        return bytes_text(room);
+    while (n < domain.n && n < IDNA_BYTES_MAX - 1) {
+        room[n] = (char)ascii_lower(domain.at[n]);
+        n++;
+    }
+    room[n] = '\0';
+    return bytes_of(room, n);
+}
+
+uint32_t domain_fit(const char *pattern, struct bytes domain)
+{
+    struct bytes p = bytes_text(pattern);
+
+    if (bytes_equal_nocase(p, domain))
+        return DOMAIN_FIT_EXACT;
+    if (p.n == 1 && p.at[0] == '*')
+        return DOMAIN_FIT_ALL;
+    if (!bytes_starts(p, BYTES("*.")) || (domain.n && domain.at[0] == '['))
+        return 0;
+    p = bytes_skip(p, 1);
+    return domain.n > p.n && bytes_ends_nocase(domain, p) ? (uint32_t)(DOMAIN_FIT_ALL + p.n)
+                                                          : 0;
+}

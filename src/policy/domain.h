@@ -1,0 +1,18 @@
+/* Domains as the settings and the wire have them, compared.  Pure; any thread. */
+#ifndef POLICY_DOMAIN_H
+#define POLICY_DOMAIN_H
+
+#include "base/bytes.h"
+#include "mail/idna.h"
+
+/* The form in which patterns are kept: lower case, A-labels, no final dot; a literal in lower
+ * case.  What is no name at all comes back in lower case and fits no pattern but "*". */
+struct bytes domain_normal(struct bytes domain, char room[IDNA_BYTES_MAX]);
+
+/* How well PATTERN fits a DOMAIN in normal form: 0 not at all; the more the closer: "*", then
+ * "*.example" by its length (its own "example" is not among it), then the domain itself.  A
+ * literal fits "*" and itself. */
+enum { DOMAIN_FIT_ALL = 1, DOMAIN_FIT_EXACT = 1000 };
+uint32_t domain_fit(const char *pattern, struct bytes domain);
+
+#endif

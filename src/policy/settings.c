@@ -1,0 +1,235 @@
+#include "policy/settings.h"
+
+#include "base/mem.h"
+#include "policy/receive.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+enum { KIB = 1024, MIB = 1024 * KIB };
+
+/* TLS 1.2 in enum tls_version, which stands on a higher floor (os/tls.h). */
+enum { TLS_VERSION_MIN = 2 };
+
+/* SPEC PE-1 and PE-8. */
+void receive_connector_init(struct receive_connector *connector, const char *name)
+{
+    *connector = (struct receive_connector){
+        .name = mem_text(name),
+        .enabled = true,
+        .rights = RIGHT_SUBMIT | RIGHT_ANY_SENDER | RIGHT_OWN_DOMAIN_SENDER,
+        .tls = TLS_MODE_OFFERED,
+        .tls_version_min = TLS_VERSION_MIN,
+        .logs_protocol = true,
+        .connections_max = 5000,
+        .connections_per_source_max = 20,
+        .recipients_max = 200,
+        .errors_max = 5,
+        .hops_max = 60,
+        .size_bytes_max = 36 * MIB,
+        .header_bytes_max = 256 * KIB,
+        .idle_ms = 5 * MINUTE,
+        .session_ms = 10 * MINUTE,
+        .tarpit_ms = 5 * SECOND,
+    };
+}
+
+/* QU-2: 4 x 1 min, 6 x 5 min, then every 10 min. */
+static void plan_retries(struct send_connector *connector)
+{
+    enum { QUICK = 4, SLOW = 6, COUNT = QUICK + SLOW + 1 };
+    int64_t *plan = mem_new(COUNT * sizeof *plan);
+
+    for (size_t i = 0; i < COUNT; i++)
+        plan[i] = i < QUICK ? MINUTE : i < QUICK + SLOW ? 5 * MINUTE : 10 * MINUTE;
+    connector->retry_ms = plan;
+    connector->retry_count = COUNT;
+}
+
+/* The times are those of RFC 5321, 4.5.3.2, except for the connect, which is ours to choose. */
+void send_connector_init(struct send_connector *connector, const char *name)
+{
+    *connector = (struct send_connector){
+        .name = mem_text(name),
+        .enabled = true,
+        .delivery = DELIVERY_SMART_HOSTS,
+        .mx_port = 25,
+        .tls = SEND_TLS_MAY,
+        .connections_max = 4,
+        .messages_per_connection = 1000,
+        .recipients_per_message = 100,
+        .uses_chunking = true,
+        .uses_pipelining = true,
+        .logs_protocol = true,
+        .connect_ms = 30 * SECOND,
+        .greeting_ms = 5 * MINUTE,
+        .command_ms = 5 * MINUTE,
+        .data_ms = 3 * MINUTE,
+        .end_ms = 10 * MINUTE,
+        .idle_ms = 5 * SECOND,
+        .message_retry_ms = 5 * MINUTE,
+    };
+    plan_retries(connector);
+}
+
+void receive_connector_done(struct receive_connector *connector)
+{
+    for (size_t i = 0; i < connector->binding_count; i++)
+        free(connector->bindings[i].path);
+    free(connector->bindings);
+    free(connector->ranges);
+    free(connector->range_lines);
+    free(connector->nodes);
+    free(connector->name);
+    free(connector->comment);
+    free(connector->fqdn);
+    free(connector->banner);
+    free(connector->certificate_file);
+    free(connector->key_file);
+    *connector = (struct receive_connector){ 0 };
+}
+
+void send_connector_done(struct send_connector *connector)
+{
+    for (size_t i = 0; i < connector->space_count; i++)
+        free(connector->spaces[i].pattern);
+    for (size_t i = 0; i < connector->host_count; i++)
+        free(connector->hosts[i].host);
+    free(connector->spaces);
+    free(connector->hosts);
+    free(connector->name);
+    free(connector->comment);
+    free(connector->maildir);
+    free(connector->fqdn);
+    free(connector->ca_file);
+    free(connector->certificate_file);
+    free(connector->key_file);
+    free(connector->user);
+    if (connector->password)
+        explicit_bzero(connector->password, strlen(connector->password));
+    free(connector->password);
+    free(connector->retry_ms);
+    *connector = (struct send_connector){ 0 };
+}
+
+static struct ip ip_known(const char *text)
+{
+    struct ip ip;
+    bool is_known = ip_parse(bytes_text(text), &ip);
+
+    assert(is_known);
+    return ip;
+}
+
+static struct ip_range range_known(const char *text)
+{
+    struct ip_range range;
+    bool is_known = ip_range_parse(bytes_text(text), &range);
+
+    assert(is_known);
+    return range;
+}
+
+/* PR-1: this machine's programs, over its loopback addresses alone.  They may send anywhere,
+ * and the limit per source would only be a second limit on the total. */
+static void add_loopback_connector(struct settings *settings)
+{
+    struct receive_connector *connector = mem_new(sizeof *connector);
+
+    receive_connector_init(connector, "Default");
+    connector->bindings = mem_new(2 * sizeof *connector->bindings);
+    connector->bindings[0] = (struct binding){ .ip = ip_known("127.0.0.1"), .port = 25 };
+    connector->bindings[1] = (struct binding){ .ip = ip_known("::1"), .port = 25 };
+    connector->binding_count = 2;
+    connector->ranges = mem_new(2 * sizeof *connector->ranges);
+    connector->ranges[0] = range_known("127.0.0.0/8");
+    connector->ranges[1] = range_known("::1");
+    connector->range_count = 2;
+    connector->rights |= RIGHT_ANY_RECIPIENT;
+    connector->connections_per_source_max = connector->connections_max;
+    connector->adds_missing_headers = true;
+    receive_index(connector);
+    settings->receive = connector;
+    settings->receive_count = 1;
+}
+
+struct settings *settings_new(const char *hostname)
+{
+    struct settings *settings = mem_new(sizeof *settings);
+
+    *settings = (struct settings){
+        .fqdn = mem_text(hostname),
+        .node = mem_copy(hostname, strlen(hostname) + 1),
+        .control_socket = mem_text("/run/relais/control"),
+        .spool_folder = mem_text("/var/spool/relais"),
+        .spool_segment_bytes = 64 * MIB,
+        .spool_free_bytes_min = 256 * MIB,
+        .spool_memory_bytes_max = 64 * MIB,
+        .expiry_ms = 2 * DAY,
+        .dsn_full_bytes_max = 64 * KIB,
+        .deliveries_max = 200,
+        .connections_max = 20000,
+        .dns_timeout_ms = 10 * SECOND,
+        .log_target = LOG_STDERR,
+        .protocol_log_file = mem_text("/var/log/relais/protocol.log"),
+        .log_bytes_max = 64 * MIB,
+        .log_files_max = 10,
+    };
+    atomic_init(&settings->holders, 1);
+    settings->node[strcspn(settings->node, ".")] = '\0';
+    add_loopback_connector(settings);
+    return settings;
+}
+
+struct settings *settings_hold(struct settings *settings)
+{
+    unsigned before = atomic_fetch_add_explicit(&settings->holders, 1, memory_order_relaxed);
+
+    assert(before > 0);
+    return settings;
+}
+
+static void free_texts(char **texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+static void free_connectors(struct settings *settings)
+{
+    for (size_t i = 0; i < settings->receive_count; i++)
+        receive_connector_done(&settings->receive[i]);
+    for (size_t i = 0; i < settings->send_count; i++)
+        send_connector_done(&settings->send[i]);
+    for (size_t i = 0; i < settings->domain_count; i++)
+        free(settings->domains[i].pattern);
+    free(settings->receive);
+    free(settings->send);
+    free(settings->domains);
+}
+
+void settings_free(struct settings *settings)
+{
+    unsigned before;
+
+    if (!settings)
+        return;
+    before = atomic_fetch_sub_explicit(&settings->holders, 1, memory_order_acq_rel);
+    assert(before > 0);
+    if (before > 1)
+        return;
+    free_connectors(settings);
+    free_texts(settings->source_files, settings->source_file_count);
+    free_texts(settings->dns_servers, settings->dns_server_count);
+    free(settings->file);
+    free(settings->fqdn);
+    free(settings->node);
+    free(settings->control_socket);
+    free(settings->spool_folder);
+    free(settings->postmaster);
+    free(settings->log_file);
+    free(settings->protocol_log_file);
+    free(settings);
+}
