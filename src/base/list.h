@@ -11,8 +11,8 @@ struct list {
 
 #define container_of(at, type, member) ((type *)((char *)(at)-offsetof(type, member)))
 
-#define list_each(node, list)                                                                  \
-    for (struct list *node = (list)->next, *node##_next = node->next; node != (list);          \
+#define list_each(node, all)                                                                   \
+    for (struct list *node = (all)->next, *node##_next = node->next; node != (all);            \
          node = node##_next, node##_next = node->next) /* NODE may be removed meanwhile */
 
 static inline void list_init(struct list *list)

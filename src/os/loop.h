@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct loop;
 
@@ -23,11 +24,13 @@ void loop_stop(struct loop *loop); /* any thread */
 /* The time at the start of this turn. */
 struct moment loop_now(const struct loop *loop);
 struct wall loop_wall(const struct loop *loop); /* read once a turn */
+uint64_t loop_turns(const struct loop *loop);   /* how many turns there were */
 
 /* --- Messages from other threads ------------------------------------------------------------
  */
 
-/* Embedded in what is sent.  Owned by the loop from loop_post() until RUN is called. */
+/* Embedded in what is sent.  Owned by the loop from loop_post() until RUN is called, which may
+ * free it or post it again.  What is still posted when the loop is freed is not run. */
 struct loop_post {
     struct loop_post *next;
     void (*run)(struct loop_post *post);
@@ -61,9 +64,11 @@ static inline bool timer_is_running(const struct timer *timer)
  */
 
 /* Embedded.  ON_FLUSH is called once, after all that is ready now was handled and before the
- * loop waits again: one write a turn. */
+ * loop waits again: one write a turn.  Asked for again after it ran, it runs in the next turn,
+ * which then begins without waiting. */
 struct loop_flush {
     struct list node;
+    uint64_t turn; /* the turn it last ran in */
     void (*on_flush)(struct loop_flush *flush);
 };
 
