@@ -2,8 +2,8 @@
  *
  * Two streams: the log (events, delivery lines) and the protocol log (who said what on which
  * session).  Lines gather in a buffer of each thread and are written once a turn of its loop
- * and before the process ends; at once on stderr.  Any thread that called report_thread_init().
- */
+ * and before the process ends; warnings and errors at once, with what waits before them.  Any
+ * thread; one that did not call report_thread_init() writes each line at once. */
 #ifndef REPORT_REPORT_H
 #define REPORT_REPORT_H
 

@@ -1,0 +1,95 @@
+#include "report/events.h"
+
+#include <assert.h>
+
+/* Ids first, so that lines of one session or message stand in columns. */
+#define IDS                                                                                    \
+    {                                                                                          \
+        "id", "session", "connector"                                                           \
+    }
+
+static const struct event_shape shapes[REPORT_EVENT_COUNT] = {
+    [REPORT_STARTED] = { "started", REPORT_INFO },
+    [REPORT_STOPPED] = { "stopped", REPORT_INFO },
+    [REPORT_RELOADED] = { "reloaded", REPORT_INFO },
+    [REPORT_RELOAD_FAILED] = { "reload_failed", REPORT_ERROR },
+    [REPORT_NOT_REDUNDANT] = { "not_redundant", REPORT_WARNING },
+    [REPORT_BINDING_OPEN] = { "binding_open", REPORT_INFO, IDS },
+    [REPORT_BINDING_FAILED] = { "binding_failed", REPORT_ERROR, IDS },
+    [REPORT_CONNECT] = { "connect", REPORT_INFO, IDS },
+    [REPORT_DISCONNECT] = { "disconnect", REPORT_INFO, IDS },
+    [REPORT_NO_CONNECTOR] = { "no_connector", REPORT_WARNING, IDS },
+    [REPORT_REJECT] = { "reject", REPORT_INFO, IDS },
+    [REPORT_RECEIVED] = { "received", REPORT_INFO, IDS },
+    [REPORT_STORE_FAILED] = { "store_failed", REPORT_ERROR, IDS },
+    /* As Postfix has it, which log analysers know; what it has not stands before `to`. */
+    [REPORT_DELIVERY] = { "delivery", REPORT_INFO, { "id" },
+        { "to", "orig_to", "relay", "delay", "dsn", "status", "text" } },
+    [REPORT_REMOVED] = { "removed", REPORT_INFO, IDS },
+    [REPORT_DSN] = { "dsn", REPORT_INFO, IDS },
+    [REPORT_HOP_DOWN] = { "hop_down", REPORT_WARNING, IDS },
+    [REPORT_HOP_UP] = { "hop_up", REPORT_INFO, IDS },
+    [REPORT_HOST_DOWN] = { "host_down", REPORT_WARNING, IDS },
+    [REPORT_HOST_UP] = { "host_up", REPORT_INFO, IDS },
+    [REPORT_SPOOL_RECOVERY] = { "spool_recovery", REPORT_INFO },
+    [REPORT_SPOOL_RECOVERED] = { "spool_recovered", REPORT_INFO },
+    [REPORT_SPOOL_DAMAGE] = { "spool_damage", REPORT_ERROR },
+    [REPORT_SPOOL_FULL] = { "spool_full", REPORT_ERROR },
+    [REPORT_SPOOL_UNHEALTHY] = { "spool_unhealthy", REPORT_ERROR },
+    [REPORT_SPOOL_HEALTHY] = { "spool_healthy", REPORT_INFO },
+    [REPORT_ADMIN] = { "admin", REPORT_INFO },
+    [REPORT_NOTICE] = { "notice", REPORT_INFO },
+};
+
+const struct event_shape *event_shape(enum report_event event)
+{
+    assert((unsigned)event < REPORT_EVENT_COUNT);
+    return &shapes[event];
+}
+
+const char *report_event_name(enum report_event event)
+{
+    return event_shape(event)->name;
+}
+
+/* The number of the field called NAME, or COUNT. */
+static unsigned find(const struct report_field *fields, unsigned count, const char *name)
+{
+    unsigned i = 0;
+
+    while (i < count && (fields[i].name[0] != name[0] || strcmp(fields[i].name, name) != 0))
+        i++;
+    return i;
+}
+
+/* Appends the fields that NAMES lists, and takes them out of *LEFT. */
+static unsigned pick(const char *const *names, const struct report_field *fields,
+    unsigned count, uint8_t *order, uint64_t *left)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < EVENT_ORDER_MAX && names[i]; i++) {
+        unsigned at = find(fields, count, names[i]);
+        if (at < count && *left >> at & 1) {
+            order[n++] = (uint8_t)at;
+            *left &= ~((uint64_t)1 << at);
+        }
+    }
+    return n;
+}
+
+void event_order(const struct event_shape *shape, const struct report_field *fields,
+    unsigned count, uint8_t *order)
+{
+    uint8_t last[EVENT_ORDER_MAX];
+    uint64_t left;
+    unsigned n, last_count;
+
+    assert(count > 0 && count <= 64);
+    left = UINT64_MAX >> (64 - count);
+    n = pick(shape->first, fields, count, order, &left);
+    last_count = pick(shape->last, fields, count, last, &left);
+    for (; left; left &= left - 1)
+        order[n++] = (uint8_t)__builtin_ctzll(left);
+    memcpy(order + n, last, last_count);
+}

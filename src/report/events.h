@@ -1,0 +1,22 @@
+/* The table of events: name, level, order of fields.  Constant; any thread. */
+#ifndef REPORT_EVENTS_H
+#define REPORT_EVENTS_H
+
+#include "report/report.h"
+
+enum { EVENT_ORDER_MAX = 8 };
+
+struct event_shape {
+    const char *name;
+    enum report_level level;
+    /* Fields by these names come first, and last; all others stand between, as given. */
+    const char *first[EVENT_ORDER_MAX], *last[EVENT_ORDER_MAX];
+};
+
+const struct event_shape *event_shape(enum report_event event);
+
+/* The numbers of the fields in the order they are to be written.  COUNT is 1 to 64. */
+void event_order(const struct event_shape *shape, const struct report_field *fields,
+    unsigned count, uint8_t *order);
+
+#endif

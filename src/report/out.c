@@ -1,0 +1,140 @@
+#include "report/out.h"
+
+#include "base/mem.h"
+#include "os/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum err open_file(const char *path, int *fd, uint64_t *bytes)
+{
+    struct stat facts;
+    /* O_APPEND: what several processes write stays whole lines; O_NONBLOCK: opening a pipe
+     * without a reader must not hang the daemon. */
+    int got = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+
+    if (got < 0)
+        return errno == EACCES || errno == EPERM || errno == EROFS ? ERR_DENIED
+               : errno == ENOENT || errno == ENOTDIR               ? ERR_NONE
+               : errno == ENOSPC || errno == EDQUOT                ? ERR_SPACE
+                                                                   : ERR_SYSTEM;
+    *bytes = fstat(got, &facts) == 0 && S_ISREG(facts.st_mode) ? (uint64_t)facts.st_size : 0;
+    *fd = got;
+    return OK;
+}
+
+/* Writes it all; a slow reader of a pipe or terminal is waited for at most a second. */
+static bool write_all(int fd, struct bytes bytes)
+{
+    while (bytes.n) {
+        ssize_t n = write(fd, bytes.at, bytes.n);
+        if (n > 0) {
+            bytes = bytes_skip(bytes, (size_t)n);
+        } else if (n < 0 && errno == EAGAIN) {
+            struct pollfd wait = { .fd = fd, .events = POLLOUT };
+            if (poll(&wait, 1, 1000) <= 0)
+                return false;
+        } else if (n == 0 || errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void begin(struct out *out)
+{
+    if (out->header && out->bytes == 0 && write_all(out->fd, bytes_text(out->header)))
+        out->bytes += strlen(out->header);
+}
+
+enum err out_open(const char *path, const char *header, uint64_t bytes_max, unsigned files_max,
+    struct out *out, char why[256])
+{
+    struct out made = { .header = header, .bytes_max = bytes_max, .files_max = files_max };
+    enum err err = open_file(path, &made.fd, &made.bytes);
+
+    if (err != OK) {
+        snprintf(why, 256, "%.180s: %s", path, err_text(err));
+        return err;
+    }
+    made.path = mem_text(path);
+    begin(&made);
+    *out = made;
+    return OK;
+}
+
+void out_stderr(struct out *out)
+{
+    *out = (struct out){ .fd = STDERR_FILENO, .is_borrowed = true };
+}
+
+void out_close(struct out *out)
+{
+    if (out->fd >= 0 && !out->is_borrowed)
+        close(out->fd);
+    free(out->path);
+    *out = OUT_CLOSED;
+}
+
+static void numbered(const char *path, unsigned number, char name[4096])
+{
+    if (number)
+        snprintf(name, 4096, "%s.%u", path, number);
+    else
+        snprintf(name, 4096, "%s", path);
+}
+
+/* path.1 to path.2 and so on, path to path.1.  When something fails the old file is gone on
+ * with: a log that is too large is better than none. */
+static void rotate(struct out *out)
+{
+    char from[4096], to[4096];
+    int fd;
+    uint64_t bytes;
+
+    for (unsigned n = out->files_max; n > 0; n--) {
+        numbered(out->path, n - 1, from);
+        numbered(out->path, n, to);
+        err_ignore(file_rename(from, to)); /* the first times there are fewer files */
+    }
+    if (out->files_max == 0)
+        err_ignore(file_remove(out->path));
+    if (open_file(out->path, &fd, &bytes) != OK)
+        return;
+    close(out->fd);
+    out->fd = fd;
+    out->bytes = bytes;
+    begin(out);
+}
+
+static uint64_t count_lines(struct bytes lines)
+{
+    uint64_t n = 0;
+
+    for (size_t at; (at = bytes_find(lines, '\n')) != BYTES_NOT_FOUND; n++)
+        lines = bytes_skip(lines, at + 1);
+    return n;
+}
+
+uint64_t out_write(struct out *out, struct bytes lines)
+{
+    uint64_t lost;
+
+    if (out->fd < 0 || lines.n == 0)
+        return 0;
+    if (out->path && out->bytes_max && out->bytes && out->bytes + lines.n > out->bytes_max)
+        rotate(out);
+    if (!write_all(out->fd, lines)) {
+        out->lost += count_lines(lines);
+        return 0;
+    }
+    out->bytes += lines.n;
+    lost = out->lost;
+    out->lost = 0;
+    return lost;
+}

@@ -1,0 +1,31 @@
+/* A file that lines are appended to, rotated by size.  Any thread: callers hold a lock. */
+#ifndef REPORT_OUT_H
+#define REPORT_OUT_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+struct out {
+    int fd; /* -1: closed */
+    bool is_borrowed;
+    char *path;
+    const char *header; /* written at the start of each new file; NULL: none */
+    uint64_t bytes;
+    uint64_t bytes_max; /* 0: never rotated */
+    unsigned files_max; /* old ones kept: path.1 is the youngest */
+    uint64_t lost;      /* lines that could not be written since the last that could */
+};
+
+#define OUT_CLOSED ((struct out){ .fd = -1 })
+
+/* Opens PATH for appending, made with mode 0640 when missing.  WHY: the path and the reason. */
+enum err out_open(const char *path, const char *header, uint64_t bytes_max, unsigned files_max,
+    struct out *out, char why[256]) MUST_USE;
+void out_stderr(struct out *out);
+void out_close(struct out *out); /* a closed one too */
+
+/* Appends LINES, all or nothing as far as can be.  Returns how many lines were lost before,
+ * the first time that writing works again; else 0. */
+uint64_t out_write(struct out *out, struct bytes lines);
+
+#endif
