@@ -96,7 +96,7 @@ static void test_json_and_change(void **state)
 static void test_rotation(void **state)
 {
     (void)state;
-    init("big", NULL, false, 200);
+    init("big", NULL, false, 150);
     for (int i = 1; i <= 12; i++)
         report_notice(REPORT_INFO, "number %03d", i);
     report_done();
