@@ -31,6 +31,47 @@ static uint8_t printable(char c)
     return byte < 32 || byte == 127 ? '?' : byte;
 }
 
+/* Appends what fits; TEXT_N is how much stands there already. */
+static void append_text(struct smtp_reply *reply, size_t text_n, struct bytes text)
+{
+    for (size_t i = 0; i < text.n && text_n < SMTP_REPLY_TEXT_MAX - 1; i++)
+        reply->text[text_n++] = (char)printable((char)text.at[i]);
+    reply->text[text_n] = 0;
+}
+
+/* Removes "5.1.1 " from the start of TEXT, when it agrees with CODE (RFC 2034, 4). */
+static struct bytes take_status(struct bytes text, uint16_t code, struct status *status)
+{
+    struct status found;
+    size_t used;
+
+    if (!status_parse(text, &found, &used) || found.class != code / 100)
+        return text;
+    if (used < text.n && text.at[used] != ' ')
+        return text;
+    *status = found;
+    return bytes_skip(text, used < text.n ? used + 1 : used);
+}
+
+void smtp_reply_begin(struct smtp_reply *reply, uint16_t code, struct bytes text)
+{
+    reply->code = code;
+    reply->status = STATUS(0, 0, 0);
+    append_text(reply, 0, take_status(text, code, &reply->status));
+}
+
+void smtp_reply_continue(struct smtp_reply *reply, struct bytes text)
+{
+    struct status again = { 0 };
+    struct bytes rest = take_status(text, reply->code, &again);
+    size_t text_n = strlen(reply->text);
+
+    if (reply->status.class == 0)
+        reply->status = again;
+    append_text(reply, text_n, BYTES(" / "));
+    append_text(reply, strlen(reply->text), rest);
+}
+
 enum err smtp_reply_add(struct buf *out, uint16_t code, struct status status, const char *text)
 {
     enum { LINE_BYTES_MAX = 512 }; /* with CRLF: RFC 5321, 4.5.3.1.5 */

@@ -23,7 +23,14 @@ struct smtp_reply {
 bool smtp_reply_parse_line(
     struct bytes line, uint16_t *code, bool *is_last, struct bytes *text);
 
-/* Appends "CODE STATUS TEXT\r\n"; a status of class 0 is left out. */
+/* Takes the first line of a reply, and each further one.  An enhanced code that does not agree
+ * with CODE is no enhanced code; on further lines the first one's is not repeated. */
+void smtp_reply_begin(struct smtp_reply *reply, uint16_t code, struct bytes text);
+void smtp_reply_continue(struct smtp_reply *reply, struct bytes text);
+
+/* Appends "CODE STATUS TEXT\r\n", at most 512 bytes; a status of class 0 is left out and
+ * control bytes become "?".  ERR_LIMIT: less than 512 bytes are free in OUT; nothing was added.
+ */
 enum err smtp_reply_add(
     struct buf *out, uint16_t code, struct status status, const char *text) MUST_USE;
 
