@@ -17,7 +17,8 @@ struct scan {
     bool header_ended;       /* the empty line was seen (or a line that is no field) */
     uint16_t received_count; /* Received fields */
     uint16_t delivered_to_count;
-    uint64_t header_bytes; /* up to and with the empty line */
+    /* Up to and with the empty line; up to the line that is no field, where none was. */
+    uint64_t header_bytes;
     uint64_t bytes;
     uint32_t line_bytes_longest;              /* without CRLF */
     char message_id[SCAN_MESSAGE_ID_MAX + 1]; /* the field's value, cut to its room */
@@ -25,6 +26,7 @@ struct scan {
 
     /* Where the scanner stands; its own business. */
     uint8_t state, field;
+    bool after_cr;
     uint32_t line_bytes;
     uint8_t name_n;
     char name[SCAN_NAME_MAX];
