@@ -22,7 +22,7 @@ void buf_done(struct buf *buf);
 enum err buf_add(struct buf *buf, struct bytes bytes) MUST_USE;
 enum err buf_add_text(struct buf *buf, const char *text) MUST_USE;
 enum err buf_printf(struct buf *buf, const char *format, ...) PRINTF(2, 3) MUST_USE;
-enum err buf_vprintf(struct buf *buf, const char *format, va_list args) MUST_USE;
+enum err buf_vprintf(struct buf *buf, const char *format, va_list args) PRINTF(2, 0) MUST_USE;
 
 /* Room for N more bytes at the end, to be written by the caller and told by buf_wrote().
  * NULL over the ceiling. */
