@@ -13,10 +13,14 @@ struct complaint {
     char hint[400]; /* what would be right; may be empty */
 };
 
+/* Zeroed before the first use.  In the order of files and lines. */
 struct complaints {
     struct complaint *list;
-    size_t count, room;
+    size_t count, room, error_count;
+    char **files; /* the names that `where` points to */
+    size_t file_count;
 };
+enum { COMPLAINTS_MAX = 1000 }; /* more are counted, not kept */
 void complaints_done(struct complaints *complaints);
 
 /* Reads FILE (and what it includes).  All mistakes are found, not the first alone.
@@ -24,6 +28,11 @@ void complaints_done(struct complaints *complaints);
  * On success there may be warnings.  *out is to be given back by settings_free(). */
 enum err directory_read_file(
     const char *file, struct settings **out, struct complaints *complaints) MUST_USE;
+
+/* The same from bytes: for tests and fuzzers.  NAME is what complaints call it; included files
+ * are read from its folder. */
+enum err directory_read_text(struct bytes text, const char *name, struct settings **out,
+    struct complaints *complaints) MUST_USE;
 
 /* "relais.conf:12: error: unknown option 'foo'\n    hint: did you mean 'for'?" */
 void complaint_format(const struct complaint *complaint, char out[1000]);

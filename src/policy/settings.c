@@ -79,7 +79,6 @@ void receive_connector_done(struct receive_connector *connector)
         free(connector->bindings[i].path);
     free(connector->bindings);
     free(connector->ranges);
-    free(connector->range_lines);
     free(connector->nodes);
     free(connector->name);
     free(connector->comment);

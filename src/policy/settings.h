@@ -54,7 +54,6 @@ struct receive_connector {
     struct binding *bindings;
     size_t binding_count;
     struct ip_range *ranges; /* as written */
-    int *range_lines;        /* where each stands, in source.file; NULL: not known */
     size_t range_count;
     struct range_node *nodes; /* made by receive_index() from the ranges */
     size_t node_count;

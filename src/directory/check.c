@@ -1,0 +1,155 @@
+/* What no single block of a configuration shows. */
+#include "directory/option.h"
+
+#include "base/mem.h"
+#include "policy/receive.h"
+
+#include <stdlib.h>
+
+static void complain_of_twin(struct reader *reader, const char *kind, const char *name,
+    struct source_line first, struct source_line second)
+{
+    complaint_hint(complain(reader->complaints, second, "there are two %s \"%s\"", kind, name),
+        "the other one is on line %d of %.200s", first.line, first.file);
+}
+
+static void check_names(struct reader *reader)
+{
+    const struct settings *s = reader->settings;
+
+    for (size_t i = 0; i < s->receive_count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (strcasecmp(s->receive[i].name, s->receive[k].name) == 0)
+                complain_of_twin(reader, "receive connectors", s->receive[i].name,
+                    s->receive[k].source, s->receive[i].source);
+        }
+    }
+    for (size_t i = 0; i < s->send_count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (strcasecmp(s->send[i].name, s->send[k].name) == 0)
+                complain_of_twin(reader, "send connectors", s->send[i].name, s->send[k].source,
+                    s->send[i].source);
+        }
+    }
+}
+
+/* By a sorted list of pointers, since there may be thousands. */
+static int compare_domains(const void *a, const void *b)
+{
+    const struct accepted_domain *const *one = a, *const *other = b;
+    int order = strcmp((*one)->pattern, (*other)->pattern);
+
+    return order ? order : *one < *other ? -1 : 1;
+}
+
+static void check_domains(struct reader *reader)
+{
+    const struct settings *s = reader->settings;
+    const struct accepted_domain **sorted = mem_new((s->domain_count + 1) * sizeof *sorted);
+
+    for (size_t i = 0; i < s->domain_count; i++)
+        sorted[i] = &s->domains[i];
+    qsort(sorted, s->domain_count, sizeof *sorted, compare_domains);
+    for (size_t i = 1; i < s->domain_count; i++) {
+        if (strcmp(sorted[i - 1]->pattern, sorted[i]->pattern) == 0)
+            complain_of_twin(reader, "accepted domains", sorted[i]->pattern,
+                sorted[i - 1]->source, sorted[i]->source);
+    }
+    free(sorted);
+}
+
+/* Where a connector's block writes the range that is disputed: joined ranges stand on several
+ * lines, of which the first is shown. */
+static struct source_line range_line(const struct config_item *block, struct ip_range disputed)
+{
+    for (const struct config_item *item = block->first; item; item = item->next) {
+        if (strcmp(item->name, "remote_ranges") != 0)
+            continue;
+        for (size_t i = 0; i < item->value_count; i++) {
+            struct ip_range range;
+            if (ip_range_parse(bytes_text(item->values[i].text), &range) &&
+                ip_range_contains(disputed, range))
+                return value_line(item, i);
+        }
+    }
+    return block->where;
+}
+
+static void complain_of_dispute(
+    struct reader *reader, size_t a, size_t b, const struct receive_dispute *dispute)
+{
+    const struct receive_connector *one = &reader->settings->receive[a];
+    const struct receive_connector *other = &reader->settings->receive[b];
+    struct source_line one_line = one->source, other_line = other->source;
+    struct complaint *complaint;
+    char why[512];
+
+    if (!dispute->is_unix) {
+        one_line = range_line(reader->receive_items[a], dispute->a);
+        other_line = range_line(reader->receive_items[b], dispute->b);
+    }
+    receive_dispute_format(one, other, dispute, why);
+    complaint = complain(reader->complaints, other_line, "%.390s", why);
+    complaint_hint(complaint, "the other one is on line %d of %.200s; %s", one_line.line,
+        one_line.file,
+        dispute->is_unix ? "give each its own socket"
+                         : "give each client to one of them, or let one range contain the "
+                           "other: the smaller one wins");
+}
+
+static void check_disputes(struct reader *reader)
+{
+    const struct settings *s = reader->settings;
+    struct receive_dispute dispute;
+
+    for (size_t b = 1; b < s->receive_count; b++) {
+        for (size_t a = 0; a < b; a++) {
+            if (receive_disputes(&s->receive[a], &s->receive[b], &dispute))
+                complain_of_dispute(reader, a, b, &dispute);
+        }
+    }
+}
+
+/* Two bindings of one connector that overlap: the second socket could not be opened. */
+static bool has_overlapping_bindings(const struct receive_connector *connector)
+{
+    for (size_t b = 1; b < connector->binding_count; b++) {
+        for (size_t a = 0; a < b; a++) {
+            if (binding_overlaps(&connector->bindings[a], &connector->bindings[b]))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void check_bindings(struct reader *reader)
+{
+    for (size_t i = 0; i < reader->settings->receive_count; i++) {
+        const struct receive_connector *connector = &reader->settings->receive[i];
+
+        if (has_overlapping_bindings(connector))
+            complaint_hint(
+                complain(reader->complaints, connector->source,
+                    "receive connector \"%s\" has the same binding twice", connector->name),
+                "\"*:25\" is all addresses of both kinds, \"0.0.0.0:25\" all of IPv4");
+    }
+}
+
+static void check_ways_out(struct reader *reader, const struct config_item *root)
+{
+    if (reader->settings->send_count == 0 && reader->is_whole)
+        complaint_hint(complain_warning(reader->complaints, root->where,
+                           "there is no send connector: mail is accepted and kept, and goes "
+                           "nowhere"),
+            "send_connector \"Out\" { address_spaces = { \"*\" } smart_hosts = { "
+            "\"[mail.example.com]:25\" } }");
+}
+
+void check_settings(struct reader *reader, const struct config_item *root)
+{
+    check_names(reader);
+    check_domains(reader);
+    check_bindings(reader);
+    check_disputes(reader);
+    check_ways_out(reader, root);
+}

@@ -1,0 +1,248 @@
+#include "directory/option.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "mail/address.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, DAY = 24 * 60 * MINUTE };
+enum { HOST_NAME_BYTES = 256, CONFIG_BYTES_MAX = 32 * 1024 * 1024 };
+
+#define AT(member) offsetof(struct settings, member)
+
+static void read_postmaster(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct address address;
+
+    if (address_parse(bytes_text(item->values[0].text), ADDRESS_UTF8, &address) == ADDRESS_OK)
+        read_text(reader, option, item, into);
+    else
+        complaint_hint(complain(reader->complaints, value_line(item, 0),
+                           "'postmaster' cannot be '%.100s'", item->values[0].text),
+            "an address: postmaster@example.com");
+}
+
+static void read_servers(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct settings *settings = into;
+    struct ip ip;
+
+    (void)option;
+    settings->dns_servers = mem_grow(settings->dns_servers,
+        (settings->dns_server_count + item->value_count + 1) * sizeof *settings->dns_servers);
+    for (size_t i = 0; i < item->value_count; i++) {
+        const char *text = item->values[i].text;
+        struct bytes address = bytes_first(bytes_text(text), strcspn(text, "@"));
+        const char *at = strchr(text, '@');
+        uint64_t port = 53;
+
+        if (ip_parse(address, &ip) &&
+            (!at || bytes_to_number(bytes_text(at + 1), UINT16_MAX, &port)) && port)
+            settings->dns_servers[settings->dns_server_count++] = mem_text(text);
+        else
+            complaint_hint(complain(reader->complaints, value_line(item, i),
+                               "'%.100s' is no DNS server", text),
+                "an address, with a port behind @ if need be: \"127.0.0.1@5353\"");
+    }
+}
+
+static const struct option spool_options[] = {
+    { "folder", CONFIG_VALUE, read_path, AT(spool_folder) },
+    { "size", CONFIG_VALUE, read_size, AT(spool_bytes_max), 0, 1LL << 50 },
+    { "segment_size", CONFIG_VALUE, read_size, AT(spool_segment_bytes), 1 << 20, 1LL << 30 },
+    { "free_space", CONFIG_VALUE, read_size, AT(spool_free_bytes_min), 0, 1LL << 50 },
+    { "memory", CONFIG_VALUE, read_size, AT(spool_memory_bytes_max), 1 << 20, 1LL << 40 },
+    { NULL },
+};
+
+static const struct option queue_options[] = {
+    { "expiry", CONFIG_VALUE, read_duration, AT(expiry_ms), SECOND, 90LL * DAY },
+    { NULL },
+};
+
+static const struct option dsn_options[] = {
+    { "postmaster", CONFIG_VALUE, read_postmaster, AT(postmaster) },
+    { "full_size", CONFIG_VALUE, read_size, AT(dsn_full_bytes_max), 0, 64LL << 20 },
+    { NULL },
+};
+
+static const struct option dns_options[] = {
+    { "servers", CONFIG_LIST, read_servers },
+    { "timeout", CONFIG_VALUE, read_duration, AT(dns_timeout_ms), 100, 5 * MINUTE },
+    { NULL },
+};
+
+static const struct choice log_targets[] = {
+    { "stderr", LOG_STDERR },
+    { "file", LOG_FILE },
+    { "syslog", LOG_SYSLOG },
+    { NULL, 0 },
+};
+
+/* "off" is no file: no protocol log at all. */
+static void read_protocol_file(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct settings *settings = into;
+
+    if (strcmp(item->values[0].text, "off") != 0) {
+        read_path(reader, option, item, into);
+        return;
+    }
+    free(settings->protocol_log_file);
+    settings->protocol_log_file = NULL;
+}
+
+static const struct option log_options[] = {
+    { "target", CONFIG_VALUE, read_choice, AT(log_target), .choices = log_targets },
+    { "file", CONFIG_VALUE, read_path, AT(log_file) },
+    { "json", CONFIG_VALUE, read_flag, AT(logs_json) },
+    { "protocol_file", CONFIG_VALUE, read_protocol_file, AT(protocol_log_file) },
+    { "size_max", CONFIG_VALUE, read_size, AT(log_bytes_max), 64 * 1024, 1LL << 40 },
+    { "files", CONFIG_VALUE, read_number, AT(log_files_max), 1, 10000 },
+    { NULL },
+};
+
+static const struct option limit_options[] = {
+    { "connections", CONFIG_VALUE, read_number, AT(connections_max), 1, 1000000 },
+    { "deliveries", CONFIG_VALUE, read_number, AT(deliveries_max), 1, 100000 },
+    { "loops", CONFIG_VALUE, read_number, AT(loop_count), 0, 1024 },
+    { NULL },
+};
+
+static const struct section {
+    const char *name;
+    const struct option *options;
+} sections[] = {
+    { "spool", spool_options },
+    { "queue", queue_options },
+    { "dsn", dsn_options },
+    { "dns", dns_options },
+    { "log", log_options },
+    { "limits", limit_options },
+};
+
+/* A block that there is one of: its options are the settings' own. */
+static void read_section(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    if (item->title)
+        complaint_hint(complain(reader->complaints, item->where, "'%s' has no name of its own",
+                           item->name),
+            "write %s { ... }", item->name);
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        if (strcmp(sections[i].name, option->name) == 0)
+            options_read(reader, sections[i].options, item, into);
+    }
+}
+
+static const struct option options[] = {
+    { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
+    { "node", CONFIG_VALUE, read_host_name, AT(node) },
+    { "control_socket", CONFIG_VALUE, read_path, AT(control_socket) },
+    { "spool", CONFIG_BLOCK, read_section },
+    { "queue", CONFIG_BLOCK, read_section },
+    { "dsn", CONFIG_BLOCK, read_section },
+    { "dns", CONFIG_BLOCK, read_section },
+    { "log", CONFIG_BLOCK, read_section },
+    { "limits", CONFIG_BLOCK, read_section },
+    { "receive_connector", CONFIG_BLOCK, read_receive_connector, .may_repeat = true },
+    { "accepted_domain", CONFIG_BLOCK, read_accepted_domain, .may_repeat = true },
+    { "send_connector", CONFIG_BLOCK, read_send_connector, .may_repeat = true },
+    { NULL },
+};
+
+/* PR-1: the connector of an empty file is there only when the file has none. */
+static void drop_default_connector(struct settings *settings)
+{
+    for (size_t i = 0; i < settings->receive_count; i++)
+        receive_connector_done(&settings->receive[i]);
+    settings->receive_count = 0;
+}
+
+/* The node's name follows the fqdn unless it was given. */
+static void name_node(struct settings *settings, const struct config_item *root)
+{
+    if (config_find(root, "node"))
+        return;
+    free(settings->node);
+    settings->node = mem_text(settings->fqdn);
+    settings->node[strcspn(settings->node, ".")] = '\0';
+}
+
+static void check_log(struct reader *reader, const struct config_item *root)
+{
+    if (reader->settings->log_target == LOG_FILE && !reader->settings->log_file)
+        complaint_hint(complain(reader->complaints, config_find(root, "log")->where,
+                           "the log goes to a file, but to which?"),
+            "file = \"/var/log/relais/relais.log\"");
+}
+
+static void read_settings(struct reader *reader, const struct config_item *root)
+{
+    if (config_find(root, "receive_connector"))
+        drop_default_connector(reader->settings);
+    options_read(reader, options, root, reader->settings);
+    name_node(reader->settings, root);
+    check_log(reader, root);
+    if (!config_find(root, "receive_connector"))
+        reader->settings->receive[0].source = root->where;
+    check_settings(reader, root);
+}
+
+static struct settings *settings_of_this_machine(void)
+{
+    char name[HOST_NAME_BYTES] = "";
+
+    if (gethostname(name, sizeof name - 1) != 0 || !domain_is_name(bytes_text(name)))
+        return settings_new("localhost");
+    return settings_new(name);
+}
+
+enum err directory_read_text(
+    struct bytes text, const char *name, struct settings **out, struct complaints *complaints)
+{
+    static uint64_t revision; /* main loop's thread alone */
+    size_t errors_before = complaints->error_count;
+    struct config config;
+    struct reader reader = { .complaints = complaints, .settings = settings_of_this_machine() };
+
+    config_parse(text, name, &config, complaints);
+    reader.is_whole = complaints->error_count == errors_before;
+    read_settings(&reader, &config.root);
+    complaints_sort(complaints);
+    /* Lines of connectors go on pointing to the names of files. */
+    reader.settings->source_files = config.files;
+    reader.settings->source_file_count = config.file_count;
+    config.files = NULL;
+    config.file_count = 0;
+    config_done(&config);
+    free(reader.receive_items);
+    if (complaints->error_count != errors_before) {
+        settings_free(reader.settings);
+        return ERR_SYNTAX;
+    }
+    reader.settings->file = mem_text(name);
+    reader.settings->revision = ++revision;
+    *out = reader.settings;
+    return OK;
+}
+
+enum err directory_read_file(
+    const char *file, struct settings **out, struct complaints *complaints)
+{
+    struct buf text;
+    enum err err;
+
+    buf_init(&text, CONFIG_BYTES_MAX);
+    err = config_load(file, &text);
+    if (err == OK)
+        err = directory_read_text(buf_bytes(&text), file, out, complaints);
+    buf_release(&text);
+    return err;
+}

@@ -1,0 +1,80 @@
+/* Tables of options, and the readers of values that many options share: inside of directory/.
+ * Main loop's thread. */
+#ifndef DIRECTORY_OPTION_H
+#define DIRECTORY_OPTION_H
+
+#include "directory/syntax.h"
+#include "mail/idna.h"
+
+struct reader {
+    struct complaints *complaints;
+    struct settings *settings;
+    bool is_whole; /* no mistake of syntax: what is missing is missing indeed */
+    const struct config_item **receive_items; /* of each settings->receive, for its lines */
+};
+
+struct choice {
+    const char *name;
+    unsigned value;
+};
+
+struct option {
+    const char *name;
+    enum config_kind kind; /* CONFIG_LIST takes a single value too */
+    /* Puts what ITEM says into INTO, the struct that the table is about. */
+    void (*read)(struct reader *reader, const struct option *option,
+        const struct config_item *item, void *into);
+    size_t at;                    /* where in the struct */
+    int64_t min, max;             /* numbers, ms, bytes; both are allowed */
+    const struct choice *choices; /* ended by a NULL name */
+    bool may_repeat;              /* blocks of which there may be many */
+};
+
+/* What reads the items of one kind of block. */
+void read_receive_connector(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void read_send_connector(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void read_accepted_domain(
+    struct reader *, const struct option *, const struct config_item *, void *);
+
+/* What no single block shows: the same name twice, connectors that dispute clients. */
+void check_settings(struct reader *reader, const struct config_item *root);
+
+/* Reads each item of a block by its option in a table that ends with a NULL name. */
+void options_read(struct reader *reader, const struct option *options,
+    const struct config_item *block, void *into);
+
+/* All of these expect one value, which options_read() has seen to. */
+void read_flag(struct reader *, const struct option *, const struct config_item *, void *);
+void read_number(struct reader *, const struct option *, const struct config_item *,
+    void *); /* uint32_t; "unlimited" is 0 where 0 is allowed */
+void read_port(
+    struct reader *, const struct option *, const struct config_item *, void *); /* uint16_t */
+void read_size(
+    struct reader *, const struct option *, const struct config_item *, void *); /* uint64_t */
+void read_duration(struct reader *, const struct option *, const struct config_item *,
+    void *); /* int64_t ms */
+void read_choice(struct reader *, const struct option *, const struct config_item *,
+    void *); /* an enum, or any other type as wide as unsigned */
+void read_text(struct reader *, const struct option *, const struct config_item *, void *);
+void read_host_name(struct reader *, const struct option *, const struct config_item *, void *);
+void read_path(struct reader *, const struct option *, const struct config_item *, void *);
+void read_file(struct reader *, const struct option *, const struct config_item *,
+    void *); /* a path that can be read now */
+void read_flags(struct reader *, const struct option *, const struct config_item *,
+    void *); /* a list of choices, or-ed into an unsigned */
+
+/* Parts of the above, for readers of one option. */
+bool flag_parse(const char *text, bool *out);
+const struct choice *choice_find(const struct choice *choices, const char *name);
+void complain_of_choice(struct reader *reader, struct source_line where, const char *name,
+    const char *wrong, const struct choice *choices);
+bool size_parse(const char *text, uint64_t *out); /* "25M", "512K", "100B", "1G" */
+bool domain_pattern_parse(struct bytes text, char out[IDNA_BYTES_MAX]); /* normal form */
+struct source_line value_line(const struct config_item *item, size_t i);
+
+/* The name of a connector, from its block's title: complains when it is none. */
+bool is_connector_name(struct reader *reader, const struct config_item *item);
+
+#endif

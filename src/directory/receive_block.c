@@ -1,0 +1,331 @@
+/* receive_connector "Name" { ... } */
+#include "directory/option.h"
+
+#include "base/mem.h"
+#include "policy/receive.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, DAY = 24 * 60 * MINUTE };
+enum { UNIX_PATH_BYTES_MAX = 107 }; /* sun_path, with its zero byte */
+
+static const struct choice rights[] = {
+    { "submit", RIGHT_SUBMIT },
+    { "any-recipient", RIGHT_ANY_RECIPIENT },
+    { "any-sender", RIGHT_ANY_SENDER },
+    { "own-domain-sender", RIGHT_OWN_DOMAIN_SENDER },
+    { "bypass-size-limit", RIGHT_BYPASS_SIZE_LIMIT },
+    { "bypass-rate-limit", RIGHT_BYPASS_RATE_LIMIT },
+    { "internal-headers", RIGHT_INTERNAL_HEADERS },
+    { NULL, 0 },
+};
+
+static const struct choice tls_modes[] = {
+    { "off", TLS_MODE_OFF },
+    { "offered", TLS_MODE_OFFERED },
+    { "required", TLS_MODE_REQUIRED },
+    { "implicit", TLS_MODE_IMPLICIT },
+    { NULL, 0 },
+};
+
+/* enum tls_version of os/tls.h. */
+static const struct choice tls_versions[] = { { "1.0", 0 }, { "1.1", 1 }, { "1.2", 2 },
+    { "1.3", 3 }, { NULL, 0 } };
+
+static const struct choice tolerances[] = { { "bare-lf", 1 }, { NULL, 0 } };
+
+static bool parse_unix_binding(const char *path, struct binding *out)
+{
+    if (path[0] != '/' || strlen(path) > UNIX_PATH_BYTES_MAX)
+        return false;
+    *out = (struct binding){ .is_unix = true, .path = mem_text(path) };
+    return true;
+}
+
+/* "127.0.0.1:25", "[::1]:25", "*:25", "unix:/run/x". */
+static bool parse_binding(const char *text, struct binding *out)
+{
+    struct binding binding = { 0 };
+    const char *colon = strrchr(text, ':');
+    struct bytes host;
+    uint64_t port;
+
+    if (strncmp(text, "unix:", 5) == 0)
+        return parse_unix_binding(text + 5, out);
+    if (!colon || !bytes_to_number(bytes_text(colon + 1), UINT16_MAX, &port) || port == 0)
+        return false;
+    binding.port = (uint16_t)port;
+    host = bytes_of(text, (size_t)(colon - text));
+    if (bytes_equal(host, BYTES("*"))) {
+        binding.is_any = true;
+    } else if (host.n > 2 && host.at[0] == '[' && host.at[host.n - 1] == ']') {
+        if (!ip_parse(bytes_of(host.at + 1, host.n - 2), &binding.ip))
+            return false;
+    } else if (bytes_find(host, ':') != BYTES_NOT_FOUND || !ip_parse(host, &binding.ip)) {
+        return false; /* IPv6 without brackets: which colon begins the port? */
+    }
+    *out = binding;
+    return true;
+}
+
+static void read_bindings(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct receive_connector *connector = into;
+    struct binding binding;
+
+    (void)option;
+    connector->bindings = mem_grow(connector->bindings,
+        (connector->binding_count + item->value_count + 1) * sizeof *connector->bindings);
+    for (size_t i = 0; i < item->value_count; i++) {
+        if (parse_binding(item->values[i].text, &binding))
+            connector->bindings[connector->binding_count++] = binding;
+        else
+            complaint_hint(complain(reader->complaints, value_line(item, i),
+                               "'%.120s' is no binding", item->values[i].text),
+                "an address and a port: \"127.0.0.1:25\", \"[::1]:25\", \"*:25\"; or "
+                "\"unix:/run/relais/smtp\"");
+    }
+}
+
+/* A prefix with bits set behind it is the likeliest mistake: shows the network it is in. */
+static void hint_of_range(struct complaint *complaint, const char *text)
+{
+    struct bytes all = bytes_text(text);
+    size_t slash = bytes_find(all, '/');
+    struct ip ip;
+    uint64_t bits;
+    char network[IP_TEXT_BYTES];
+
+    if (slash == BYTES_NOT_FOUND || !ip_parse(bytes_first(all, slash), &ip) ||
+        !bytes_to_number(bytes_skip(all, slash + 1), ip_is_v4(ip) ? 32 : 128, &bits)) {
+        complaint_hint(complaint,
+            "\"192.0.2.1\", \"192.0.2.1-192.0.2.9\", \"192.0.2.0/24\", \"2001:db8::/32\" or "
+            "\"*\"");
+        return;
+    }
+    for (unsigned i = 0, first = ip_is_v4(ip) ? 96 : 0; i < 128 - first; i++) {
+        if (i >= bits)
+            ip.byte[(first + i) / 8] &= (uint8_t) ~(0x80 >> i % 8);
+    }
+    ip_format(ip, network);
+    complaint_hint(complaint, "bits are set behind the prefix: \"%s/%u\" or one address?",
+        network, (unsigned)bits);
+}
+
+static void read_ranges(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct receive_connector *connector = into;
+
+    (void)option;
+    connector->ranges = mem_grow(connector->ranges,
+        (connector->range_count + item->value_count + 1) * sizeof *connector->ranges);
+    for (size_t i = 0; i < item->value_count; i++) {
+        const char *text = item->values[i].text;
+        struct ip_range range;
+
+        if (ip_range_parse(bytes_text(text), &range))
+            connector->ranges[connector->range_count++] = range;
+        else
+            hint_of_range(complain(reader->complaints, value_line(item, i),
+                              "'%.100s' is no range of addresses", text),
+                text);
+    }
+}
+
+/* The rest of a "%{name}" that is known; NULL: it is not. */
+static const char *skip_placeholder(const char *at)
+{
+    static const char *const known[] = { "%{connector}", "%{fqdn}", "%{node}" };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strncmp(at, known[i], strlen(known[i])) == 0)
+            return at + strlen(known[i]);
+    }
+    return NULL;
+}
+
+/* RC-6 says that it begins with 220; the session adds that, so it is dropped here. */
+static void read_banner(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct receive_connector *connector = into;
+    const char *at;
+
+    read_text(reader, option, item, into);
+    if (!connector->banner)
+        return;
+    if (strncmp(connector->banner, "220 ", 4) == 0)
+        memmove(connector->banner, connector->banner + 4, strlen(connector->banner + 4) + 1);
+    for (at = strstr(connector->banner, "%{"); at; at = strstr(at, "%{")) {
+        at = skip_placeholder(at);
+        if (at)
+            continue;
+        complaint_hint(complain(reader->complaints, value_line(item, 0),
+                           "'banner' has a placeholder that does not exist"),
+            "%%{connector}, %%{fqdn} and %%{node} do");
+        return;
+    }
+}
+
+static void read_tls_min(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    const struct choice *choice = choice_find(tls_versions, item->values[0].text);
+
+    if (choice)
+        ((struct receive_connector *)into)->tls_version_min = (uint8_t)choice->value;
+    else
+        complain_of_choice(
+            reader, value_line(item, 0), option->name, item->values[0].text, tls_versions);
+}
+
+static void read_tolerances(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct option as_flags = *option;
+    unsigned flags = 0;
+
+    as_flags.at = 0;
+    as_flags.choices = tolerances;
+    read_flags(reader, &as_flags, item, &flags);
+    ((struct receive_connector *)into)->tolerates_bare_lf = flags != 0;
+}
+
+/* The guard looks at it by itself; here it is only checked. */
+static void read_meaning_it(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    bool meant = false;
+
+    (void)into;
+    read_flag(reader, option, item, &meant);
+}
+
+#define AT(member) offsetof(struct receive_connector, member)
+
+static const struct option options[] = {
+    { "enabled", CONFIG_VALUE, read_flag, AT(enabled) },
+    { "comment", CONFIG_VALUE, read_text, AT(comment) },
+    { "bindings", CONFIG_LIST, read_bindings },
+    { "remote_ranges", CONFIG_LIST, read_ranges },
+    { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
+    { "banner", CONFIG_VALUE, read_banner, AT(banner) },
+    { "allow", CONFIG_LIST, read_flags, AT(rights), .choices = rights },
+    { "open_relay_i_mean_it", CONFIG_VALUE, read_meaning_it },
+    { "tls", CONFIG_VALUE, read_choice, AT(tls), .choices = tls_modes },
+    { "certificate", CONFIG_VALUE, read_file, AT(certificate_file) },
+    { "key", CONFIG_VALUE, read_file, AT(key_file) },
+    { "tls_min", CONFIG_VALUE, read_tls_min },
+    { "protocol_log", CONFIG_VALUE, read_flag, AT(logs_protocol) },
+    { "add_missing_headers", CONFIG_VALUE, read_flag, AT(adds_missing_headers) },
+    { "tolerate", CONFIG_LIST, read_tolerances },
+    { "size_max", CONFIG_VALUE, read_size, AT(size_bytes_max), 64 * 1024, 2LL << 30 },
+    { "header_size_max", CONFIG_VALUE, read_size, AT(header_bytes_max), 4096, 64LL << 20 },
+    { "recipients_max", CONFIG_VALUE, read_number, AT(recipients_max), 1, 100000 },
+    { "messages_max", CONFIG_VALUE, read_number, AT(messages_per_session_max), 0, 1000000000 },
+    { "errors_max", CONFIG_VALUE, read_number, AT(errors_max), 1, 1000 },
+    { "hops_max", CONFIG_VALUE, read_number, AT(hops_max), 1, 1000 },
+    { "connections_max", CONFIG_VALUE, read_number, AT(connections_max), 1, 1000000 },
+    { "connections_per_source", CONFIG_VALUE, read_number, AT(connections_per_source_max), 1,
+        1000000 },
+    { "idle_timeout", CONFIG_VALUE, read_duration, AT(idle_ms), SECOND, DAY },
+    { "session_timeout", CONFIG_VALUE, read_duration, AT(session_ms), SECOND, DAY },
+    { "tarpit", CONFIG_VALUE, read_duration, AT(tarpit_ms), 0, 10 * MINUTE },
+    { NULL },
+};
+
+static bool is_meant(const struct config_item *item)
+{
+    const struct config_item *meant = config_find(item, "open_relay_i_mean_it");
+    bool value = false;
+
+    return meant && meant->kind == CONFIG_VALUE && flag_parse(meant->values[0].text, &value) &&
+           value;
+}
+
+/* RC-9.  All of one kind of addresses is as open as all of both. */
+static void guard_against_open_relay(struct reader *reader,
+    const struct receive_connector *connector, const struct config_item *item)
+{
+    static const char *const everyone[] = { "0.0.0.0/0", "::/0" };
+    struct ip_range all;
+
+    if (!(connector->rights & RIGHT_ANY_RECIPIENT) || is_meant(item))
+        return;
+    for (size_t i = 0; i < connector->node_count; i++) {
+        for (size_t k = 0; k < sizeof everyone / sizeof *everyone; k++) {
+            bool is_known = ip_range_parse(bytes_text(everyone[k]), &all);
+            assert(is_known);
+            if (!ip_range_contains(connector->nodes[i].range, all))
+                continue;
+            complaint_hint(
+                complain(reader->complaints, item->where,
+                    "receive connector \"%s\" would be an open relay: everybody may send to "
+                    "everybody",
+                    connector->name),
+                "narrow remote_ranges, drop any-recipient from allow, or write "
+                "open_relay_i_mean_it = true");
+            return;
+        }
+    }
+}
+
+static void complain_of_missing(struct reader *reader, const struct config_item *item,
+    const char *option, const char *example)
+{
+    const struct config_item *there = config_find(item, option);
+
+    if (there && (there->kind != CONFIG_LIST || there->value_count))
+        return;
+    complaint_hint(complain(reader->complaints, there ? there->where : item->where,
+                       "%s \"%s\" has no %s", item->name, item->title, option),
+        "%s = %s", option, example);
+}
+
+static void check(struct reader *reader, const struct receive_connector *connector,
+    const struct config_item *item)
+{
+    bool has_network = false;
+
+    for (size_t i = 0; i < connector->binding_count; i++)
+        has_network |= !connector->bindings[i].is_unix;
+    if (reader->is_whole)
+        complain_of_missing(reader, item, "bindings", "{ \"*:25\" }");
+    if (reader->is_whole && has_network)
+        complain_of_missing(reader, item, "remote_ranges", "{ \"192.0.2.0/24\" }");
+    if (connector->key_file && !connector->certificate_file)
+        complaint_hint(complain(reader->complaints, config_find(item, "key")->where,
+                           "there is a key but no certificate"),
+            "certificate = \"/etc/relais/mail.pem\"");
+    if (connector->tls == TLS_MODE_OFF && connector->certificate_file)
+        complain_warning(reader->complaints, config_find(item, "certificate")->where,
+            "the certificate is not used: tls is off");
+    guard_against_open_relay(reader, connector, item);
+}
+
+void read_receive_connector(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct settings *settings = into;
+    struct receive_connector *connector;
+
+    (void)option;
+    if (!is_connector_name(reader, item))
+        return;
+    settings->receive =
+        mem_grow(settings->receive, (settings->receive_count + 1) * sizeof *settings->receive);
+    reader->receive_items = mem_grow(
+        reader->receive_items, (settings->receive_count + 1) * sizeof *reader->receive_items);
+    reader->receive_items[settings->receive_count] = item;
+    connector = &settings->receive[settings->receive_count++];
+    receive_connector_init(connector, item->title);
+    connector->source = item->where;
+    options_read(reader, options, item, connector);
+    receive_index(connector);
+    check(reader, connector, item);
+}

@@ -1,0 +1,385 @@
+#include "directory/syntax.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "directory/token.h"
+#include "os/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum {
+    FILE_BYTES_MAX = 32 * 1024 * 1024,
+    BLOCK_DEPTH_MAX = 8,
+    INCLUDE_DEPTH_MAX = 10,
+    INCLUDE_COUNT_MAX = 1000, /* in all: files that include each other twice would never end */
+    PATH_BYTES_MAX = 4096,
+};
+
+/* One file being read. */
+struct parser {
+    struct tokens tokens;
+    struct token next; /* looked at, not taken */
+    struct config *config;
+    struct complaints *complaints;
+    unsigned block_depth, include_depth;
+};
+
+enum err config_load(const char *file, struct buf *out)
+{
+    struct stat about;
+
+    if (stat(file, &about) == 0 && !S_ISREG(about.st_mode))
+        return ERR_IO; /* a pipe would keep us waiting */
+    return file_read_all(file, FILE_BYTES_MAX, out);
+}
+
+static void step(struct parser *parser)
+{
+    free(parser->next.text);
+    parser->next = token_take(&parser->tokens);
+}
+
+/* The text of the next token, taken. */
+static char *take_text(struct parser *parser)
+{
+    char *text = parser->next.text;
+
+    parser->next.text = NULL;
+    step(parser);
+    return text;
+}
+
+static bool is_next(const struct parser *parser, enum token_kind kind)
+{
+    return parser->next.kind == kind;
+}
+
+static bool is_next_text(const struct parser *parser)
+{
+    return is_next(parser, TOKEN_WORD) || is_next(parser, TOKEN_TEXT);
+}
+
+static struct source_line line_of(const struct parser *parser, int line)
+{
+    return (struct source_line){ parser->tokens.file, line };
+}
+
+static struct complaint *complain_here(struct parser *parser, const char *wanted)
+{
+    char got[64];
+
+    token_describe(&parser->next, got);
+    return complain(parser->complaints, line_of(parser, parser->next.line),
+        "expected %s, found %s", wanted, got);
+}
+
+/* Jumps to the next line, where a new item begins more often than not; but not over the end of
+ * the block. */
+static void skip_line(struct parser *parser)
+{
+    int line = parser->next.line;
+
+    while (!is_next(parser, TOKEN_END) && !is_next(parser, TOKEN_CLOSE) &&
+           parser->next.line == line)
+        step(parser);
+}
+
+static void item_free(struct config_item *item);
+
+static void item_clear(struct config_item *item)
+{
+    struct config_item *inner = item->first, *next;
+
+    for (; inner; inner = next) {
+        next = inner->next;
+        item_free(inner);
+    }
+    for (size_t i = 0; i < item->value_count; i++) {
+        explicit_bzero(item->values[i].text, strlen(item->values[i].text)); /* passwords */
+        free(item->values[i].text);
+    }
+    free(item->values);
+    free(item->name);
+    free(item->title);
+}
+
+static void item_free(struct config_item *item)
+{
+    item_clear(item);
+    free(item);
+}
+
+static void add_item(struct config_item *block, struct config_item *item)
+{
+    if (block->last)
+        block->last->next = item;
+    else
+        block->first = item;
+    block->last = item;
+}
+
+/* Room doubles: its size is always the next power of two of the count. */
+static void add_value(struct parser *parser, struct config_item *item)
+{
+    size_t n = item->value_count;
+    int line = parser->next.line;
+
+    if ((n & (n - 1)) == 0)
+        item->values = mem_grow(item->values, (n ? 2 * n : 1) * sizeof *item->values);
+    item->values[item->value_count++] = (struct config_value){ take_text(parser), line };
+}
+
+/* Behind the opening bracket. */
+static void parse_list(struct parser *parser, struct config_item *item, enum token_kind close)
+{
+    const char *end = close == TOKEN_CLOSE ? "',' or '}'" : "',' or ']'";
+    struct complaint *complaint;
+
+    for (;;) {
+        if (is_next_text(parser))
+            add_value(parser, item);
+        if (is_next(parser, close)) {
+            step(parser);
+            return;
+        }
+        if (!is_next(parser, TOKEN_COMMA))
+            break;
+        step(parser);
+    }
+    complaint = complain_here(parser, end);
+    if (parser->next.line != item->where.line)
+        complaint_hint(
+            complaint, "the list of '%s' began on line %d", item->name, item->where.line);
+    else
+        complaint_hint(complaint, "a value with signs in it stands in \"quotes\"");
+    if (parser->next.line == item->where.line)
+        skip_line(parser);
+    if (is_next(parser, TOKEN_CLOSE) && parser->next.line == item->where.line)
+        step(parser); /* the list's own end, after all */
+}
+
+static void parse_value(struct parser *parser, struct config_item *item)
+{
+    item->is_append = is_next(parser, TOKEN_APPEND);
+    step(parser);
+    if (is_next(parser, TOKEN_OPEN) || is_next(parser, TOKEN_OPEN_LIST)) {
+        enum token_kind close = is_next(parser, TOKEN_OPEN) ? TOKEN_CLOSE : TOKEN_CLOSE_LIST;
+        item->kind = CONFIG_LIST;
+        step(parser);
+        parse_list(parser, item, close);
+    } else if (is_next_text(parser) && parser->next.line == item->where.line) {
+        add_value(parser, item);
+        if (is_next(parser, TOKEN_COMMA)) {
+            complaint_hint(complain_here(parser, "one value"),
+                "several values stand in braces: %.40s = { ..., ... }", item->name);
+            skip_line(parser);
+        }
+    } else {
+        complain(parser->complaints, item->where, "'%.40s' has no value", item->name);
+    }
+}
+
+static void parse_items(struct parser *parser, struct config_item *block, bool is_file);
+
+static void parse_block(struct parser *parser, struct config_item *item)
+{
+    item->kind = CONFIG_BLOCK;
+    step(parser);
+    if (parser->block_depth == BLOCK_DEPTH_MAX) {
+        complain(parser->complaints, item->where, "blocks are nested too deeply");
+        while (!is_next(parser, TOKEN_END))
+            step(parser);
+        return;
+    }
+    parser->block_depth++;
+    parse_items(parser, item, false);
+    parser->block_depth--;
+}
+
+static const char *keep_name(struct config *config, const char *name)
+{
+    config->files = mem_grow(config->files, (config->file_count + 1) * sizeof *config->files);
+    return config->files[config->file_count++] = mem_text(name);
+}
+
+static void parse_text(
+    struct parser *parser, struct bytes text, const char *name, struct config_item *block)
+{
+    tokens_init(&parser->tokens, text, keep_name(parser->config, name), parser->complaints);
+    step(parser);
+    parse_items(parser, block, true);
+    free(parser->next.text);
+}
+
+/* PATH as seen from the folder of the file that includes it. */
+static void path_from(const char *file, const char *path, char out[PATH_BYTES_MAX])
+{
+    const char *slash = strrchr(file, '/');
+
+    if (path[0] == '/' || !slash)
+        snprintf(out, PATH_BYTES_MAX, "%s", path);
+    else
+        snprintf(out, PATH_BYTES_MAX, "%.*s%s", (int)(slash + 1 - file), file, path);
+}
+
+static void include(
+    struct parser *parser, struct config_item *block, const char *path, int line)
+{
+    struct parser inner = { .config = parser->config,
+        .complaints = parser->complaints,
+        .block_depth = parser->block_depth,
+        .include_depth = parser->include_depth + 1 };
+    char file[PATH_BYTES_MAX];
+    struct buf text;
+    enum err err;
+
+    if (inner.include_depth > INCLUDE_DEPTH_MAX ||
+        parser->config->file_count > INCLUDE_COUNT_MAX) {
+        complaint_hint(complain(parser->complaints, line_of(parser, line),
+                           "too many files include each other"),
+            "does \"%.100s\" include itself?", path);
+        return;
+    }
+    path_from(parser->tokens.file, path, file);
+    buf_init(&text, FILE_BYTES_MAX);
+    err = config_load(file, &text);
+    if (err == OK)
+        parse_text(&inner, buf_bytes(&text), file, block);
+    else
+        complain(parser->complaints, line_of(parser, line), "cannot read \"%.200s\": %s", file,
+            err_text(err));
+    buf_done(&text);
+}
+
+/* At the opening parenthesis. */
+static void parse_call(struct parser *parser, struct config_item *block, const char *name)
+{
+    int line = parser->next.line;
+    char *path;
+
+    step(parser);
+    if (strcmp(name, "include") != 0 || !is_next_text(parser)) {
+        complaint_hint(
+            complain_here(parser, "the name of a file to include"), "write include(\"file\")");
+        skip_line(parser);
+        return;
+    }
+    path = take_text(parser);
+    if (is_next(parser, TOKEN_CLOSE_PAREN)) {
+        step(parser);
+        include(parser, block, path, line);
+    } else {
+        complain_here(parser, "')'");
+        skip_line(parser);
+    }
+    free(path);
+}
+
+/* Behind a name that neither '=' nor '{' follows: it may be a title, or a '=' left out. */
+static bool parse_title(struct parser *parser, struct config_item *item)
+{
+    if (is_next_text(parser) && parser->next.line == item->where.line) {
+        item->title = take_text(parser);
+        if (is_next(parser, TOKEN_OPEN))
+            return true;
+    }
+    if (strcmp(item->name, "include") == 0)
+        complaint_hint(
+            complain(parser->complaints, item->where, "'include' has no parentheses"),
+            "write include(\"%.100s\")", item->title ? item->title : "file");
+    else if (item->title)
+        complaint_hint(complain(parser->complaints, item->where,
+                           "'=' or '{' is missing near '%.40s %.40s'", item->name, item->title),
+            "write %.40s = %.40s; a value with blanks in it stands in \"quotes\"", item->name,
+            item->title);
+    else
+        complaint_hint(complain(parser->complaints, item->where,
+                           "'%.40s' is followed by neither '=' nor '{'", item->name),
+            "a value with blanks in it stands in \"quotes\", and a unit behind its number "
+            "without a blank: 25M");
+    if (parser->next.line == item->where.line)
+        skip_line(parser);
+    return false;
+}
+
+static void parse_item(struct parser *parser, struct config_item *block)
+{
+    struct config_item *item = mem_new(sizeof *item);
+
+    item->where = line_of(parser, parser->next.line);
+    item->name = take_text(parser);
+    if (is_next(parser, TOKEN_OPEN_PAREN)) {
+        parse_call(parser, block, item->name);
+        item_free(item);
+        return;
+    }
+    if (is_next(parser, TOKEN_ASSIGN) || is_next(parser, TOKEN_APPEND)) {
+        parse_value(parser, item);
+        if (item->kind == CONFIG_VALUE && item->value_count == 0) {
+            item_free(item); /* complained of */
+            return;
+        }
+    } else if (is_next(parser, TOKEN_OPEN) || parse_title(parser, item)) {
+        parse_block(parser, item);
+    } else {
+        item_free(item);
+        return;
+    }
+    add_item(block, item);
+}
+
+static void parse_items(struct parser *parser, struct config_item *block, bool is_file)
+{
+    for (;;) {
+        if (is_next(parser, TOKEN_WORD)) {
+            parse_item(parser, block);
+        } else if (is_next(parser, TOKEN_END)) {
+            if (!is_file)
+                complaint_hint(complain(parser->complaints, block->where,
+                                   "the block '%.40s' has no end", block->name),
+                    "a '}' is missing");
+            return;
+        } else if (is_next(parser, TOKEN_CLOSE)) {
+            if (is_file)
+                complaint_hint(
+                    complain_here(parser, "an option or a block"), "there is one '}' too many");
+            step(parser);
+            if (!is_file)
+                return;
+        } else {
+            complain_here(parser, "an option or a block");
+            step(parser);
+            skip_line(parser);
+        }
+    }
+}
+
+void config_parse(
+    struct bytes text, const char *name, struct config *out, struct complaints *complaints)
+{
+    struct parser parser = { .config = out, .complaints = complaints };
+
+    *out = (struct config){ .root = { .kind = CONFIG_BLOCK } };
+    parse_text(&parser, text, name, &out->root);
+    out->root.where = (struct source_line){ out->files[0], 0 };
+}
+
+void config_done(struct config *config)
+{
+    item_clear(&config->root);
+    for (size_t i = 0; i < config->file_count; i++)
+        free(config->files[i]);
+    free(config->files);
+    *config = (struct config){ 0 };
+}
+
+const struct config_item *config_find(const struct config_item *block, const char *name)
+{
+    const struct config_item *item = block->first;
+
+    while (item && strcmp(item->name, name) != 0)
+        item = item->next;
+    return item;
+}
