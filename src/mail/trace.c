@@ -1,48 +1,9 @@
 #include "mail/trace.h"
 
+#include "mail/fold.h"
 #include "mail/text.h"
 
-#include <stdio.h>
-
-/* One column is left for the semicolon. */
-enum { COLUMNS_MAX = 76, TAB_COLUMNS = 8, NAME_BYTES_MAX = 255, PART_BYTES_MAX = 600 };
-
-/* A field being written part by part; a part that does not fit begins a new line. */
-struct folded {
-    struct buf *out;
-    size_t column;
-    enum err err;
-};
-
-static void put(struct folded *folded, struct bytes bytes)
-{
-    if (folded->err == OK)
-        folded->err = buf_add(folded->out, bytes);
-    folded->column += bytes.n;
-}
-
-static void add_part(struct folded *folded, struct bytes part)
-{
-    if (folded->column + 1 + part.n <= COLUMNS_MAX) {
-        put(folded, BYTES(" "));
-    } else {
-        put(folded, BYTES("\r\n\t"));
-        folded->column = TAB_COLUMNS;
-    }
-    put(folded, part);
-}
-
-static void add_text(struct folded *folded, const char *format, ...) PRINTF(2, 3);
-static void add_text(struct folded *folded, const char *format, ...)
-{
-    char part[PART_BYTES_MAX];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(part, sizeof part, format, args);
-    va_end(args);
-    add_part(folded, bytes_text(part));
-}
+enum { NAME_BYTES_MAX = 255 };
 
 /* What a host's name or a TLS name may have; the rest could break the field or its comments. */
 static bool is_name_byte(uint8_t c)
@@ -86,41 +47,41 @@ static struct clean clean(struct bytes from, bool (*is_good)(uint8_t c), bool is
 }
 
 /* "([192.0.2.1])", "([IPv6:2001:db8::1])": RFC 5321, 4.4, TCP-info. */
-static void add_from(struct folded *folded, const struct trace *trace)
+static void add_from(struct fold *fold, const struct trace *trace)
 {
     struct clean ip = clean(trace->client_ip, is_name_byte, false);
     struct clean name = clean(trace->client_name, is_name_byte, trace->is_utf8);
     const char *tag = strchr(ip.text, ':') ? "IPv6:" : "";
 
     if (name.text[0])
-        add_text(folded, "from %s", name.text);
+        fold_printf(fold, "from %s", name.text);
     else if (ip.text[0])
-        add_text(folded, "from [%s%s]", tag, ip.text);
+        fold_printf(fold, "from [%s%s]", tag, ip.text);
     else
-        add_text(folded, "from localhost");
+        fold_printf(fold, "from localhost");
     if (ip.text[0])
-        add_text(folded, "([%s%s])", tag, ip.text);
+        fold_printf(fold, "([%s%s])", tag, ip.text);
 }
 
 /* RFC 3848 and RFC 6531, 3.7.3.  After HELO there is no other word than SMTP. */
-static void add_protocol(struct folded *folded, const struct trace *trace)
+static void add_protocol(struct fold *fold, const struct trace *trace)
 {
     if (trace->is_smtp)
-        add_text(folded, "with SMTP");
+        fold_printf(fold, "with SMTP");
     else
-        add_text(folded, "with %s%s%s", trace->is_utf8 ? "UTF8SMTP" : "ESMTP",
+        fold_printf(fold, "with %s%s%s", trace->is_utf8 ? "UTF8SMTP" : "ESMTP",
             trace->tls_version.n ? "S" : "", trace->user.n ? "A" : "");
 }
 
-static void add_security(struct folded *folded, const struct trace *trace)
+static void add_security(struct fold *fold, const struct trace *trace)
 {
     if (trace->tls_version.n) {
         struct clean version = clean(trace->tls_version, is_name_byte, false);
         struct clean cipher = clean(trace->tls_cipher, is_name_byte, false);
-        add_text(folded, "(using %s with cipher %s)", version.text, cipher.text);
+        fold_printf(fold, "(using %s with cipher %s)", version.text, cipher.text);
     }
     if (trace->user.n)
-        add_text(folded, "(authenticated)");
+        fold_printf(fold, "(authenticated)");
 }
 
 /* An address is said as it is or not at all. */
@@ -139,30 +100,26 @@ static bool is_sayable(struct bytes address, bool is_utf8)
 
 enum err trace_received(const struct trace *trace, struct buf *out)
 {
-    struct folded folded = { out, 0, OK };
+    struct fold fold;
     struct clean by = clean(trace->by, is_name_byte, trace->is_utf8);
     struct clean connector = clean(trace->connector, is_comment_byte, trace->is_utf8);
     char id[ID_TEXT_BYTES], date[DATE_RFC5322_BYTES];
-    size_t start = out->n;
 
-    put(&folded, BYTES("Received:"));
-    add_from(&folded, trace);
-    add_security(&folded, trace);
-    add_text(&folded, "by %s", by.text);
-    add_protocol(&folded, trace);
+    fold_begin(&fold, out, "Received:", "\t");
+    add_from(&fold, trace);
+    add_security(&fold, trace);
+    fold_printf(&fold, "by %s", by.text);
+    add_protocol(&fold, trace);
     mid_format(trace->mid, id);
     wall_format_rfc5322(trace->now, date);
-    add_text(&folded, "id %s", id);
+    fold_printf(&fold, "id %s", id);
     if (connector.text[0])
-        add_text(&folded, "(connector \"%s\")", connector.text);
+        fold_printf(&fold, "(connector \"%s\")", connector.text);
     if (is_sayable(trace->only_recipient, trace->is_utf8))
-        add_text(&folded, "for <%.*s>", BYTES_ARGS(trace->only_recipient));
-    put(&folded, BYTES(";"));
-    add_text(&folded, "%s", date);
-    put(&folded, BYTES("\r\n"));
-    if (folded.err != OK)
-        out->n = start;
-    return folded.err;
+        fold_printf(&fold, "for <%.*s>", BYTES_ARGS(trace->only_recipient));
+    fold_mark(&fold, ";");
+    fold_printf(&fold, "%s", date);
+    return fold_end(&fold);
 }
 
 enum err trace_date(struct wall now, struct buf *out)
