@@ -1,48 +1,77 @@
-/* A message on its way: what the stages of the path hand to one another.  Home loop. */
+/* A message on its way: what the stages of the path hand to one another.  Home loop, once it is
+ * there; while it is received it belongs to its session's loop. */
 #ifndef FLOW_MESSAGE_H
 #define FLOW_MESSAGE_H
 
 #include "base/list.h"
 #include "base/table.h"
 #include "mail/envelope.h"
+#include "mail/status.h"
 #include "spool/spool.h"
 
 struct hop;
 
+enum item_state {
+    ITEM_NEW, /* belongs to no hop yet */
+    ITEM_READY,
+    ITEM_WAITING,    /* refused for now: next_attempt says when */
+    ITEM_DELIVERING, /* deliver has it */
+    ITEM_DONE,       /* no recipient of it is pending */
+};
+
 /* The recipients of a message that go to one next hop, tried together. */
 struct item {
-    struct list in_hop; /* the hop's ready or waiting list; unlinked while being delivered */
+    struct list in_hop; /* the hop's ready or waiting list */
     struct message *message;
     struct hop *hop;
-    struct moment next_attempt;
-    uint16_t attempt_count;
-    uint8_t state;     /* enum item_state */
     struct item *next; /* the message's further items */
-    char *last_error;  /* "host said: 451 4.3.0 try later"; NULL: none; free() */
+    struct moment next_attempt;
+    char *last_error;     /* "host said: 451 4.3.0 try later"; NULL: none; free() */
+    uint32_t *recipients; /* numbers in the envelope, ascending; NULL when there is one */
     uint32_t recipient_count;
-    uint32_t first;       /* the only recipient's number when count is 1 */
-    uint32_t *recipients; /* numbers in the envelope; NULL when count is 1 */
+    uint32_t only; /* the one recipient's number */
+    uint16_t attempt_count;
+    uint8_t state; /* enum item_state */
 };
 
-enum item_state { ITEM_READY, ITEM_WAITING, ITEM_DELIVERING, ITEM_SUSPENDED, ITEM_DONE };
-
+/* One allocation with its envelope behind it: a queue of a million counts every byte. */
 struct message {
     struct table_node by_mid;
-    struct list in_queue; /* all messages, in the order of arrival here */
+    struct list in_queue; /* all messages, in the order they came here */
     struct spool_entry entry;
-    uint8_t *envelope; /* encoded; owned */
-    uint32_t envelope_bytes;
-    uint32_t pending_count; /* recipients without an outcome */
-    struct wall arrived;
     struct spool_content *content; /* NULL: read it from the spool */
+    struct wall arrived;
     struct item first;
-    uint16_t delivering_count; /* items in state DELIVERING */
-    bool is_removed;           /* by the administrator, while being delivered */
+    uint32_t pending_count;    /* recipients without an outcome */
+    uint32_t delivering_count; /* items that deliver has, and notifications being committed */
+    uint32_t envelope_bytes;
+    bool is_removed;    /* by the administrator, while it is being delivered */
+    uint8_t envelope[]; /* encoded: mail/envelope.h */
 };
+
+/* A copy of the encoded ENVELOPE, no recipient done. */
+struct message *message_new(
+    struct mid mid, struct bytes envelope, uint32_t recipient_count, struct wall arrived);
+void message_free(struct message *message); /* its items too; the spool entry must be settled */
 
 static inline struct bytes message_envelope(const struct message *message)
 {
     return bytes_of(message->envelope, message->envelope_bytes);
 }
+
+static inline uint32_t item_recipient(const struct item *item, uint32_t at)
+{
+    return item->recipients ? item->recipients[at] : item->only;
+}
+
+/* Adds a recipient's number; an item has at least one from its making on. */
+void item_add_recipient(struct item *item, uint32_t recipient);
+/* Keeps those recipients for which KEEP says so, and returns how many. */
+uint32_t item_keep_pending(struct item *item);
+
+/* A further item of the message, or its first when that is new. */
+struct item *message_add_item(struct message *message, uint32_t recipient);
+/* Unlinks and frees all items (they are in no list); the first is new again. */
+void message_clear_items(struct message *message);
 
 #endif

@@ -82,7 +82,7 @@ struct accepted_domain {
     enum domain_type type;
 };
 
-enum delivery { DELIVERY_SMART_HOSTS, DELIVERY_MX, DELIVERY_LMTP, DELIVERY_MAILDIR };
+enum delivery_kind { DELIVERY_SMART_HOSTS, DELIVERY_MX, DELIVERY_LMTP, DELIVERY_MAILDIR };
 
 struct smart_host {
     char *host; /* name or address text */
@@ -106,7 +106,7 @@ struct send_connector {
     char *comment;
     struct address_space *spaces;
     size_t space_count;
-    enum delivery delivery;
+    enum delivery_kind delivery;
     struct smart_host *hosts;
     size_t host_count;
     uint16_t mx_port; /* 25; another for tests and odd networks */

@@ -1,0 +1,58 @@
+/* Hands messages to next hops: SMTP, LMTP, a local Maildir.  Home loop.
+ *
+ * Per next hop a destination: the hosts behind it, which of them answer, and a few connections.
+ * A message is taken from the queue only when a session is up, so none ever waits for a dead
+ * host (SC-4). */
+#ifndef FLOW_DELIVER_DELIVER_H
+#define FLOW_DELIVER_DELIVER_H
+
+#include "flow/hop.h"
+#include "flow/result.h"
+#include "os/dns.h"
+
+struct deliver {
+    struct loop *loop;
+    struct spool *spool;
+    struct dns *dns;
+    uint32_t connections_max; /* of all hops together */
+    uint32_t connection_count;
+    struct list in_turn; /* hops that wait for one to be free */
+    struct list destinations;
+    bool is_stopping;
+
+    struct item *(*take)(struct deliver *deliver, struct hop *hop);
+    void (*put_back)(struct deliver *deliver, struct item *item);
+    /* RESULTS: one for each recipient of the item.  HOST: "name[address]:port", or "". */
+    void (*finished)(struct deliver *deliver, struct item *item, const struct result *results,
+        const char *host);
+    void (*hop_down)(struct deliver *deliver, struct hop *hop, const char *error);
+    void (*hop_up)(struct deliver *deliver, struct hop *hop);
+    void *me;
+};
+
+void deliver_init(
+    struct deliver *deliver, struct loop *loop, struct spool *spool, struct dns *dns);
+
+/* No new deliveries; connections end after what they have under way.  connection_count says
+ * when all are gone; deliver_break() ends the rest: items come back, or are in doubt as after
+ * any lost connection. */
+void deliver_stop(struct deliver *deliver);
+void deliver_break(struct deliver *deliver);
+
+/* There is something ready at HOP. */
+void deliver_want(struct deliver *deliver, struct hop *hop);
+
+/* The hop's connector has changed: connections end once they are idle, hosts are looked up
+ * anew. */
+void deliver_reset(struct deliver *deliver, struct hop *hop);
+/* The hop is going away; it has no items. */
+void deliver_forget(struct deliver *deliver, struct hop *hop);
+
+/* For `relais queue`: each host's name, address and state. */
+void deliver_each_host(const struct hop *hop,
+    void (*visit)(
+        void *me, const char *name, const char *address, const char *state, const char *error),
+    void *me);
+uint32_t deliver_connection_count(const struct hop *hop);
+
+#endif

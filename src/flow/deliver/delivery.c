@@ -1,0 +1,557 @@
+/* One connection to a host: drives the client engine. */
+#include "flow/deliver/internal.h"
+
+#include "base/mem.h"
+#include "os/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { UNDER_WAY_MAX = 8 };
+
+/* --- Beginning and end -----------------------------------------------------------------------
+ */
+
+static void configure(struct delivery *delivery)
+{
+    const struct send_connector *connector = delivery->connector;
+    const struct settings *settings = delivery->setup->settings;
+    enum smtp_client_tls tls = SMTP_CLIENT_TLS_NONE;
+
+    if (connector->tls == SEND_TLS_ENCRYPT)
+        tls = SMTP_CLIENT_TLS_MUST;
+    else if (connector->tls == SEND_TLS_MAY && !delivery->host->no_tls)
+        tls = SMTP_CLIENT_TLS_MAY;
+    delivery->config = (struct smtp_client_config){
+        .fqdn = bytes_text(connector->fqdn ? connector->fqdn : settings->fqdn),
+        .is_lmtp = connector->delivery == DELIVERY_LMTP,
+        .tls = delivery->host->is_unix ? SMTP_CLIENT_TLS_NONE : tls,
+        .is_tls = connector->is_implicit_tls && !delivery->host->is_unix,
+        .uses_chunking = connector->uses_chunking,
+        .uses_pipelining = connector->uses_pipelining,
+        .under_way_max = UNDER_WAY_MAX,
+        .mails_max = connector->messages_per_connection,
+        .auth_user = bytes_text(connector->user),
+        .auth_password = bytes_text(connector->password),
+        .logs_lines = connector->logs_protocol,
+    };
+}
+
+static struct endpoint endpoint_of(const struct host *host, unsigned address_at)
+{
+    struct endpoint endpoint = { .is_unix = host->is_unix, .port = host->port };
+
+    if (host->is_unix)
+        snprintf(endpoint.path, sizeof endpoint.path, "%s", host->name);
+    else
+        endpoint.ip = host->addresses[address_at];
+    return endpoint;
+}
+
+static void name_it(struct delivery *delivery, const struct endpoint *endpoint)
+{
+    char address[IP_TEXT_BYTES];
+
+    endpoint_format(endpoint, delivery->protocol.peer);
+    if (endpoint->is_unix) {
+        snprintf(delivery->text, sizeof delivery->text, "%s", delivery->host->name);
+        return;
+    }
+    ip_format(endpoint->ip, address);
+    snprintf(delivery->text, sizeof delivery->text, "%s[%s]:%u", delivery->host->name, address,
+        endpoint->port);
+}
+
+static void delivery_free(struct delivery *delivery)
+{
+    struct destination *destination = delivery->destination;
+    struct deliver *deliver = destination->deliver;
+
+    assert(list_is_empty(&delivery->sendings));
+    report_protocol(&delivery->protocol, '-', BYTES_NONE);
+    timer_stop(&delivery->timer);
+    if (delivery->conn)
+        conn_close(&delivery->conn, true);
+    if (!delivery->is_up)
+        destination->opening_count--;
+    list_remove(&delivery->in_destination);
+    list_remove(&delivery->in_ready);
+    destination->connection_count--;
+    smtp_client_free(delivery->engine);
+    setup_free(delivery->setup);
+    free(delivery->error);
+    free(delivery);
+    destination->users++;
+    deliver_release(deliver);
+    destination->users--;
+}
+
+/* The session is over: all results are given. */
+static void end(struct delivery *delivery)
+{
+    struct destination *destination = delivery->destination;
+    struct deliver *deliver = destination->deliver;
+    struct host *host = delivery->host;
+    bool was_up = delivery->is_up, was_tls_trouble = delivery->is_tls_trouble;
+    unsigned address_at = delivery->address_at;
+    char *error = delivery->error;
+
+    delivery->error = NULL;
+    destination->users++;
+    delivery_free(delivery);
+    if (was_tls_trouble && !host->no_tls) {
+        host->no_tls = true; /* TLS "may": rather in clear than not at all (RFC 7435) */
+        delivery_open(destination, host, address_at);
+    } else if (!was_up) {
+        destination_attempt_failed(
+            destination, host, address_at, error ? error : "451 4.4.2 connection lost");
+    }
+    free(error);
+    destination->users--;
+    if (!destination->is_forgotten && was_up)
+        deliver_want(deliver, destination->hop);
+    destination_free_if_done(destination);
+}
+
+static void set_error(
+    struct delivery *delivery, unsigned code, struct status status, const char *text)
+{
+    char line[HOST_ERROR_BYTES], status_text[STATUS_TEXT_BYTES];
+
+    if (delivery->error)
+        return; /* the first one says why */
+    status_format(status, status_text);
+    snprintf(line, sizeof line, "%s said: %u %s %s", delivery->text, code, status_text, text);
+    delivery->error = mem_text(line);
+}
+
+/* --- Results ---------------------------------------------------------------------------------
+ */
+
+static struct sending *sending_of(const struct smtp_client_action *action)
+{
+    return (struct sending *)(uintptr_t)action->tag;
+}
+
+static void on_result(struct delivery *delivery, const struct smtp_client_action *action)
+{
+    struct sending *sending = sending_of(action);
+    const struct smtp_reply *reply = action->reply;
+    struct result *result = &sending->results[action->recipient];
+    bool is_ok = reply->code >= 200 && reply->code < 300;
+
+    *result = (struct result){
+        .recipient = item_recipient(sending->item, action->recipient),
+        .verdict = verdict_of(reply->code, reply->status, "%s", reply->text),
+    };
+    if (is_ok && action->stage == SMTP_CLIENT_AT_END) {
+        result->fate = FATE_DELIVERED;
+        result->is_final = delivery->config.is_lmtp;
+        result->is_relayed_blind = !smtp_client_peer(delivery->engine)->dsn;
+    } else {
+        result->fate = reply->code >= 500 && reply->code < 600 ? FATE_FAILED : FATE_DEFERRED;
+    }
+    if (result->verdict.status.class == 0)
+        result->verdict.status = STATUS((uint8_t)(reply->code / 100), 0, 0);
+}
+
+static void on_done(struct delivery *delivery, struct sending *sending)
+{
+    struct deliver *deliver = delivery->destination->deliver;
+    struct item *item = sending->item;
+
+    if (sending->is_damaged) {
+        for (uint32_t i = 0; i < item->recipient_count; i++)
+            sending->results[i] = (struct result){ .recipient = item_recipient(item, i),
+                .fate = FATE_FAILED,
+                .verdict =
+                    verdict_of(554, STATUS(5, 3, 0), "Message is damaged in the spool") };
+    }
+    deliver->finished(deliver, item, sending->results, delivery->text);
+    sending_free(sending);
+}
+
+static void on_returned(struct delivery *delivery, struct sending *sending)
+{
+    struct deliver *deliver = delivery->destination->deliver;
+    struct item *item = sending->item;
+
+    sending_free(sending);
+    deliver->put_back(deliver, item);
+}
+
+/* --- The engine's turn -----------------------------------------------------------------------
+ */
+
+static void on_up(struct delivery *delivery)
+{
+    struct destination *destination = delivery->destination;
+
+    delivery->is_up = true;
+    destination->opening_count--;
+    destination_host_up(destination, delivery->host);
+}
+
+static void on_ready(struct delivery *delivery)
+{
+    delivery->is_ready = true;
+    if (!list_is_linked(&delivery->in_ready))
+        list_add_last(&delivery->destination->ready, &delivery->in_ready);
+}
+
+static void do_action(struct delivery *delivery, const struct smtp_client_action *action)
+{
+    switch (action->type) {
+    case SMTP_CLIENT_START_TLS:
+        conn_start_tls(delivery->conn, setup_send_tls(delivery->setup, delivery->connector),
+            delivery->host->name);
+        return;
+    case SMTP_CLIENT_UP:
+        on_up(delivery);
+        return;
+    case SMTP_CLIENT_READY:
+        on_ready(delivery);
+        return;
+    case SMTP_CLIENT_SEND_CONTENT:
+        delivery->asked = sending_of(action);
+        sending_ask(delivery->asked, action->is_stuffed);
+        return;
+    case SMTP_CLIENT_RESULT:
+        on_result(delivery, action);
+        return;
+    case SMTP_CLIENT_DONE:
+        on_done(delivery, sending_of(action));
+        return;
+    case SMTP_CLIENT_RETURNED:
+        on_returned(delivery, sending_of(action));
+        return;
+    case SMTP_CLIENT_FAILED:
+        set_error(delivery, action->reply->code, action->reply->status, action->reply->text);
+        return;
+    case SMTP_CLIENT_LINE_OUT:
+        report_protocol(&delivery->protocol, '>', action->text);
+        return;
+    case SMTP_CLIENT_LINE_IN:
+        report_protocol(&delivery->protocol, '<', action->text);
+        return;
+    case SMTP_CLIENT_CLOSE:
+        delivery->is_closing = true;
+        return;
+    }
+}
+
+static size_t run(struct delivery *delivery, const struct smtp_client_event *event)
+{
+    struct smtp_client_actions actions;
+    size_t used;
+
+    delivery->depth++;
+    used = smtp_client_step(delivery->engine, event, &actions, conn_out(delivery->conn));
+    for (unsigned i = 0; i < actions.count; i++)
+        do_action(delivery, &actions.list[i]);
+    delivery->depth--;
+    if (actions.is_more && used == event->input.n)
+        run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_INPUT });
+    return used;
+}
+
+/* The content that was asked for goes out after the step that asked for it is over. */
+static void pump(struct delivery *delivery)
+{
+    while (delivery->asked && !delivery->is_closing) {
+        struct sending *sending = delivery->asked;
+        sending_pump(sending);
+        if (delivery->asked == sending && !sending->is_all_out)
+            return; /* waits for room, or for the disk */
+        delivery->asked = NULL;
+        run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_CONTENT_SENT });
+    }
+}
+
+/* --- Serving ---------------------------------------------------------------------------------
+ */
+
+static void offer(struct delivery *delivery, struct sending *sending)
+{
+    delivery->active = loop_now(delivery->destination->deliver->loop);
+    run(delivery,
+        &(struct smtp_client_event){ .type = SMTP_CLIENT_OFFER, .message = &sending->offer });
+}
+
+static void not_ready(struct delivery *delivery)
+{
+    delivery->is_ready = false;
+    list_remove(&delivery->in_ready);
+}
+
+static bool may_serve(const struct delivery *delivery)
+{
+    return delivery->is_ready && !delivery->preparing && !delivery->is_closing &&
+           !delivery->asked && !conn_out_is_high(delivery->conn);
+}
+
+/* Takes one item, if the session would have one and there is one. */
+static bool serve_one(struct delivery *delivery)
+{
+    struct destination *destination = delivery->destination;
+    struct deliver *deliver = destination->deliver;
+    struct sending *sending;
+    struct item *item;
+
+    if (!may_serve(delivery))
+        return false;
+    if (delivery->is_quitting || destination->is_forgotten) {
+        not_ready(delivery);
+        run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_QUIT });
+        return false;
+    }
+    item = deliver->take(deliver, destination->hop);
+    if (!item)
+        return false;
+    not_ready(delivery);
+    sending = sending_new(delivery, item);
+    if (sending_is_prepared(sending)) {
+        offer(delivery, sending);
+    } else {
+        delivery->preparing = sending;
+        sending_prepare(sending);
+    }
+    return true;
+}
+
+/* After every outermost step: content, further items, the output, the end.  The delivery may be
+ * gone then. */
+static void turn(struct delivery *delivery)
+{
+    if (delivery->depth)
+        return;
+    delivery->depth++;
+    do
+        pump(delivery);
+    while (serve_one(delivery));
+    delivery->depth--;
+    if (!delivery->is_closing) {
+        conn_send(delivery->conn);
+        return;
+    }
+    if (delivery->preparing) { /* was never offered */
+        struct sending *sending = delivery->preparing;
+        delivery->preparing = NULL;
+        on_returned(delivery, sending);
+    }
+    end(delivery);
+}
+
+void delivery_serve(struct delivery *delivery)
+{
+    turn(delivery);
+}
+
+void delivery_step(struct delivery *delivery, const struct smtp_client_event *event)
+{
+    delivery->active = loop_now(delivery->destination->deliver->loop);
+    run(delivery, event);
+    turn(delivery);
+}
+
+void delivery_pump(struct delivery *delivery)
+{
+    turn(delivery);
+}
+
+void delivery_prepared(struct delivery *delivery, struct sending *sending)
+{
+    assert(delivery->preparing == sending);
+    delivery->preparing = NULL;
+    if (sending->is_damaged) { /* never sent in part */
+        on_done(delivery, sending);
+        on_ready(delivery);
+    } else {
+        offer(delivery, sending);
+    }
+    turn(delivery);
+}
+
+/* --- The connection --------------------------------------------------------------------------
+ */
+
+static void lose(struct delivery *delivery, struct verdict verdict)
+{
+    set_error(delivery, verdict.code, verdict.status, verdict.text);
+    delivery->asked = NULL;
+    run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_LOST, .verdict = &verdict });
+    delivery->is_closing = true;
+    turn(delivery);
+}
+
+static void on_connected(void *me, enum err err)
+{
+    struct delivery *delivery = me;
+
+    if (err != OK) {
+        lose(delivery, verdict_of(451, STATUS(4, 4, 1), "connect: %s", err_text(err)));
+        return;
+    }
+    endpoint_format(conn_local(delivery->conn), delivery->protocol.local);
+    report_protocol(&delivery->protocol, '+', BYTES_NONE);
+    if (delivery->config.is_tls)
+        conn_start_tls(delivery->conn, setup_send_tls(delivery->setup, delivery->connector),
+            delivery->host->name);
+    else
+        delivery_step(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_CONNECTED });
+}
+
+static size_t on_input(void *me, struct bytes input)
+{
+    struct delivery *delivery = me;
+    size_t used = 0;
+
+    delivery->active = loop_now(delivery->destination->deliver->loop);
+    while (used < input.n && !delivery->is_closing) {
+        size_t n = run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_INPUT,
+                                     .input = bytes_skip(input, used) });
+        used += n;
+        pump(delivery);
+        if (n == 0)
+            break;
+    }
+    if (delivery->is_closing)
+        used = input.n;
+    turn(delivery);
+    return used;
+}
+
+static void on_room(void *me)
+{
+    struct delivery *delivery = me;
+
+    delivery->active = loop_now(delivery->destination->deliver->loop);
+    turn(delivery);
+}
+
+static void on_tls(void *me, enum err err)
+{
+    struct delivery *delivery = me;
+
+    if (err != OK) {
+        delivery->is_tls_trouble =
+            delivery->config.tls == SMTP_CLIENT_TLS_MAY && !delivery->config.is_tls;
+        lose(delivery, verdict_of(451, STATUS(4, 7, 5), "TLS handshake failed"));
+        return;
+    }
+    delivery_step(delivery, &(struct smtp_client_event){
+                                .type = delivery->config.is_tls ? SMTP_CLIENT_CONNECTED
+                                                                : SMTP_CLIENT_TLS_STARTED });
+}
+
+static void on_end(void *me, enum err err)
+{
+    lose(me, verdict_of(451, STATUS(4, 4, 2), "connection lost: %s",
+                 err == OK ? "closed by the other side" : err_text(err)));
+}
+
+static const struct conn_handler handler = {
+    .on_connected = on_connected,
+    .on_input = on_input,
+    .on_room = on_room,
+    .on_tls = on_tls,
+    .on_end = on_end,
+};
+
+/* --- Time (RFC 5321, 4.5.3.2) ----------------------------------------------------------------
+ */
+
+static int64_t limit_ms(const struct delivery *delivery)
+{
+    const struct send_connector *connector = delivery->connector;
+
+    if (delivery->asked)
+        return connector->data_ms;
+    if (!delivery->is_up && smtp_client_waits(delivery->engine) == SMTP_CLIENT_WAITS_NOT)
+        return connector->connect_ms;
+    switch (smtp_client_waits(delivery->engine)) {
+    case SMTP_CLIENT_WAITS_GREETING:
+        return connector->greeting_ms;
+    case SMTP_CLIENT_WAITS_COMMAND:
+        return connector->command_ms;
+    case SMTP_CLIENT_WAITS_DATA:
+        return connector->data_ms;
+    case SMTP_CLIENT_WAITS_END:
+        return connector->end_ms;
+    case SMTP_CLIENT_WAITS_NOT:
+        break;
+    }
+    return connector->idle_ms;
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct delivery *delivery = container_of(timer, struct delivery, timer);
+    int64_t left = delivery->active.ms + limit_ms(delivery) -
+                   loop_now(delivery->destination->deliver->loop).ms;
+
+    if (left > 0) {
+        /* What is waited for may change to something shorter: look again soon. */
+        timer_start(timer, left < 1000 ? left : 1000);
+        return;
+    }
+    timer_start(timer, 1000);
+    if (delivery->is_ready && !delivery->preparing && list_is_empty(&delivery->sendings))
+        delivery_quit(delivery);
+    else if (!delivery->preparing)
+        lose(delivery, verdict_of(451, STATUS(4, 4, 2), "timed out"));
+}
+
+void delivery_open(struct destination *destination, struct host *host, unsigned address_at)
+{
+    struct hop *hop = destination->hop;
+    struct delivery *delivery;
+    struct endpoint to;
+
+    if (destination->is_forgotten || !deliver_claim(destination->deliver, hop))
+        return;
+    delivery = mem_new(sizeof *delivery);
+    delivery->destination = destination;
+    delivery->host = host;
+    delivery->address_at = address_at;
+    delivery->setup = setup_hold(hop->setup);
+    delivery->connector = hop->connector;
+    list_init(&delivery->sendings);
+    list_init(&delivery->in_ready);
+    list_init(&delivery->in_destination);
+    list_add_last(&destination->deliveries, &delivery->in_destination);
+    destination->connection_count++;
+    destination->opening_count++;
+    configure(delivery);
+    delivery->engine = smtp_client_new(&delivery->config);
+    delivery->protocol.id = random_session_id();
+    delivery->protocol.connector = delivery->connector->name;
+    delivery->active = loop_now(destination->deliver->loop);
+    timer_init(&delivery->timer, destination->deliver->loop, on_timer);
+    timer_start(&delivery->timer, 1000);
+    to = endpoint_of(host, address_at);
+    name_it(delivery, &to);
+    if (conn_connect(destination->deliver->loop, &to,
+            delivery->connector->has_source_ip ? &delivery->connector->source_ip : NULL,
+            &handler, delivery, &delivery->conn) != OK) {
+        delivery->conn = NULL;
+        set_error(delivery, 451, STATUS(4, 4, 1), "connect: no route or no socket");
+        end(delivery);
+    }
+}
+
+void delivery_quit(struct delivery *delivery)
+{
+    delivery->is_quitting = true;
+    if (!delivery->is_up) {
+        lose(delivery, verdict_of(451, STATUS(4, 3, 2), "given up"));
+        return;
+    }
+    turn(delivery);
+}
+
+void delivery_break(struct delivery *delivery)
+{
+    lose(delivery, verdict_of(451, STATUS(4, 3, 2), "shutting down"));
+}

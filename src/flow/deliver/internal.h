@@ -1,0 +1,151 @@
+/* Inside flow/deliver: a destination with its hosts, a delivery (one connection), a sending
+ * (one item on it), and the Maildir's job. */
+#ifndef FLOW_DELIVER_INTERNAL_H
+#define FLOW_DELIVER_INTERNAL_H
+
+#include "flow/deliver/deliver.h"
+#include "os/conn.h"
+#include "proto/smtp/client.h"
+#include "report/report.h"
+
+enum { HOST_ADDRESSES_MAX = 16, HOST_ERROR_BYTES = 400, HOST_TEXT_BYTES = 400 };
+
+/* One host behind a next hop, and whether it answers (the circuit breaker). */
+struct host {
+    struct destination *destination;
+    char *name; /* a host's name, an address, or a UNIX socket's path */
+    uint16_t port;
+    bool is_unix;
+    uint32_t priority, weight;
+    struct ip addresses[HOST_ADDRESSES_MAX];
+    unsigned address_count;
+    struct moment expires; /* of the addresses */
+    struct dns_query *query;
+    bool is_down;
+    bool was_tried;    /* in this round of attempts */
+    bool no_tls;       /* a handshake failed: TLS "may" goes on without */
+    bool is_answering; /* a session came up */
+    uint32_t failure_count;
+    struct timer probe; /* while it is down and others are not */
+    char error[HOST_ERROR_BYTES];
+};
+
+enum lookup { LOOKUP_NEEDED, LOOKUP_RUNNING, LOOKUP_DONE };
+
+struct destination {
+    struct list in_deliver;
+    struct deliver *deliver;
+    struct hop *hop;    /* not to be touched once is_forgotten */
+    enum lookup lookup; /* of the list of hosts */
+    struct dns_query *query;
+    struct moment expires; /* of the list, when it came from MX */
+    struct host **hosts;
+    size_t host_count;
+    struct list deliveries; /* all connections */
+    struct list ready;      /* those that would take a message */
+    unsigned connection_count;
+    unsigned opening_count; /* not up yet; a host's addresses being looked up counts too */
+    unsigned job_count;     /* Maildir */
+    unsigned users;         /* functions that walk over it just now */
+    bool is_forgotten;      /* free it with its last connection */
+};
+
+/* One item on a connection. */
+struct sending {
+    struct list in_delivery;
+    struct delivery *delivery;
+    struct item *item;
+    struct smtp_client_message offer;
+    struct recipient one;
+    struct recipient *recipients; /* &one, or malloc */
+    struct result one_result;
+    struct result *results; /* &one_result, or malloc */
+    struct bytes prepend;
+    struct spool_content *content; /* held; NULL: it is read piece by piece */
+    uint64_t content_bytes;
+    uint64_t done; /* of prepend and content together */
+    struct smtp_stuff stuff;
+    bool is_stuffed, is_asked, is_reading, is_abandoned, is_damaged, is_all_out;
+    struct spool_read read;
+    uint8_t *piece;
+    size_t piece_n;
+    uint64_t piece_from;
+};
+
+struct delivery {
+    struct list in_destination, in_ready;
+    struct destination *destination;
+    struct host *host;
+    struct setup *setup; /* held */
+    const struct send_connector *connector;
+    unsigned address_at;
+    struct conn *conn;
+    struct smtp_client *engine;
+    struct smtp_client_config config;
+    struct list sendings;
+    struct sending *asked;     /* its content is being sent */
+    struct sending *preparing; /* its first piece is being read; then it is offered */
+    struct timer timer;
+    struct moment active, opened;
+    struct report_session protocol;
+    char text[HOST_TEXT_BYTES]; /* "name[address]:port" */
+    char *error;                /* why the session ended before it was up */
+    unsigned depth;             /* steps of the engine that are running */
+    bool is_up, is_ready, is_quitting, is_closing, is_tls_trouble;
+};
+
+/* --- destination.c ---------------------------------------------------------------------------
+ */
+
+struct destination *destination_get(struct deliver *deliver, struct hop *hop);
+/* One more connection, to the best host that answers. */
+void destination_open(struct destination *destination);
+void destination_free_if_done(struct destination *destination);
+/* From a delivery that ended before its session was up. */
+void destination_attempt_failed(
+    struct destination *destination, struct host *host, unsigned address_at, const char *error);
+void destination_host_up(struct destination *destination, struct host *host);
+
+/* --- delivery.c ------------------------------------------------------------------------------
+ */
+
+void delivery_open(struct destination *destination, struct host *host, unsigned address_at);
+/* Takes items as long as the session would have some. */
+void delivery_serve(struct delivery *delivery);
+void delivery_quit(struct delivery *delivery);  /* once idle */
+void delivery_break(struct delivery *delivery); /* now */
+/* Another event into the engine. */
+void delivery_step(struct delivery *delivery, const struct smtp_client_event *event);
+/* The first piece of what is being prepared is here, or it is damaged. */
+void delivery_prepared(struct delivery *delivery, struct sending *sending);
+/* A further piece of the content is here. */
+void delivery_pump(struct delivery *delivery);
+
+/* --- sending.c -------------------------------------------------------------------------------
+ */
+
+struct sending *sending_new(struct delivery *delivery, struct item *item);
+void sending_free(struct sending *sending); /* waits for a read under way by itself */
+/* The content is in memory, or its first piece is: offer it. */
+bool sending_is_prepared(const struct sending *sending);
+void sending_prepare(struct sending *sending);
+/* The engine wants the content now. */
+void sending_ask(struct sending *sending, bool is_stuffed);
+/* The output has room again. */
+void sending_pump(struct sending *sending);
+
+/* --- maildir.c -------------------------------------------------------------------------------
+ */
+
+void maildir_want(struct destination *destination);
+
+/* --- deliver.c -------------------------------------------------------------------------------
+ */
+
+/* May one more connection of the node be opened?  If not, the hop is put in turn. */
+bool deliver_claim(struct deliver *deliver, struct hop *hop);
+void deliver_release(struct deliver *deliver);
+/* The whole next hop refuses for good (null MX, no such domain). */
+void deliver_fail_hop(struct deliver *deliver, struct hop *hop, const struct verdict *verdict);
+
+#endif

@@ -1,0 +1,269 @@
+#include "flow/discard/internal.h"
+
+#include "base/mem.h"
+#include "report/report.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- The delivery line -----------------------------------------------------------------------
+ */
+
+static const char *status_word(const struct result *result)
+{
+    switch (result->fate) {
+    case FATE_DELIVERED:
+        return "sent";
+    case FATE_DEFERRED:
+        return "deferred";
+    default:
+        if (result->verdict.status.class == 4)
+            return "expired"; /* 550 4.4.7 */
+        return "bounced";
+    }
+}
+
+static void report_delivery(const struct item *item, const struct recipient *recipient,
+    const struct envelope *envelope, const struct result *result, const char *host, int64_t now)
+{
+    char status[STATUS_TEXT_BYTES], text[260];
+
+    status_format(result->verdict.status, status);
+    snprintf(text, sizeof text, "%u %s", result->verdict.code, result->verdict.text);
+    report(REPORT_DELIVERY, R_MID(item->message->entry.mid),
+        R_ADDRESS("to", recipient->address), R_ADDRESS("from", envelope->sender),
+        R_CHARS("connector", item->hop->connector ? item->hop->connector->name : "unreachable"),
+        R_CHARS("queue", item->hop->name), R_CHARS("relay", *host ? host : "none"),
+        R_MS("delay", now - envelope->arrived.ms), R_CHARS("dsn", status),
+        R_CHARS("status", status_word(result)), R_CHARS("text", text),
+        R_SESSION(envelope->session));
+}
+
+/* --- Outcomes --------------------------------------------------------------------------------
+ */
+
+void discard_check_over(struct discard *discard, struct message *message)
+{
+    if (message->pending_count || message->delivering_count)
+        return;
+    spool_settle(discard->secure->spool, &message->entry);
+    report(REPORT_REMOVED, R_MID(message->entry.mid));
+    discard->forget(discard, message);
+}
+
+static enum spool_outcome outcome_of(const struct result *result)
+{
+    return result->fate == FATE_DELIVERED ? SPOOL_DELIVERED : SPOOL_FAILED;
+}
+
+static void note_one(
+    struct discard *discard, struct message *message, const struct result *result)
+{
+    assert(message->pending_count > 0);
+    message->pending_count--;
+    spool_note(
+        discard->secure->spool, &message->entry, &result->recipient, 1, outcome_of(result));
+}
+
+void discard_note(struct discard *discard, struct message *message,
+    const struct result *results, uint32_t count)
+{
+    /* The last one of a message settles it whole: no record of its own. */
+    if (count == message->pending_count && message->delivering_count == 0) {
+        message->pending_count = 0;
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        note_one(discard, message, &results[i]);
+}
+
+/* Does the sender get to know of this? */
+static bool owes_notice(const struct envelope *envelope, const struct recipient *recipient,
+    const struct result *result)
+{
+    if (envelope->sender.n == 0 || result->fate == FATE_DEFERRED)
+        return false; /* never a notification for a notification: RFC 5321, 4.5.5 */
+    if (result->fate == FATE_DELIVERED)
+        return (recipient->notify & NOTIFY_SUCCESS) &&
+               (result->is_relayed_blind || result->is_final);
+    return recipient->notify == 0 || (recipient->notify & NOTIFY_FAILURE);
+}
+
+/* --- Sorting an item's results ---------------------------------------------------------------
+ */
+
+struct sorted {
+    struct result *notices, *plain; /* malloc'd, room for all */
+    uint32_t notice_count, plain_count, deferred_count;
+    uint32_t *deferred;
+    const struct result *last_deferred;
+};
+
+static const struct result *result_for(
+    const struct result *results, uint32_t count, uint32_t recipient)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (results[i].recipient == recipient)
+            return &results[i];
+    }
+    return NULL;
+}
+
+static void sort_one(struct sorted *sorted, const struct envelope *envelope,
+    const struct recipient *recipient, const struct result *result)
+{
+    if (result->fate == FATE_DEFERRED) {
+        sorted->deferred[sorted->deferred_count++] = result->recipient;
+        sorted->last_deferred = result;
+    } else if (owes_notice(envelope, recipient, result)) {
+        sorted->notices[sorted->notice_count++] = *result;
+    } else {
+        sorted->plain[sorted->plain_count++] = *result;
+    }
+}
+
+/* RESULTS stand in the order of the item's recipients, which is that of the envelope. */
+static void sort_results(struct sorted *sorted, struct item *item, const struct result *results,
+    const char *host, int64_t now)
+{
+    struct envelope envelope;
+    struct envelope_cursor cursor;
+    struct recipient recipient;
+    uint32_t count = item->recipient_count, at = 0;
+
+    if (envelope_decode(message_envelope(item->message), &envelope) != OK)
+        abort(); /* it was decoded when the message came in, and lies in our memory */
+    envelope_recipients(message_envelope(item->message), &cursor);
+    for (uint32_t i = 0; at < count && envelope_next_recipient(&cursor, &recipient); i++) {
+        const struct result *result;
+        if (item_recipient(item, at) != i)
+            continue;
+        result = results[at].recipient == i ? &results[at] : result_for(results, count, i);
+        assert(result);
+        report_delivery(item, &recipient, &envelope, result, host, now);
+        sort_one(sorted, &envelope, &recipient, result);
+        at++;
+    }
+}
+
+static void keep_deferred(struct item *item, const struct sorted *sorted)
+{
+    if (sorted->deferred_count == item->recipient_count)
+        return;
+    for (uint32_t i = 0; i < sorted->deferred_count; i++) {
+        if (item->recipients)
+            item->recipients[i] = sorted->deferred[i];
+        else
+            item->only = sorted->deferred[i];
+    }
+    item->recipient_count = sorted->deferred_count;
+}
+
+static void settle_item(
+    struct discard *discard, struct item *item, struct sorted *sorted, const char *host)
+{
+    struct message *message = item->message;
+
+    if (sorted->notice_count)
+        notice_send(discard, message, sorted->notices, sorted->notice_count, host);
+    if (sorted->deferred_count) {
+        char error[400];
+        const struct verdict *verdict = &sorted->last_deferred->verdict;
+        snprintf(error, sizeof error, "%s%s%u %s", host, *host ? " said: " : "", verdict->code,
+            verdict->text);
+        keep_deferred(item, sorted);
+        discard->defer(discard, item, error);
+    } else {
+        discard->item_done(discard, item);
+    }
+    if (sorted->plain_count)
+        discard_note(discard, message, sorted->plain, sorted->plain_count);
+    discard_check_over(discard, message);
+}
+
+/* Nearly all: one recipient, nobody to be told. */
+static bool is_simple(const struct item *item, const struct result *result,
+    struct envelope *envelope, struct recipient *recipient)
+{
+    struct envelope_cursor cursor;
+
+    if (item->recipient_count != 1 || item->only != 0 || item->recipients ||
+        result->fate == FATE_DEFERRED)
+        return false;
+    if (envelope_decode(message_envelope(item->message), envelope) != OK)
+        return false;
+    envelope_recipients(message_envelope(item->message), &cursor);
+    return envelope_next_recipient(&cursor, recipient) &&
+           !owes_notice(envelope, recipient, result);
+}
+
+void discard_item(
+    struct discard *discard, struct item *item, const struct result *results, const char *host)
+{
+    int64_t now = loop_wall(discard->secure->home).ms;
+    uint32_t count = item->recipient_count;
+    struct sorted sorted = { NULL };
+    struct envelope envelope;
+    struct recipient recipient;
+    struct message *message = item->message;
+
+    if (is_simple(item, results, &envelope, &recipient)) {
+        report_delivery(item, &recipient, &envelope, results, host, now);
+        discard->item_done(discard, item);
+        discard_note(discard, message, results, 1);
+        discard_check_over(discard, message);
+        return;
+    }
+    sorted.notices = mem_new(count * sizeof *sorted.notices);
+    sorted.plain = mem_new(count * sizeof *sorted.plain);
+    sorted.deferred = mem_new(count * sizeof *sorted.deferred);
+    sort_results(&sorted, item, results, host, now);
+    settle_item(discard, item, &sorted, host);
+    free(sorted.notices);
+    free(sorted.plain);
+    free(sorted.deferred);
+}
+
+/* --- Ends by ourselves -----------------------------------------------------------------------
+ */
+
+static void fail_all(struct discard *discard, struct item *item, const struct verdict *verdict)
+{
+    uint32_t count = item->recipient_count;
+    struct result *results = mem_new(count * sizeof *results);
+
+    for (uint32_t i = 0; i < count; i++)
+        results[i] = (struct result){
+            .recipient = item_recipient(item, i), .fate = FATE_FAILED, .verdict = *verdict
+        };
+    discard_item(discard, item, results, "");
+    free(results);
+}
+
+void discard_expired(struct discard *discard, struct item *item)
+{
+    struct verdict verdict = verdict_of(550, STATUS(4, 4, 7), "QUEUE.Expired; message expired");
+
+    fail_all(discard, item, &verdict);
+}
+
+void discard_removed(struct discard *discard, struct item *item, bool with_notice)
+{
+    struct message *message = item->message;
+    struct verdict verdict =
+        verdict_of(550, STATUS(5, 7, 0), "Message removed by the administrator");
+    uint32_t count = item->recipient_count;
+
+    if (with_notice) {
+        fail_all(discard, item, &verdict);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t recipient = item_recipient(item, i);
+        message->pending_count--;
+        spool_note(discard->secure->spool, &message->entry, &recipient, 1, SPOOL_REMOVED);
+    }
+    discard->item_done(discard, item);
+    discard_check_over(discard, message);
+}

@@ -1,0 +1,36 @@
+/* Settles what a delivery left: outcomes in the spool, notifications, the end of a message.
+ * Home loop. */
+#ifndef FLOW_DISCARD_DISCARD_H
+#define FLOW_DISCARD_DISCARD_H
+
+#include "flow/hop.h"
+#include "flow/message.h"
+#include "flow/result.h"
+#include "flow/secure/secure.h"
+
+struct discard {
+    struct secure *secure;
+    struct setup_slot *setup;
+    /* The item's remaining recipients are to be tried again. */
+    void (*defer)(struct discard *discard, struct item *item, const char *error);
+    void (*item_done)(struct discard *discard, struct item *item);
+    /* No recipient is pending, nothing is being delivered: settled in the spool, take it out.
+     */
+    void (*forget)(struct discard *discard, struct message *message);
+    bool (*is_known)(struct discard *discard, struct mid mid);
+    void *me;
+};
+
+/* Ends the delivery of ITEM (state DELIVERING).  RESULTS has one for each of its recipients;
+ * HOST is who said so ("mx.example.com[192.0.2.1]:25"), or "" for ourselves. */
+void discard_item(
+    struct discard *discard, struct item *item, const struct result *results, const char *host);
+
+/* The message is too old: all recipients of ITEM fail with 550 4.4.7. */
+void discard_expired(struct discard *discard, struct item *item);
+
+/* By command.  The message's queued items fail: with a notification, or without a word.  What
+ * is being delivered just now goes on. */
+void discard_removed(struct discard *discard, struct item *item, bool with_notice);
+
+#endif

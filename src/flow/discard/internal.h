@@ -1,0 +1,20 @@
+/* Inside flow/discard. */
+#ifndef FLOW_DISCARD_INTERNAL_H
+#define FLOW_DISCARD_INTERNAL_H
+
+#include "flow/discard/discard.h"
+
+/* Commits one notification for some recipients of a message; then the outcomes are true.  Holds
+ * the message (delivering_count) until it is done.  RESULTS (COUNT of them, ascending by
+ * recipient) is copied.  What cannot be stored now is tried again. */
+void notice_send(struct discard *discard, struct message *message, const struct result *results,
+    uint32_t count, const char *host);
+
+/* Notes the outcome in the spool and in the message. */
+void discard_note(struct discard *discard, struct message *message,
+    const struct result *results, uint32_t count);
+
+/* Ends the message when it is over. */
+void discard_check_over(struct discard *discard, struct message *message);
+
+#endif

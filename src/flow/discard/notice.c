@@ -1,0 +1,320 @@
+/* Delivery status notifications: a new message from us, committed in one record with the
+ * outcomes it tells of (rule R3), so that neither is ever true without the other. */
+#include "flow/discard/internal.h"
+
+#include "base/mem.h"
+#include "mail/dsn.h"
+#include "os/clock.h"
+#include "report/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    NOTICE_BYTES_MAX = 64 << 20,
+    HEADER_BYTES_MAX = 256 << 10, /* of the original, when its header alone is attached */
+    TRY_AGAIN_MS = 30000,
+};
+
+struct notice {
+    struct discard *discard;
+    struct message *message; /* held by its delivering_count */
+    struct result *results;
+    uint32_t count;
+    char host[200];
+    struct mid mid;
+    struct spool_read read;
+    struct buf original; /* the part that is attached */
+    struct securing securing;
+    struct timer again;
+};
+
+static void notice_free(struct notice *notice)
+{
+    timer_stop(&notice->again);
+    buf_done(&notice->original);
+    free(notice->results);
+    free(notice);
+}
+
+static void finish(struct notice *notice)
+{
+    struct discard *discard = notice->discard;
+    struct message *message = notice->message;
+
+    message->delivering_count--;
+    discard_note(discard, message, notice->results, notice->count);
+    notice_free(notice);
+    discard_check_over(discard, message);
+}
+
+static void commit(struct notice *notice);
+
+static void on_again(struct timer *timer)
+{
+    commit(container_of(timer, struct notice, again));
+}
+
+static void on_secured(struct securing *securing, const struct verdict *verdict)
+{
+    struct notice *notice = container_of(securing, struct notice, securing);
+
+    if (verdict_is_ok(verdict)) {
+        report(REPORT_DSN, R_MID(notice->message->entry.mid));
+        finish(notice);
+        return;
+    }
+    /* No room, or a bad disk.  The outcome is not true before its notification is. */
+    timer_start(&notice->again, TRY_AGAIN_MS);
+}
+
+/* --- Its content -----------------------------------------------------------------------------
+ */
+
+static enum dsn_action action_of(const struct result *result)
+{
+    if (result->fate == FATE_FAILED)
+        return DSN_FAILED;
+    return result->is_final ? DSN_DELIVERED : DSN_RELAYED;
+}
+
+static struct bytes reply_text(const struct result *result, const char *host, char out[260])
+{
+    int n;
+
+    if (!*host)
+        return bytes_text(result->verdict.text);
+    n = snprintf(out, 260, "%u %s", result->verdict.code, result->verdict.text);
+    return bytes_of(out, n < 260 ? (size_t)n : 259);
+}
+
+/* The recipients' part; the texts stand in TEXTS. */
+static void list_recipients(
+    const struct notice *notice, struct dsn_recipient *out, char (*texts)[260])
+{
+    struct envelope_cursor cursor;
+    struct recipient recipient;
+    uint32_t at = 0;
+
+    envelope_recipients(message_envelope(notice->message), &cursor);
+    for (uint32_t i = 0; at < notice->count && envelope_next_recipient(&cursor, &recipient);
+         i++) {
+        const struct result *result = &notice->results[at];
+        if (result->recipient != i)
+            continue;
+        out[at] = (struct dsn_recipient){
+            .address = recipient.address,
+            .orcpt = recipient.orcpt,
+            .action = action_of(result),
+            .status = result->verdict.status,
+            .remote_host = bytes_text(notice->host),
+            .reply = reply_text(result, notice->host, texts[at]),
+            .last_attempt = loop_wall(notice->discard->secure->home),
+        };
+        at++;
+    }
+}
+
+static void format_notice(
+    const struct notice *notice, const struct setup *setup, struct wall now, struct buf *out)
+{
+    struct dsn_recipient *recipients = mem_new(notice->count * sizeof *recipients);
+    char(*texts)[260] = mem_new(notice->count * sizeof *texts);
+    struct envelope envelope;
+    struct dsn dsn;
+
+    if (envelope_decode(message_envelope(notice->message), &envelope) != OK)
+        abort(); /* it was decoded when the message came in, and lies in our memory */
+    list_recipients(notice, recipients, texts);
+    dsn = (struct dsn){
+        .mid = notice->mid,
+        .fqdn = bytes_text(setup->settings->fqdn),
+        .to = envelope.sender,
+        .envid = envelope.envid,
+        .arrived = envelope.arrived,
+        .now = now,
+        .original_message_id = envelope.message_id,
+        .is_utf8 = envelope.is_smtputf8,
+        .has_8bit = envelope.has_8bit,
+        .recipients = recipients,
+        .recipient_count = notice->count,
+        .original_prepend = envelope.prepend,
+        .original = buf_bytes(&notice->original),
+        .headers_only = notice->original.n < envelope.content_bytes || envelope.ret == RET_HDRS,
+    };
+    if (dsn_format(&dsn, out) != OK) {
+        buf_clear(out);
+        dsn.headers_only = true;
+        if (dsn_format(&dsn, out) != OK)
+            abort(); /* a header is bounded far below the ceiling */
+    }
+    free(texts);
+    free(recipients);
+}
+
+static struct message *make_message(
+    const struct notice *notice, struct wall now, uint64_t content_bytes)
+{
+    struct envelope original, envelope;
+    struct recipient recipient;
+    struct message *message;
+    struct buf encoded;
+
+    if (envelope_decode(message_envelope(notice->message), &original) != OK)
+        abort();
+    recipient = (struct recipient){ .address = original.sender, .notify = NOTIFY_NEVER };
+    envelope = (struct envelope){
+        .body = original.has_8bit ? BODY_8BITMIME : BODY_7BIT,
+        .is_smtputf8 = original.is_smtputf8,
+        .has_8bit = original.has_8bit,
+        .has_dot_line = true, /* what is attached may have one */
+        .priority = original.priority,
+        .arrived = now,
+        .session = original.session,
+        .connector = BYTES("dsn"),
+        .content_bytes = content_bytes,
+        .recipient_count = 1,
+        .recipients = &recipient,
+    };
+    buf_init(&encoded, ENVELOPE_BYTES_MAX);
+    if (envelope_encode(&envelope, &encoded) != OK)
+        abort(); /* one recipient: small */
+    message = message_new(notice->mid, buf_bytes(&encoded), 1, now);
+    buf_done(&encoded);
+    return message;
+}
+
+/* --- Its way into the spool ------------------------------------------------------------------
+ */
+
+static void derive_mid(struct notice *notice)
+{
+    uint32_t *numbers = mem_new(notice->count * sizeof *numbers);
+
+    for (uint32_t i = 0; i < notice->count; i++)
+        numbers[i] = notice->results[i].recipient;
+    notice->mid = dsn_mid(
+        notice->message->entry.mid, numbers, notice->count, action_of(&notice->results[0]));
+    free(numbers);
+}
+
+static void commit(struct notice *notice)
+{
+    struct discard *discard = notice->discard;
+    struct loop *home = discard->secure->home;
+    struct wall now = loop_wall(home);
+    struct spool_writer *writer;
+    struct message *message;
+    struct setup *setup;
+    struct buf content;
+    uint32_t *numbers;
+
+    if (discard->is_known(discard, notice->mid)) {
+        finish(notice); /* made before; its outcome was lost, the notification was not */
+        return;
+    }
+    buf_init(&content, NOTICE_BYTES_MAX);
+    setup = setup_slot_hold(discard->setup);
+    format_notice(notice, setup, now, &content);
+    setup_free(setup);
+    writer = spool_writer_new(discard->secure->spool, home, NOTICE_BYTES_MAX, NULL, NULL);
+    if (spool_append(writer, buf_bytes(&content)) != OK) {
+        spool_abandon(&writer);
+        buf_done(&content);
+        timer_start(&notice->again, TRY_AGAIN_MS);
+        return;
+    }
+    message = make_message(notice, now, content.n);
+    buf_done(&content);
+    numbers = mem_new(notice->count * sizeof *numbers);
+    for (uint32_t i = 0; i < notice->count; i++)
+        numbers[i] = notice->results[i].recipient;
+    notice->securing.on_done = on_secured;
+    secure_store(discard->secure, home, &writer, &message,
+        &(struct spool_cause){
+            .mid = notice->message->entry.mid,
+            .recipients = numbers,
+            .recipient_count = notice->count,
+            .outcome =
+                notice->results[0].fate == FATE_DELIVERED ? SPOOL_DELIVERED : SPOOL_FAILED,
+        },
+        &notice->securing);
+    free(numbers);
+}
+
+static void on_original(struct spool_read *read)
+{
+    struct notice *notice = container_of(read, struct notice, read);
+
+    if (read->err == OK)
+        err_ignore(
+            buf_add(&notice->original, bytes_of(read->at, read->n))); /* its room is known */
+    free(read->at);
+    commit(notice); /* without the original when it cannot be read: better than no word */
+}
+
+/* How much of the original is attached: all of a small one, the header of a large one. */
+static size_t attached_bytes(struct notice *notice)
+{
+    struct setup *setup = setup_slot_hold(notice->discard->setup);
+    uint64_t full_max = setup->settings->dsn_full_bytes_max;
+    uint64_t bytes = notice->message->entry.content_bytes;
+
+    setup_free(setup);
+    if (bytes <= full_max)
+        return (size_t)bytes;
+    return bytes < HEADER_BYTES_MAX ? (size_t)bytes : HEADER_BYTES_MAX;
+}
+
+static void take_from_memory(struct notice *notice, size_t bytes)
+{
+    while (notice->original.n < bytes) {
+        struct bytes run = spool_content_at(notice->message->content, notice->original.n);
+        run = bytes_first(run, bytes - notice->original.n);
+        if (run.n == 0 || buf_add(&notice->original, run) != OK)
+            return;
+    }
+}
+
+/* One notification tells of one kind of outcome: failed and delivered never share a record. */
+static void start(struct discard *discard, struct message *message,
+    const struct result *results, uint32_t count, const char *host)
+{
+    struct notice *notice = mem_new(sizeof *notice);
+    size_t bytes;
+
+    notice->discard = discard;
+    notice->message = message;
+    notice->results = mem_copy(results, count * sizeof *results);
+    notice->count = count;
+    snprintf(notice->host, sizeof notice->host, "%s", host);
+    timer_init(&notice->again, discard->secure->home, on_again);
+    derive_mid(notice);
+    message->delivering_count++;
+    bytes = attached_bytes(notice);
+    buf_init(&notice->original, bytes ? bytes : 1);
+    if (message->content || bytes == 0) {
+        take_from_memory(notice, bytes);
+        commit(notice);
+        return;
+    }
+    notice->read.done = on_original;
+    spool_read(discard->secure->spool, &message->entry, 0, bytes, &notice->read);
+}
+
+void notice_send(struct discard *discard, struct message *message, const struct result *results,
+    uint32_t count, const char *host)
+{
+    struct result *kind = mem_new(count * sizeof *kind);
+
+    for (int fate = FATE_DELIVERED; fate <= FATE_FAILED; fate++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            if ((int)results[i].fate == fate)
+                kind[n++] = results[i];
+        }
+        if (n)
+            start(discard, message, kind, n, host);
+    }
+    free(kind);
+}

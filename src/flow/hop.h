@@ -1,0 +1,42 @@
+/* A next hop: what may share a queue and connections (policy/route.h names it).  Home loop.
+ *
+ * The queue owns it and decides when it is tried; deliver keeps what it knows of the hosts
+ * behind it in `destination`. */
+#ifndef FLOW_HOP_H
+#define FLOW_HOP_H
+
+#include "base/list.h"
+#include "base/table.h"
+#include "flow/message.h"
+#include "flow/setup.h"
+
+struct destination;
+
+struct hop {
+    struct table_node by_name;
+    struct list in_hops; /* all hops, in the order of their making */
+    struct list in_turn; /* waits for a connection of the whole node's number */
+    uint32_t number;     /* "node\number" in commands */
+    char *name;          /* see route_hop_name() */
+    char *domain;        /* what is looked up for MX; empty otherwise */
+    struct setup *setup; /* held: where CONNECTOR lies */
+    const struct send_connector *connector; /* NULL: the Unreachable queue */
+    struct list ready;                      /* items that may go now, oldest first */
+    struct list waiting;                    /* items refused for now, by their next attempt */
+    size_t ready_count, waiting_count, delivering_count;
+    bool is_suspended;
+    bool is_down;                    /* no host of it answers: wait for `retry` */
+    uint32_t failure_count;          /* in a row */
+    struct timer retry;              /* the next attempt while down */
+    struct timer wake;               /* the first waiting item's time */
+    char *last_error;                /* NULL: none */
+    void *queue;                     /* struct queue, for the timers */
+    struct destination *destination; /* deliver's own; NULL until first used */
+};
+
+static inline size_t hop_item_count(const struct hop *hop)
+{
+    return hop->ready_count + hop->waiting_count + hop->delivering_count;
+}
+
+#endif

@@ -1,0 +1,105 @@
+#include "flow/message.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void item_init(struct item *item, struct message *message)
+{
+    *item = (struct item){ .message = message, .state = ITEM_NEW };
+    list_init(&item->in_hop);
+}
+
+static void item_done(struct item *item)
+{
+    assert(!list_is_linked(&item->in_hop));
+    free(item->last_error);
+    free(item->recipients);
+}
+
+struct message *message_new(
+    struct mid mid, struct bytes envelope, uint32_t recipient_count, struct wall arrived)
+{
+    struct message *message = mem_new(sizeof *message + envelope.n);
+
+    list_init(&message->in_queue);
+    list_init(&message->entry.in_segment);
+    message->entry.mid = mid;
+    message->arrived = arrived;
+    message->pending_count = recipient_count;
+    message->envelope_bytes = (uint32_t)envelope.n;
+    memcpy(message->envelope, envelope.at, envelope.n);
+    item_init(&message->first, message);
+    return message;
+}
+
+void message_clear_items(struct message *message)
+{
+    struct item *item = message->first.next;
+
+    while (item) {
+        struct item *next = item->next;
+        item_done(item);
+        free(item);
+        item = next;
+    }
+    item_done(&message->first);
+    item_init(&message->first, message);
+}
+
+void message_free(struct message *message)
+{
+    if (!message)
+        return;
+    message_clear_items(message);
+    spool_content_free(message->content);
+    free(message);
+}
+
+void item_add_recipient(struct item *item, uint32_t recipient)
+{
+    if (item->recipient_count == 0) {
+        item->only = recipient;
+    } else {
+        if ((item->recipient_count & (item->recipient_count - 1)) ==
+            0) /* room: a power of two */
+            item->recipients = mem_grow(
+                item->recipients, 2 * item->recipient_count * sizeof *item->recipients);
+        if (item->recipient_count == 1)
+            item->recipients[0] = item->only;
+        item->recipients[item->recipient_count] = recipient;
+    }
+    item->recipient_count++;
+}
+
+uint32_t item_keep_pending(struct item *item)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < item->recipient_count; i++) {
+        uint32_t recipient = item_recipient(item, i);
+        if (spool_entry_outcome(&item->message->entry, recipient) != SPOOL_PENDING)
+            continue;
+        if (item->recipients)
+            item->recipients[kept] = recipient;
+        kept++;
+    }
+    item->recipient_count = kept;
+    return kept;
+}
+
+struct item *message_add_item(struct message *message, uint32_t recipient)
+{
+    struct item *item = &message->first;
+
+    if (item->recipient_count) {
+        struct item *further = mem_new(sizeof *further);
+        item_init(further, message);
+        further->next = item->next;
+        item->next = further;
+        item = further;
+    }
+    item_add_recipient(item, recipient);
+    return item;
+}

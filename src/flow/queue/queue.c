@@ -1,0 +1,454 @@
+#include "flow/queue/queue.h"
+
+#include "base/mem.h"
+#include "os/clock.h"
+#include "policy/retry.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* --- Hops ------------------------------------------------------------------------------------
+ */
+
+static bool may_go(const struct hop *hop)
+{
+    if (!hop->connector || hop->is_suspended)
+        return false;
+    return !hop->is_down || !timer_is_running(&hop->retry);
+}
+
+static void want(struct queue *queue, struct hop *hop)
+{
+    if (hop->ready_count && may_go(hop))
+        queue->want(queue, hop);
+}
+
+static void on_retry(struct timer *timer)
+{
+    struct hop *hop = container_of(timer, struct hop, retry);
+    want(hop->queue, hop);
+}
+
+static void start_wake(struct hop *hop)
+{
+    struct list *first = list_first(&hop->waiting);
+    int64_t wait;
+
+    if (!first) {
+        timer_stop(&hop->wake);
+        return;
+    }
+    wait = container_of(first, struct item, in_hop)->next_attempt.ms -
+           loop_now(((struct queue *)hop->queue)->loop).ms;
+    timer_start(&hop->wake, wait > 0 ? wait : 0);
+}
+
+static void make_ready(struct hop *hop, struct item *item)
+{
+    list_remove(&item->in_hop);
+    hop->waiting_count--;
+    item->state = ITEM_READY;
+    list_add_last(&hop->ready, &item->in_hop);
+    hop->ready_count++;
+}
+
+static void on_wake(struct timer *timer)
+{
+    struct hop *hop = container_of(timer, struct hop, wake);
+    struct queue *queue = hop->queue;
+    int64_t now = loop_now(queue->loop).ms;
+
+    list_each (node, &hop->waiting) {
+        struct item *item = container_of(node, struct item, in_hop);
+        if (item->next_attempt.ms > now)
+            break;
+        make_ready(hop, item);
+    }
+    start_wake(hop);
+    want(queue, hop);
+}
+
+struct hop *queue_hop(struct queue *queue, const char *name, const char *domain,
+    struct setup *setup, const struct send_connector *connector)
+{
+    uint64_t hash = bytes_hash_nocase(bytes_text(name));
+    struct hop *hop;
+
+    for (struct table_node *n = table_first(&queue->hops, hash); n; n = table_next(n)) {
+        hop = container_of(n, struct hop, by_name);
+        if (strcmp(hop->name, name) == 0)
+            return hop;
+    }
+    hop = mem_new(sizeof *hop);
+    hop->name = mem_text(name);
+    hop->domain = mem_text(domain);
+    hop->number = ++queue->hop_count_ever;
+    hop->setup = setup_hold(setup);
+    hop->connector = connector;
+    hop->queue = queue;
+    list_init(&hop->ready);
+    list_init(&hop->waiting);
+    list_init(&hop->in_turn);
+    list_init(&hop->in_hops);
+    timer_init(&hop->retry, queue->loop, on_retry);
+    timer_init(&hop->wake, queue->loop, on_wake);
+    table_add(&queue->hops, &hop->by_name, hash);
+    list_add_last(&queue->all_hops, &hop->in_hops);
+    return hop;
+}
+
+struct hop *queue_find_hop(struct queue *queue, struct bytes name_or_number)
+{
+    uint64_t number;
+    size_t slash = bytes_find(name_or_number, '\\');
+
+    if (slash != BYTES_NOT_FOUND) /* node\number or node\name: the node is this one */
+        name_or_number = bytes_skip(name_or_number, slash + 1);
+    if (!bytes_to_number(name_or_number, UINT32_MAX, &number))
+        number = 0;
+    list_each (node, &queue->all_hops) {
+        struct hop *hop = container_of(node, struct hop, in_hops);
+        if (bytes_equal_nocase(bytes_text(hop->name), name_or_number) || hop->number == number)
+            return hop;
+    }
+    return NULL;
+}
+
+void queue_change_hop(
+    struct hop *hop, struct setup *setup, const struct send_connector *connector)
+{
+    setup_free(hop->setup);
+    hop->setup = setup_hold(setup);
+    hop->connector = connector;
+    hop->is_down = false;
+    hop->failure_count = 0;
+    timer_stop(&hop->retry);
+}
+
+static void hop_free(struct queue *queue, struct hop *hop)
+{
+    assert(hop_item_count(hop) == 0);
+    queue->forget(queue, hop);
+    timer_stop(&hop->retry);
+    timer_stop(&hop->wake);
+    table_remove(&queue->hops, &hop->by_name);
+    list_remove(&hop->in_hops);
+    list_remove(&hop->in_turn);
+    setup_free(hop->setup);
+    free(hop->name);
+    free(hop->domain);
+    free(hop->last_error);
+    free(hop);
+}
+
+void queue_drop_empty_hops(struct queue *queue)
+{
+    list_each (node, &queue->all_hops) {
+        struct hop *hop = container_of(node, struct hop, in_hops);
+        if (hop_item_count(hop) == 0)
+            hop_free(queue, hop);
+    }
+}
+
+static void set_error(struct hop *hop, const char *error)
+{
+    free(hop->last_error);
+    hop->last_error = error ? mem_text(error) : NULL;
+}
+
+void queue_hop_down(struct queue *queue, struct hop *hop, const char *error)
+{
+    uint32_t random;
+    int64_t wait;
+
+    (void)queue;
+    if (!hop->connector)
+        return;
+    random_fill(&random, sizeof random);
+    hop->is_down = true;
+    hop->failure_count++;
+    set_error(hop, error);
+    wait = retry_hop_ms(hop->connector, hop->failure_count, random);
+    timer_start(&hop->retry, wait);
+}
+
+void queue_hop_up(struct queue *queue, struct hop *hop)
+{
+    (void)queue;
+    hop->is_down = false;
+    hop->failure_count = 0;
+    timer_stop(&hop->retry);
+    set_error(hop, NULL);
+}
+
+void queue_retry_hop(struct queue *queue, struct hop *hop)
+{
+    timer_stop(&hop->retry);
+    list_each (node, &hop->waiting)
+        make_ready(hop, container_of(node, struct item, in_hop));
+    start_wake(hop);
+    want(queue, hop);
+}
+
+void queue_retry_message(struct queue *queue, struct message *message)
+{
+    for (struct item *item = &message->first; item; item = item->next) {
+        struct hop *hop = item->hop;
+        if (item->state == ITEM_WAITING)
+            make_ready(hop, item);
+        if (item->state == ITEM_READY) {
+            timer_stop(&hop->retry);
+            want(queue, hop);
+        }
+    }
+}
+
+/* --- Items -----------------------------------------------------------------------------------
+ */
+
+static bool is_queued(const struct item *item)
+{
+    return item->state == ITEM_READY || item->state == ITEM_WAITING;
+}
+
+static void unlink_item(struct item *item)
+{
+    list_remove(&item->in_hop);
+    if (item->state == ITEM_READY)
+        item->hop->ready_count--;
+    else if (item->state == ITEM_WAITING)
+        item->hop->waiting_count--;
+    item->state = ITEM_NEW;
+}
+
+static void push_ready(struct queue *queue, struct item *item, bool first)
+{
+    struct hop *hop = item->hop;
+
+    item->state = ITEM_READY;
+    if (first)
+        list_add_first(&hop->ready, &item->in_hop);
+    else
+        list_add_last(&hop->ready, &item->in_hop);
+    hop->ready_count++;
+    want(queue, hop);
+}
+
+void queue_items(struct queue *queue, struct message *message)
+{
+    struct item *next;
+
+    for (struct item *item = &message->first; item; item = next) {
+        next = item->next; /* WANT may begin a delivery, never end one */
+        if (item->recipient_count && item->state == ITEM_NEW)
+            push_ready(queue, item, false);
+    }
+}
+
+bool queue_unlink_items(struct queue *queue, struct message *message)
+{
+    (void)queue;
+    if (message->delivering_count)
+        return false;
+    for (struct item *item = &message->first; item; item = item->next) {
+        if (is_queued(item))
+            unlink_item(item);
+    }
+    message_clear_items(message);
+    return true;
+}
+
+struct item *queue_take(struct queue *queue, struct hop *hop)
+{
+    struct list *node;
+
+    (void)queue;
+    if (hop->is_suspended || !hop->connector)
+        return NULL;
+    node = list_first(&hop->ready);
+    if (!node)
+        return NULL;
+    struct item *item = container_of(node, struct item, in_hop);
+    unlink_item(item);
+    item->state = ITEM_DELIVERING;
+    hop->delivering_count++;
+    item->message->delivering_count++;
+    return item;
+}
+
+static void end_delivering(struct item *item)
+{
+    assert(item->state == ITEM_DELIVERING);
+    item->hop->delivering_count--;
+    item->message->delivering_count--;
+}
+
+void queue_put_back(struct queue *queue, struct item *item)
+{
+    end_delivering(item);
+    push_ready(queue, item, true);
+}
+
+void queue_defer(struct queue *queue, struct item *item, const char *error)
+{
+    struct hop *hop = item->hop;
+    struct list *last;
+    uint32_t random;
+
+    end_delivering(item);
+    random_fill(&random, sizeof random);
+    free(item->last_error);
+    item->last_error = error ? mem_text(error) : NULL;
+    if (item->attempt_count < UINT16_MAX)
+        item->attempt_count++;
+    item->next_attempt.ms = loop_now(queue->loop).ms + retry_message_ms(hop->connector, random);
+    /* The wait is the same for all but for its jitter: going on from the end keeps the list in
+     * the order of time at no cost. */
+    last = hop->waiting.prev;
+    if (last != &hop->waiting) {
+        struct moment after = container_of(last, struct item, in_hop)->next_attempt;
+        if (item->next_attempt.ms < after.ms)
+            item->next_attempt = after;
+    }
+    item->state = ITEM_WAITING;
+    list_add_last(&hop->waiting, &item->in_hop);
+    hop->waiting_count++;
+    /* Its content is read from the spool when its time comes. */
+    if (item->message->delivering_count == 0) {
+        spool_content_free(item->message->content);
+        item->message->content = NULL;
+    }
+    start_wake(hop);
+}
+
+void queue_item_done(struct queue *queue, struct item *item)
+{
+    (void)queue;
+    end_delivering(item);
+    item->state = ITEM_DONE;
+}
+
+/* --- Messages --------------------------------------------------------------------------------
+ */
+
+struct message *queue_find(struct queue *queue, struct mid mid)
+{
+    struct table_node *n = table_first(&queue->messages, mid_hash(mid));
+
+    for (; n; n = table_next(n)) {
+        struct message *message = container_of(n, struct message, by_mid);
+        if (mid_equal(message->entry.mid, mid))
+            return message;
+    }
+    return NULL;
+}
+
+void queue_add(struct queue *queue, struct message *message)
+{
+    table_add(&queue->messages, &message->by_mid, mid_hash(message->entry.mid));
+    list_add_last(&queue->in_order, &message->in_queue);
+    queue_items(queue, message);
+}
+
+void queue_forget(struct queue *queue, struct message *message)
+{
+    assert(message->delivering_count == 0);
+    for (struct item *item = &message->first; item; item = item->next) {
+        if (is_queued(item))
+            unlink_item(item);
+    }
+    table_remove(&queue->messages, &message->by_mid);
+    list_remove(&message->in_queue);
+    message_free(message);
+}
+
+/* --- Expiry ----------------------------------------------------------------------------------
+ */
+
+enum { SWEEP_STEP = 2000, SWEEP_MS_MAX = 60000, SWEEP_MS_MIN = 50 };
+
+static int64_t sweep_wait_ms(const struct queue *queue)
+{
+    int64_t wait = queue->expiry_ms / 8;
+
+    if (wait > SWEEP_MS_MAX)
+        return SWEEP_MS_MAX;
+    return wait < SWEEP_MS_MIN ? SWEEP_MS_MIN : wait;
+}
+
+static void expire_items(struct queue *queue, struct message *message)
+{
+    struct item *next;
+    size_t left = 0;
+
+    for (struct item *item = &message->first; item; item = item->next)
+        left += is_queued(item);
+    /* As long as one is left the message is there; after the last it may be gone. */
+    for (struct item *item = &message->first; left; item = next) {
+        next = item->next;
+        if (!is_queued(item))
+            continue;
+        left--;
+        unlink_item(item);
+        item->state = ITEM_DELIVERING; /* who settles it ends it like a delivery */
+        item->hop->delivering_count++;
+        message->delivering_count++;
+        queue->expire(queue, item);
+    }
+}
+
+/* A stretch of the queue at a time, so that a million messages hold nothing up. */
+static void on_sweep(struct timer *timer)
+{
+    struct queue *queue = container_of(timer, struct queue, sweep);
+    int64_t oldest = loop_wall(queue->loop).ms - queue->expiry_ms;
+
+    for (int i = 0; i < SWEEP_STEP; i++) {
+        struct list *node = queue->sweep_mark.next;
+        if (node == &queue->in_order) {
+            list_remove(&queue->sweep_mark);
+            list_add_first(&queue->in_order, &queue->sweep_mark);
+            timer_start(timer, sweep_wait_ms(queue));
+            return;
+        }
+        list_remove(&queue->sweep_mark);
+        list_insert_before(node->next, &queue->sweep_mark);
+        struct message *message = container_of(node, struct message, in_queue);
+        if (message->arrived.ms <= oldest)
+            expire_items(queue, message);
+    }
+    timer_start(timer, 1);
+}
+
+void queue_set_expiry(struct queue *queue, int64_t expiry_ms)
+{
+    queue->expiry_ms = expiry_ms;
+    timer_start(&queue->sweep, sweep_wait_ms(queue));
+}
+
+/* --- Beginning and end -----------------------------------------------------------------------
+ */
+
+void queue_init(struct queue *queue, struct loop *loop, int64_t expiry_ms)
+{
+    *queue = (struct queue){ .loop = loop };
+    table_init(&queue->messages);
+    table_init(&queue->hops);
+    list_init(&queue->in_order);
+    list_init(&queue->all_hops);
+    list_init(&queue->sweep_mark);
+    list_add_first(&queue->in_order, &queue->sweep_mark);
+    timer_init(&queue->sweep, loop, on_sweep);
+    queue_set_expiry(queue, expiry_ms);
+}
+
+void queue_done(struct queue *queue)
+{
+    timer_stop(&queue->sweep);
+    list_remove(&queue->sweep_mark);
+    list_each (node, &queue->in_order)
+        queue_forget(queue, container_of(node, struct message, in_queue));
+    queue_drop_empty_hops(queue);
+    table_done(&queue->messages);
+    table_done(&queue->hops);
+}

@@ -1,0 +1,74 @@
+/* What goes when: a queue for each next hop, retry, expiry.  Home loop. */
+#ifndef FLOW_QUEUE_QUEUE_H
+#define FLOW_QUEUE_QUEUE_H
+
+#include "flow/hop.h"
+#include "flow/message.h"
+#include "flow/setup.h"
+
+struct queue {
+    struct loop *loop;
+    struct table messages; /* by mid */
+    struct list in_order;  /* the same, and the sweep's mark among them */
+    struct table hops;     /* by name */
+    struct list all_hops;
+    uint32_t hop_count_ever;
+    int64_t expiry_ms;
+    struct timer sweep;
+    struct list sweep_mark;
+
+    /* Something is ready at HOP, which is not down and not suspended. */
+    void (*want)(struct queue *queue, struct hop *hop);
+    /* Takes the item out of its queue: its message is too old. */
+    void (*expire)(struct queue *queue, struct item *item);
+    /* The hop will be gone: deliver forgets what it knows of it. */
+    void (*forget)(struct queue *queue, struct hop *hop);
+    void *me;
+};
+
+void queue_init(struct queue *queue, struct loop *loop, int64_t expiry_ms);
+void queue_done(struct queue *queue); /* frees messages and hops; nothing is being delivered */
+void queue_set_expiry(struct queue *queue, int64_t expiry_ms);
+
+/* Finds or makes.  SETUP is held by the hop; CONNECTOR lies in it, or is NULL: unreachable. */
+struct hop *queue_hop(struct queue *queue, const char *name, const char *domain,
+    struct setup *setup, const struct send_connector *connector);
+struct hop *queue_find_hop(struct queue *queue, struct bytes name_or_number);
+
+/* A hop goes on under new settings: CONNECTOR lies in SETUP. */
+void queue_change_hop(
+    struct hop *hop, struct setup *setup, const struct send_connector *connector);
+/* Frees hops without items and without connector. */
+void queue_drop_empty_hops(struct queue *queue);
+
+/* Takes the message; its items were made by route and get ready at their hops. */
+void queue_add(struct queue *queue, struct message *message);
+struct message *queue_find(struct queue *queue, struct mid mid); /* NULL: none */
+
+/* The message is known, its items were made anew by route. */
+void queue_items(struct queue *queue, struct message *message);
+/* Takes all items that are not being delivered out of their hops, to be made anew; false when
+ * one is being delivered: nothing was done. */
+bool queue_unlink_items(struct queue *queue, struct message *message);
+
+/* The message is over: takes it out and frees it. */
+void queue_forget(struct queue *queue, struct message *message);
+
+/* The next item to be delivered, state DELIVERING; NULL: none now. */
+struct item *queue_take(struct queue *queue, struct hop *hop);
+
+/* Ends of a delivery: the item belongs to its hop again ... */
+void queue_put_back(struct queue *queue, struct item *item); /* not tried at all */
+void queue_defer(struct queue *queue, struct item *item, const char *error); /* 4xx: later */
+/* ... or nothing of it is pending. */
+void queue_item_done(struct queue *queue, struct item *item);
+
+/* No host of the hop answers; the retry plan counts.  ERROR is copied. */
+void queue_hop_down(struct queue *queue, struct hop *hop, const char *error);
+void queue_hop_up(struct queue *queue, struct hop *hop);
+
+/* By command: what waits is tried now. */
+void queue_retry_hop(struct queue *queue, struct hop *hop);
+void queue_retry_message(struct queue *queue, struct message *message);
+
+#endif

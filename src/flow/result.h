@@ -1,0 +1,21 @@
+/* What became of the recipients of an item: deliver says it, discard settles it. */
+#ifndef FLOW_RESULT_H
+#define FLOW_RESULT_H
+
+#include "mail/status.h"
+
+enum fate {
+    FATE_DELIVERED, /* the next hop, or the mailbox, has it */
+    FATE_FAILED,    /* for good */
+    FATE_DEFERRED,  /* again later */
+};
+
+struct result {
+    uint32_t recipient; /* number in the envelope */
+    enum fate fate;
+    bool is_relayed_blind; /* delivered to a host that knows no DSN: a success notice is ours */
+    bool is_final;         /* delivered into a mailbox: a success notice says "delivered" */
+    struct verdict verdict;
+};
+
+#endif

@@ -1,0 +1,87 @@
+/* Inside flow/session: a session and the message it receives. */
+#ifndef FLOW_SESSION_INTERNAL_H
+#define FLOW_SESSION_INTERNAL_H
+
+#include "flow/session/session.h"
+#include "mail/scan.h"
+#include "os/conn.h"
+#include "proto/smtp/server.h"
+#include "report/report.h"
+
+/* Bytes in a receipt's text. */
+struct span {
+    uint32_t at, n;
+};
+
+struct receipt_recipient {
+    struct span address, orcpt;
+    uint8_t notify;
+};
+
+/* The message a session is receiving, from MAIL to the answer to its end of data. */
+struct receipt {
+    struct securing securing;
+    struct session *session; /* NULL: it is gone, the commit goes on */
+    struct mid mid;
+    struct spool_writer *writer;
+    struct scan scan;
+    struct buf text; /* what MAIL and RCPT said */
+    struct span sender, envid, auth;
+    struct receipt_recipient *recipients;
+    uint32_t recipient_count, recipient_room;
+    uint64_t size_declared;
+    enum body_type body;
+    enum envelope_ret ret;
+    int8_t priority;
+    bool is_smtputf8;
+    bool is_committing;
+    uint8_t last_two[2]; /* of the content: does it end with CRLF? */
+};
+
+struct session {
+    struct list in_house;
+    struct session_house *house;
+    struct conn *conn;
+    struct setup *setup;
+    const struct receive_connector *connector; /* in setup */
+    struct arrival arrival;
+    struct smtp_server engine;
+    struct smtp_server_config config;
+    struct receipt *receipt; /* NULL outside a transaction */
+    struct timer idle;
+    struct moment last_input, last_data, opened; /* data: content moving, or a commit */
+    char *client_name;                           /* as given in HELO; NULL before */
+    char *banner;                                /* expanded */
+    struct report_session protocol;              /* its id is the session's */
+    char counted_as[SESSION_CONNECTOR_BYTES];    /* the connector accept counted it under */
+    bool has_answer;                             /* `answer` goes into the engine next */
+    bool wants_tls;                              /* start it once the engine's turn is over */
+    bool is_closing;
+    struct smtp_server_event answer;
+    struct verdict verdict; /* of the answer */
+};
+
+/* --- receipt.c -------------------------------------------------------------------------------
+ */
+
+struct receipt *receipt_new(const struct smtp_mail *mail);
+struct bytes receipt_sender(const struct receipt *receipt);
+void receipt_add_recipient(struct receipt *receipt, const struct smtp_rcpt *rcpt);
+/* Not while it is committing. */
+void receipt_free(struct receipt *receipt);
+
+/* Adds content; a verdict other than 250 says why the message is to be given up. */
+struct verdict receipt_add(
+    struct receipt *receipt, struct session *session, struct bytes content);
+
+/* All content is there: writes the envelope and gives all to secure. */
+void receipt_store(struct receipt *receipt, struct session *session);
+
+/* --- session.c, for receipt.c ----------------------------------------------------------------
+ */
+
+/* The answer to the end of data. */
+void session_on_stored(
+    struct session *session, struct receipt *receipt, const struct verdict *verdict);
+
+#endif

@@ -1,0 +1,244 @@
+/* One message as it comes in: its envelope, its content's way into the spool, its trace fields.
+ */
+#include "flow/session/internal.h"
+
+#include "base/mem.h"
+#include "mail/trace.h"
+#include "os/clock.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { TEXT_BYTES_MAX = 32 << 20, PREPEND_BYTES_MAX = 64 << 10 };
+
+static struct span keep(struct receipt *receipt, struct bytes bytes)
+{
+    struct span span = { (uint32_t)receipt->text.n, (uint32_t)bytes.n };
+
+    /* Command lines are short and recipients counted: far below the ceiling. */
+    if (buf_add(&receipt->text, bytes) != OK)
+        abort();
+    return span;
+}
+
+static struct bytes kept(const struct receipt *receipt, struct span span)
+{
+    return span.n ? bytes_of(receipt->text.at + span.at, span.n) : BYTES_NONE;
+}
+
+struct bytes receipt_sender(const struct receipt *receipt)
+{
+    return kept(receipt, receipt->sender);
+}
+
+struct receipt *receipt_new(const struct smtp_mail *mail)
+{
+    struct receipt *receipt = mem_new(sizeof *receipt);
+
+    receipt->mid = random_mid();
+    buf_init(&receipt->text, TEXT_BYTES_MAX);
+    receipt->sender = keep(receipt, mail->sender.text);
+    receipt->envid = keep(receipt, mail->envid);
+    receipt->auth = keep(receipt, mail->auth);
+    receipt->size_declared = mail->size_bytes;
+    receipt->body = mail->body;
+    receipt->ret = mail->ret;
+    receipt->priority = mail->priority;
+    receipt->is_smtputf8 = mail->is_smtputf8;
+    scan_init(&receipt->scan);
+    return receipt;
+}
+
+void receipt_add_recipient(struct receipt *receipt, const struct smtp_rcpt *rcpt)
+{
+    if (receipt->recipient_count == receipt->recipient_room) {
+        receipt->recipient_room = receipt->recipient_room ? receipt->recipient_room * 2 : 2;
+        receipt->recipients = mem_grow(
+            receipt->recipients, receipt->recipient_room * sizeof *receipt->recipients);
+    }
+    receipt->recipients[receipt->recipient_count++] = (struct receipt_recipient){
+        .address = keep(receipt, rcpt->address.text),
+        .orcpt = keep(receipt, rcpt->orcpt),
+        .notify = rcpt->notify,
+    };
+}
+
+void receipt_free(struct receipt *receipt)
+{
+    if (!receipt)
+        return;
+    assert(!receipt->is_committing);
+    spool_abandon(&receipt->writer);
+    buf_done(&receipt->text);
+    free(receipt->recipients);
+    free(receipt);
+}
+
+static struct verdict check_header(
+    const struct scan *scan, const struct receive_connector *connector)
+{
+    if (scan->received_count > connector->hops_max)
+        return verdict_of(554, STATUS(5, 4, 14), "Hop count exceeded - possible mail loop");
+    if ((scan->header_ended ? scan->header_bytes : scan->bytes) > connector->header_bytes_max)
+        return verdict_of(552, STATUS(5, 3, 4), "Header size exceeds fixed maximum");
+    return (struct verdict){ .code = 250 };
+}
+
+static void note_last_two(struct receipt *receipt, struct bytes content)
+{
+    if (content.n >= 2) {
+        memcpy(receipt->last_two, content.at + content.n - 2, 2);
+    } else if (content.n == 1) {
+        receipt->last_two[0] = receipt->last_two[1];
+        receipt->last_two[1] = content.at[0];
+    }
+}
+
+struct verdict receipt_add(
+    struct receipt *receipt, struct session *session, struct bytes content)
+{
+    bool was_in_header = !receipt->scan.header_ended;
+
+    scan_feed(&receipt->scan, content);
+    note_last_two(receipt, content);
+    enum err err = spool_append(receipt->writer, content);
+    switch (err) {
+    case OK:
+        if (was_in_header)
+            return check_header(&receipt->scan, session->connector);
+        return (struct verdict){ .code = 250 };
+    case ERR_LIMIT:
+        return verdict_of(
+            552, STATUS(5, 3, 4), "Message size exceeds fixed maximum message size");
+    case ERR_SPACE:
+        return verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage");
+    default:
+        return verdict_of(
+            451, STATUS(4, 3, 0), "Message could not be stored: %s", err_text(err));
+    }
+}
+
+/* The header fields of ours that go before the content. */
+static void write_prepend(struct receipt *receipt, const struct session *session,
+    struct wall now, struct bytes ip, struct buf *out)
+{
+    const struct tls_facts *tls = conn_tls(session->conn);
+    struct bytes fqdn = session->config.fqdn;
+    bool adds = session->connector->adds_missing_headers;
+    struct trace trace = {
+        .client_name = bytes_text(session->client_name),
+        .client_ip = ip,
+        .by = fqdn,
+        .connector = bytes_text(session->connector->name),
+        .tls_version = bytes_text(tls ? tls->version : NULL),
+        .tls_cipher = bytes_text(tls ? tls->cipher : NULL),
+        .is_smtp = !session->engine.is_extended,
+        .is_utf8 = receipt->is_smtputf8,
+        .mid = receipt->mid,
+        .now = now,
+    };
+    enum err err;
+
+    if (receipt->recipient_count == 1)
+        trace.only_recipient = kept(receipt, receipt->recipients[0].address);
+    err = trace_received(&trace, out);
+    if (err == OK && adds && !receipt->scan.has_date)
+        err = trace_date(now, out);
+    if (err == OK && adds && !receipt->scan.has_message_id)
+        err = trace_message_id(receipt->mid, fqdn, out);
+    if (err != OK)
+        abort(); /* all parts are bounded far below the ceiling */
+}
+
+static void list_recipients(const struct receipt *receipt, struct recipient *out)
+{
+    for (uint32_t i = 0; i < receipt->recipient_count; i++)
+        out[i] = (struct recipient){
+            .address = kept(receipt, receipt->recipients[i].address),
+            .orcpt = kept(receipt, receipt->recipients[i].orcpt),
+            .notify = receipt->recipients[i].notify,
+        };
+}
+
+static struct envelope envelope_of(const struct receipt *receipt, const struct session *session)
+{
+    const struct scan *scan = &receipt->scan;
+    bool ends_with_crlf = scan->bytes == 0 || memcmp(receipt->last_two, "\r\n", 2) == 0;
+
+    return (struct envelope){
+        .sender = kept(receipt, receipt->sender),
+        .envid = kept(receipt, receipt->envid),
+        .auth = kept(receipt, receipt->auth),
+        .ret = receipt->ret,
+        .body = receipt->body,
+        .is_smtputf8 = receipt->is_smtputf8,
+        /* Content that does not end with CRLF (BDAT) goes through the stuffing writer too,
+         * which completes its last line before the final dot. */
+        .has_dot_line = scan->has_dot_line || !ends_with_crlf,
+        .has_8bit = scan->has_8bit,
+        .has_utf8_header = scan->has_utf8_header,
+        .priority = receipt->priority,
+        .hop_count = scan->received_count > 255 ? 255 : (uint8_t)scan->received_count,
+        .session = session->protocol.id,
+        .connector = bytes_text(session->connector->name),
+        .client_name = bytes_text(session->client_name),
+        .message_id = bytes_text(scan->message_id),
+        .content_bytes = scan->bytes,
+        .recipient_count = receipt->recipient_count,
+    };
+}
+
+static struct message *make_message(struct receipt *receipt, const struct session *session)
+{
+    struct envelope envelope = envelope_of(receipt, session);
+    struct recipient few[4];
+    struct recipient *recipients = receipt->recipient_count <= 4
+                                       ? few
+                                       : mem_new(receipt->recipient_count * sizeof *recipients);
+    char ip[IP_TEXT_BYTES] = "";
+    struct buf prepend, encoded;
+    struct message *message;
+
+    buf_init(&prepend, PREPEND_BYTES_MAX);
+    buf_init(&encoded, ENVELOPE_BYTES_MAX);
+    if (!session->arrival.is_unix)
+        ip_format(session->arrival.peer, ip);
+    envelope.arrived = loop_wall(session->house->loop);
+    envelope.client_ip = bytes_text(ip);
+    write_prepend(receipt, session, envelope.arrived, envelope.client_ip, &prepend);
+    envelope.prepend = buf_bytes(&prepend);
+    list_recipients(receipt, recipients);
+    envelope.recipients = recipients;
+    if (envelope_encode(&envelope, &encoded) != OK)
+        abort(); /* recipients are counted and lines short: far below the ceiling */
+    message = message_new(
+        receipt->mid, buf_bytes(&encoded), receipt->recipient_count, envelope.arrived);
+    buf_done(&encoded);
+    buf_done(&prepend);
+    if (recipients != few)
+        free(recipients);
+    return message;
+}
+
+static void on_secured(struct securing *securing, const struct verdict *verdict)
+{
+    struct receipt *receipt = container_of(securing, struct receipt, securing);
+
+    receipt->is_committing = false;
+    if (receipt->session)
+        session_on_stored(receipt->session, receipt, verdict);
+    receipt_free(receipt);
+}
+
+void receipt_store(struct receipt *receipt, struct session *session)
+{
+    struct message *message;
+
+    scan_end(&receipt->scan);
+    message = make_message(receipt, session);
+    receipt->is_committing = true;
+    receipt->session = session;
+    receipt->securing.on_done = on_secured;
+    secure_store(session->house->secure, session->house->loop, &receipt->writer, &message, NULL,
+        &receipt->securing);
+}

@@ -1,0 +1,560 @@
+#include "flow/session/internal.h"
+
+#include "base/mem.h"
+#include "policy/rights.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LOOK_AGAIN_MS = 1000 };
+
+/* --- Configuration of the engine -------------------------------------------------------------
+ */
+
+/* "%{fqdn} ESMTP relais" with its names filled in. */
+static char *expand_banner(
+    const char *template, const char *fqdn, const char *connector, const char *node)
+{
+    const struct {
+        struct bytes name;
+        const char *value;
+    } names[] = { { BYTES("%{fqdn}"), fqdn }, { BYTES("%{connector}"), connector },
+        { BYTES("%{node}"), node } };
+    struct bytes rest = bytes_text(template);
+    struct buf out;
+
+    buf_init(&out, SMTP_SERVER_LINE_BYTES_MAX / 2); /* what is over is cut */
+    while (rest.n) {
+        size_t used = 1;
+        struct bytes put = bytes_first(rest, 1);
+        for (size_t i = 0; i < 3; i++) {
+            if (bytes_starts(rest, names[i].name)) {
+                put = bytes_text(names[i].value);
+                used = names[i].name.n;
+            }
+        }
+        if (buf_add(&out, put) != OK)
+            break;
+        rest = bytes_skip(rest, used);
+    }
+    return buf_take_text(&out);
+}
+
+static const char default_banner[] = "%{fqdn} ESMTP relais";
+
+/* What the engine needs to know of the connector.  Called between transactions alone. */
+static void configure(struct session *session)
+{
+    const struct receive_connector *connector = session->connector;
+    const struct settings *settings = session->setup->settings;
+    const char *fqdn = connector->fqdn ? connector->fqdn : settings->fqdn;
+
+    free(session->banner);
+    session->banner = expand_banner(connector->banner ? connector->banner : default_banner,
+        fqdn, connector->name, settings->node);
+    session->config = (struct smtp_server_config){
+        .fqdn = bytes_text(fqdn),
+        .banner = bytes_text(session->banner),
+        .size_bytes_max = connector->size_bytes_max,
+        .recipients_max = connector->recipients_max,
+        .errors_max = connector->errors_max,
+        .mails_max = connector->messages_per_session_max,
+        .offers_starttls =
+            connector->tls == TLS_MODE_OFFERED || connector->tls == TLS_MODE_REQUIRED,
+        .requires_tls = connector->tls == TLS_MODE_REQUIRED,
+        .is_tls = connector->tls == TLS_MODE_IMPLICIT,
+        .tolerates_bare_lf = connector->tolerates_bare_lf,
+        .logs_lines = connector->logs_protocol,
+    };
+    session->protocol.connector = connector->name;
+}
+
+/* A transaction begins: with the settings as they are now.  False: no connector of the new
+ * settings takes this client any more. */
+static bool refresh_setup(struct session *session)
+{
+    struct setup_slot *slot = session->house->setup;
+    const struct receive_connector *connector;
+    struct setup *setup;
+
+    if (atomic_load_explicit(&slot->revision, memory_order_relaxed) ==
+        session->setup->settings->revision)
+        return true;
+    setup = setup_slot_hold(slot);
+    connector = receive_choose(setup->settings, &session->arrival);
+    if (!connector) {
+        setup_free(setup);
+        return false;
+    }
+    setup_free(session->setup);
+    session->setup = setup;
+    session->connector = connector;
+    configure(session);
+    return true;
+}
+
+/* --- Answers to the engine -------------------------------------------------------------------
+ */
+
+static void answer(
+    struct session *session, enum smtp_server_event_type type, struct verdict verdict)
+{
+    session->verdict = verdict;
+    session->answer = (struct smtp_server_event){ .type = type };
+    session->has_answer = true;
+}
+
+static void report_reject(struct session *session, const char *stage, struct bytes about,
+    const struct verdict *verdict)
+{
+    char status[STATUS_TEXT_BYTES];
+
+    status_format(verdict->status, status);
+    report(REPORT_REJECT, R_SESSION(session->protocol.id),
+        R_CHARS("connector", session->connector->name),
+        R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
+        R_CHARS("stage", stage), R_ADDRESS("about", about), R_NUMBER("code", verdict->code),
+        R_CHARS("dsn", status), R_CHARS("text", verdict->text));
+}
+
+static void decide(
+    struct session *session, const char *stage, struct bytes about, struct verdict verdict)
+{
+    if (!verdict_is_ok(&verdict))
+        report_reject(session, stage, about, &verdict);
+    answer(session, SMTP_SERVER_DECIDED, verdict);
+}
+
+static struct verdict verdict_of_room(struct session *session, uint64_t bytes)
+{
+    char why[128] = "";
+
+    switch (spool_has_room(session->house->secure->spool, bytes, why)) {
+    case OK:
+        return (struct verdict){ .code = 250 };
+    case ERR_SPACE:
+        return verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage: %s", why);
+    default:
+        return verdict_of(451, STATUS(4, 3, 0), "Message store is not available: %s", why);
+    }
+}
+
+static void on_hello(struct session *session, const struct smtp_server_action *action)
+{
+    free(session->client_name);
+    session->client_name = bytes_to_text(action->text);
+    answer(session, SMTP_SERVER_DECIDED, (struct verdict){ .code = 250 });
+}
+
+static void on_mail(struct session *session, const struct smtp_mail *mail)
+{
+    struct verdict verdict;
+
+    if (!refresh_setup(session)) {
+        answer(session, SMTP_SERVER_STOPPED,
+            verdict_of(421, STATUS(4, 3, 2), "Configuration has changed, please reconnect"));
+        return;
+    }
+    verdict = rights_of_sender(
+        session->setup->settings, session->connector, &mail->sender, mail->size_bytes);
+    if (verdict_is_ok(&verdict))
+        verdict = verdict_of_room(session, mail->size_bytes);
+    if (verdict_is_ok(&verdict)) {
+        assert(!session->receipt);
+        session->receipt = receipt_new(mail);
+    }
+    decide(session, "MAIL", mail->sender.text, verdict);
+}
+
+static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)
+{
+    struct verdict verdict =
+        rights_of_recipient(session->setup->settings, session->connector, &rcpt->address);
+
+    if (verdict_is_ok(&verdict))
+        receipt_add_recipient(session->receipt, rcpt);
+    decide(session, "RCPT", rcpt->address.text, verdict);
+}
+
+static void on_room(void *me);
+
+static void on_body_begin(struct session *session)
+{
+    struct receipt *receipt = session->receipt;
+    struct verdict verdict = verdict_of_room(session, receipt->size_declared);
+
+    if (verdict_is_ok(&verdict))
+        receipt->writer = spool_writer_new(session->house->secure->spool, session->house->loop,
+            session->connector->size_bytes_max, on_room, session);
+    decide(session, "DATA", BYTES_NONE, verdict);
+}
+
+static void on_body(struct session *session, struct bytes content)
+{
+    struct receipt *receipt = session->receipt;
+    struct verdict verdict;
+
+    if (!receipt->writer)
+        return; /* given up already: the engine is being told */
+    verdict = receipt_add(receipt, session, content);
+    if (verdict_is_ok(&verdict))
+        return;
+    report_reject(session, "DATA", BYTES_NONE, &verdict);
+    spool_abandon(&receipt->writer);
+    answer(session, SMTP_SERVER_BODY_FAILED, verdict);
+}
+
+static void on_body_end(struct session *session)
+{
+    if (session->receipt->writer)
+        receipt_store(session->receipt, session);
+    else /* it failed in this very step, before the engine could be told */
+        session->answer.type = SMTP_SERVER_REFUSED;
+}
+
+static void drop_receipt(struct session *session)
+{
+    receipt_free(session->receipt);
+    session->receipt = NULL;
+}
+
+static void do_action(struct session *session, const struct smtp_server_action *action)
+{
+    switch (action->type) {
+    case SMTP_SERVER_CHECK_HELLO:
+        on_hello(session, action);
+        return;
+    case SMTP_SERVER_CHECK_MAIL:
+        on_mail(session, action->mail);
+        return;
+    case SMTP_SERVER_CHECK_RCPT:
+        on_rcpt(session, action->rcpt);
+        return;
+    case SMTP_SERVER_BODY_BEGIN:
+        on_body_begin(session);
+        return;
+    case SMTP_SERVER_BODY:
+        on_body(session, action->text);
+        return;
+    case SMTP_SERVER_BODY_END:
+        on_body_end(session);
+        return;
+    case SMTP_SERVER_BODY_ABANDON:
+    case SMTP_SERVER_RESET:
+        drop_receipt(session);
+        return;
+    case SMTP_SERVER_START_TLS:
+        session->wants_tls = true;
+        return;
+    case SMTP_SERVER_LINE:
+        report_protocol(&session->protocol, '<', action->text);
+        return;
+    case SMTP_SERVER_CLOSE:
+        session->is_closing = true;
+        return;
+    case SMTP_SERVER_PROTOCOL_ERROR:
+        return;
+    case SMTP_SERVER_AUTH_BEGIN:
+    case SMTP_SERVER_AUTH_RESPONSE:
+    case SMTP_SERVER_AUTH_CANCEL:
+        /* No mechanism is offered, so the engine has refused AUTH by itself. */
+        return;
+    }
+}
+
+/* --- The engine's turn -----------------------------------------------------------------------
+ */
+
+static void log_replies(struct session *session, struct bytes sent)
+{
+    while (sent.n) {
+        size_t end = bytes_find(sent, '\n');
+        size_t n = end == BYTES_NOT_FOUND ? sent.n : end + 1;
+        size_t text = n >= 2 ? n - 2 : n;
+        report_protocol(&session->protocol, '>', bytes_first(sent, text));
+        sent = bytes_skip(sent, n);
+    }
+}
+
+/* One event into the engine; its actions are done in order. */
+static size_t step(struct session *session, const struct smtp_server_event *event)
+{
+    struct buf *out = conn_out(session->conn);
+    struct smtp_server_actions actions;
+    size_t before = out->n, used;
+
+    used = smtp_server_step(&session->engine, event, &actions, out);
+    for (unsigned i = 0; i < actions.count; i++)
+        do_action(session, &actions.list[i]);
+    if (session->config.logs_lines && out->n > before)
+        log_replies(session, bytes_skip(buf_bytes(out), before));
+    return used;
+}
+
+static bool is_stalled(const struct session *session)
+{
+    const struct receipt *receipt = session->receipt;
+
+    return conn_out_is_high(session->conn) ||
+           (receipt && receipt->writer && spool_writer_is_full(receipt->writer));
+}
+
+/* Gives the engine its answers, then INPUT as far as it takes it. */
+static size_t feed(struct session *session, struct bytes input)
+{
+    size_t used = 0;
+
+    while (!session->is_closing && !session->wants_tls) {
+        size_t n;
+        if (session->has_answer) {
+            struct smtp_server_event event = session->answer;
+            event.verdict = &session->verdict;
+            session->has_answer = false;
+            step(session, &event);
+            continue;
+        }
+        if (used == input.n || is_stalled(session) ||
+            !smtp_server_wants_input(&session->engine))
+            break;
+        n = step(session, &(struct smtp_server_event){
+                              .type = SMTP_SERVER_INPUT, .input = bytes_skip(input, used) });
+        used += n;
+        if (n == 0 && !session->has_answer)
+            break; /* half a line */
+    }
+    return used;
+}
+
+static void free_session(struct session *session)
+{
+    struct session_house *house = session->house;
+
+    report(REPORT_DISCONNECT, R_SESSION(session->protocol.id),
+        R_CHARS("connector", session->connector->name),
+        R_CHARS("client", session->protocol.peer));
+    report_protocol(&session->protocol, '-', BYTES_NONE);
+    if (session->receipt && session->receipt->is_committing)
+        session->receipt->session = NULL; /* it goes on without us */
+    else
+        receipt_free(session->receipt);
+    timer_stop(&session->idle);
+    smtp_server_done(&session->engine);
+    list_remove(&session->in_house);
+    house->count--;
+    house->on_gone(house, session->counted_as, session->arrival.peer);
+    setup_free(session->setup);
+    free(session->client_name);
+    free(session->banner);
+    free(session);
+    if (house->is_stopping && house->count == 0)
+        house->on_empty(house);
+}
+
+/* After every turn of the engine: sends, starts TLS, or ends.  The session may be gone then. */
+static void settle(struct session *session)
+{
+    if (session->is_closing) {
+        conn_close(&session->conn, true);
+        free_session(session);
+        return;
+    }
+    if (session->wants_tls) {
+        session->wants_tls = false;
+        conn_start_tls(
+            session->conn, setup_receive_tls(session->setup, session->connector), NULL);
+        return;
+    }
+    conn_send(session->conn);
+    if (is_stalled(session) || !smtp_server_wants_input(&session->engine))
+        conn_pause(session->conn);
+}
+
+static void step_and_settle(
+    struct session *session, enum smtp_server_event_type type, struct verdict verdict)
+{
+    answer(session, type, verdict);
+    feed(session, BYTES_NONE);
+    settle(session);
+}
+
+/* --- The connection --------------------------------------------------------------------------
+ */
+
+static size_t on_input(void *me, struct bytes input)
+{
+    struct session *session = me;
+    bool was_in_body = session->receipt && session->receipt->writer;
+    size_t used;
+
+    session->last_input = loop_now(session->house->loop);
+    used = feed(session, input);
+    if (was_in_body || (session->receipt && session->receipt->writer))
+        session->last_data = session->last_input;
+    if (session->wants_tls && used < input.n) {
+        /* Commands behind STARTTLS, in clear: somebody in the middle injects them.  SM-3. */
+        report_protocol(&session->protocol, '*', BYTES("plaintext behind STARTTLS: closed"));
+        session->wants_tls = false;
+        session->is_closing = true;
+    }
+    if (session->is_closing)
+        used = input.n;
+    settle(session);
+    return used;
+}
+
+static void on_room(void *me)
+{
+    struct session *session = me;
+    conn_resume(session->conn);
+}
+
+static void on_tls(void *me, enum err err)
+{
+    struct session *session = me;
+    const struct tls_facts *tls;
+
+    if (err != OK) {
+        report_protocol(&session->protocol, '*', BYTES("TLS handshake failed"));
+        session->is_closing = true;
+        settle(session);
+        return;
+    }
+    tls = conn_tls(session->conn);
+    if (session->config.logs_lines) {
+        char text[96];
+        int n = snprintf(text, sizeof text, "TLS started: %s %s", tls->version, tls->cipher);
+        report_protocol(&session->protocol, '*', bytes_of(text, (size_t)n));
+    }
+    session->last_input = loop_now(session->house->loop);
+    step_and_settle(session,
+        session->config.is_tls ? SMTP_SERVER_OPENED : SMTP_SERVER_TLS_STARTED,
+        (struct verdict){ .code = 220 });
+}
+
+static void on_end(void *me, enum err err)
+{
+    struct session *session = me;
+
+    err_ignore(err); /* closed or broken: what was not committed does not exist */
+    conn_close(&session->conn, false);
+    free_session(session);
+}
+
+static const struct conn_handler handler = {
+    .on_input = on_input,
+    .on_room = on_room,
+    .on_tls = on_tls,
+    .on_end = on_end,
+};
+
+void session_on_stored(
+    struct session *session, struct receipt *receipt, const struct verdict *verdict)
+{
+    assert(session->receipt == receipt);
+    if (verdict_is_ok(verdict)) {
+        report(REPORT_RECEIVED, R_MID(receipt->mid), R_SESSION(session->protocol.id),
+            R_CHARS("connector", session->connector->name),
+            R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
+            R_ADDRESS("from", receipt_sender(receipt)),
+            R_NUMBER("nrcpt", receipt->recipient_count),
+            R_NUMBER("size", (int64_t)receipt->scan.bytes),
+            R_CHARS("message-id", receipt->scan.message_id));
+    } else {
+        report(REPORT_STORE_FAILED, R_SESSION(session->protocol.id),
+            R_CHARS("connector", session->connector->name),
+            R_CHARS("client", session->protocol.peer), R_NUMBER("code", verdict->code),
+            R_CHARS("text", verdict->text));
+    }
+    session->receipt = NULL; /* freed by its own commit */
+    session->last_data = loop_now(session->house->loop);
+    answer(
+        session, verdict_is_ok(verdict) ? SMTP_SERVER_STORED : SMTP_SERVER_REFUSED, *verdict);
+    feed(session, BYTES_NONE);
+    if (session->house->is_stopping && !session->is_closing) {
+        answer(session, SMTP_SERVER_STOPPED,
+            verdict_of(421, STATUS(4, 3, 2), "Service shutting down"));
+        feed(session, BYTES_NONE);
+    }
+    if (!session->is_closing)
+        conn_resume(session->conn);
+    settle(session);
+}
+
+/* --- Time ------------------------------------------------------------------------------------
+ */
+
+static void on_idle(struct timer *timer)
+{
+    struct session *session = container_of(timer, struct session, idle);
+    const struct receive_connector *connector = session->connector;
+    int64_t now = loop_now(session->house->loop).ms;
+    int64_t idle_left = session->last_input.ms + connector->idle_ms - now;
+    int64_t total_left = session->last_data.ms + connector->session_ms - now;
+    int64_t left = idle_left < total_left ? idle_left : total_left;
+
+    if (session->receipt && session->receipt->is_committing)
+        left = left > LOOK_AGAIN_MS ? left : LOOK_AGAIN_MS; /* it waits for us */
+    if (left > 0) {
+        timer_start(timer, left);
+        return;
+    }
+    step_and_settle(session, SMTP_SERVER_STOPPED,
+        verdict_of(421, STATUS(4, 4, 2), "Connection timed out: %s",
+            idle_left <= 0 ? "idle for too long" : "session without mail for too long"));
+}
+
+/* --- Beginning and end -----------------------------------------------------------------------
+ */
+
+void session_open(struct session_house *house, const struct session_start *start)
+{
+    struct session *session = mem_new(sizeof *session);
+
+    session->house = house;
+    session->setup = start->setup;
+    session->connector = start->connector;
+    session->arrival = start->arrival;
+    session->protocol.id = start->id;
+    snprintf(session->counted_as, sizeof session->counted_as, "%s", start->connector->name);
+    list_init(&session->in_house);
+    list_add_last(&house->sessions, &session->in_house);
+    house->count++;
+    timer_init(&session->idle, house->loop, on_idle);
+    session->opened = session->last_input = session->last_data = loop_now(house->loop);
+    configure(session);
+    smtp_server_init(&session->engine, &session->config);
+    if (conn_accept(house->loop, start->fd, &handler, session, &session->conn) != OK) {
+        free_session(session);
+        return;
+    }
+    endpoint_format(conn_peer(session->conn), session->protocol.peer);
+    endpoint_format(conn_local(session->conn), session->protocol.local);
+    report(REPORT_CONNECT, R_SESSION(start->id), R_CHARS("connector", start->connector->name),
+        R_CHARS("client", session->protocol.peer));
+    report_protocol(&session->protocol, '+', BYTES_NONE);
+    timer_start(&session->idle, session->connector->idle_ms < session->connector->session_ms
+                                    ? session->connector->idle_ms
+                                    : session->connector->session_ms);
+    if (session->config.is_tls)
+        conn_start_tls(
+            session->conn, setup_receive_tls(session->setup, session->connector), NULL);
+    else
+        step_and_settle(session, SMTP_SERVER_OPENED, (struct verdict){ .code = 220 });
+}
+
+void session_house_stop(struct session_house *house)
+{
+    house->is_stopping = true;
+    if (house->count == 0) {
+        house->on_empty(house);
+        return;
+    }
+    list_each (node, &house->sessions) {
+        struct session *session = container_of(node, struct session, in_house);
+        if (session->receipt && session->receipt->is_committing)
+            continue; /* session_on_stored() ends it */
+        step_and_settle(session, SMTP_SERVER_STOPPED,
+            verdict_of(421, STATUS(4, 3, 2), "Service shutting down"));
+    }
+}

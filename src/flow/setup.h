@@ -1,0 +1,43 @@
+/* A settings snapshot together with what the machine must hold for it: TLS contexts.  Counted;
+ * a session and a delivery keep the one they began with.
+ *
+ * `struct setup_slot` is where the present one is found.  Any thread. */
+#ifndef FLOW_SETUP_H
+#define FLOW_SETUP_H
+
+#include "os/tls.h"
+#include "policy/settings.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct setup {
+    atomic_uint holders;
+    struct settings *settings;
+    struct tls_context **receive_tls; /* one a receive connector; NULL: TLS is off */
+    struct tls_context **send_tls;    /* one a send connector; NULL: TLS is off */
+};
+
+/* Takes SETTINGS, on failure too.  WHY names the connector and the file. */
+enum err setup_new(struct settings **settings, struct setup **out, char why[512]) MUST_USE;
+struct setup *setup_hold(struct setup *setup);
+void setup_free(struct setup *setup); /* lets go; NULL too */
+
+/* The context that belongs to one of this setup's connectors. */
+struct tls_context *setup_receive_tls(
+    const struct setup *setup, const struct receive_connector *connector);
+struct tls_context *setup_send_tls(
+    const struct setup *setup, const struct send_connector *connector);
+
+struct setup_slot {
+    pthread_mutex_t lock; /* around "read the pointer and hold it", and its change */
+    struct setup *current;
+    atomic_uint_fast64_t revision; /* of the current one: a glance without the lock */
+};
+
+void setup_slot_init(struct setup_slot *slot, struct setup **setup); /* takes */
+void setup_slot_done(struct setup_slot *slot);
+void setup_slot_change(struct setup_slot *slot, struct setup **setup); /* takes */
+struct setup *setup_slot_hold(struct setup_slot *slot);
+
+#endif
