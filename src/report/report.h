@@ -109,7 +109,7 @@ void report_notice(enum report_level level, const char *format, ...) PRINTF(2, 3
 struct report_session {
     struct session_id id;
     const char *connector;
-    char local[64], peer[64];
+    char local[120], peer[120]; /* as endpoint_format() writes them */
     uint32_t sequence;
 };
 void report_protocol(struct report_session *session, char sign, struct bytes text);
