@@ -6,7 +6,7 @@
 #include "flow/hop.h"
 #include "flow/message.h"
 #include "flow/result.h"
-#include "flow/secure/secure.h"
+#include "flow/secure.h"
 
 struct discard {
     struct secure *secure;

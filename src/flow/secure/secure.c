@@ -1,4 +1,4 @@
-#include "flow/secure/secure.h"
+#include "flow/secure.h"
 
 #include "base/mem.h"
 

@@ -6,7 +6,7 @@
 #ifndef FLOW_SESSION_SESSION_H
 #define FLOW_SESSION_SESSION_H
 
-#include "flow/secure/secure.h"
+#include "flow/secure.h"
 #include "flow/setup.h"
 #include "policy/receive.h"
 

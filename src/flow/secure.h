@@ -5,8 +5,8 @@
  *
  * secure_store() is called on the loop that received the message and answers there; the message
  * itself goes on to route on the home loop. */
-#ifndef FLOW_SECURE_SECURE_H
-#define FLOW_SECURE_SECURE_H
+#ifndef FLOW_SECURE_H
+#define FLOW_SECURE_H
 
 #include "flow/message.h"
 
