@@ -1,0 +1,185 @@
+/* What a client may do. */
+#include "kit.h"
+
+#include "base/mem.h"
+#include "policy/rights.h"
+
+#include <stdio.h>
+
+static struct settings *settings_with(const char *const *patterns)
+{
+    struct settings *settings = settings_new("node.example");
+
+    for (; *patterns; patterns++) {
+        settings->domains = mem_grow(
+            settings->domains, (settings->domain_count + 1) * sizeof *settings->domains);
+        settings->domains[settings->domain_count++] =
+            (struct accepted_domain){ .pattern = mem_text(*patterns) };
+    }
+    return settings;
+}
+
+static void nearest_accepted_domain_is_found(void **state)
+{
+    static const char *const patterns[] = { "example.com", "*.example.com", "*.b.example.com",
+        "xn--bcher-kva.example", NULL };
+    static const struct {
+        const char *domain, *want;
+    } cases[] = {
+        { "example.com", "example.com" },
+        { "EXAMPLE.Com", "example.com" },
+        { "example.com.", "example.com" },
+        { "a.example.com", "*.example.com" },
+        { "a.b.example.com", "*.b.example.com" },
+        { "b.example.com", "*.example.com" },
+        { "xexample.com", NULL },
+        { "example.org", NULL },
+        { "b\303\274cher.example", "xn--bcher-kva.example" },
+        { "B\303\234CHER.example", "xn--bcher-kva.example" },
+        { "[192.0.2.1]", NULL },
+        { "", NULL },
+    };
+    struct settings *settings = settings_with(patterns);
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        const struct accepted_domain *domain =
+            accepted_domain_find(settings, bytes_text(cases[i].domain));
+        check_bytes(cases[i].domain, bytes_text(domain ? domain->pattern : "none"),
+            bytes_text(cases[i].want ? cases[i].want : "none"));
+    }
+    settings_free(settings);
+}
+
+static void star_accepts_all_names_and_no_literal(void **state)
+{
+    static const char *const patterns[] = { "*", "example.com", NULL };
+    struct settings *settings = settings_with(patterns);
+
+    (void)state;
+    check("exact first",
+        accepted_domain_find(settings, BYTES("example.com")) == &settings->domains[1]);
+    check("any", accepted_domain_find(settings, BYTES("example.org")) == &settings->domains[0]);
+    check("literal", !accepted_domain_find(settings, BYTES("[192.0.2.1]")));
+    settings_free(settings);
+}
+
+/* What a client reads. */
+static void format(const struct verdict *verdict, char out[300])
+{
+    char status[STATUS_TEXT_BYTES];
+
+    status_format(verdict->status, status);
+    snprintf(out, 300, "%u %s %s", verdict->code, status, verdict->text);
+}
+
+static struct address address_known(const char *text)
+{
+    struct address address;
+
+    check(text, address_parse(bytes_text(text), ADDRESS_UTF8, &address) == ADDRESS_OK);
+    return address;
+}
+
+static const char relay_refused[] =
+    "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain";
+static const char sender_refused[] =
+    "550 5.7.60 SMTP; Client does not have permissions to send as this sender";
+static const char submit_refused[] =
+    "550 5.7.1 SMTP; Client has no right to submit mail on connector Name";
+
+static void recipients(void **state)
+{
+    static const char *const patterns[] = { "example.com", NULL };
+    enum { DEFAULT = RIGHT_SUBMIT | RIGHT_ANY_SENDER | RIGHT_OWN_DOMAIN_SENDER };
+    static const struct {
+        unsigned rights;
+        const char *recipient, *want;
+    } cases[] = {
+        { DEFAULT, "a@example.com", "250 2.1.5 Recipient OK" },
+        { DEFAULT, "a@example.org", relay_refused },
+        { DEFAULT, "a@sub.example.com", relay_refused },
+        { DEFAULT, "a@[192.0.2.1]", relay_refused },
+        { DEFAULT, "\"a@example.com\"@example.org", relay_refused },
+        { DEFAULT, "a%example.com@example.org", relay_refused },
+        { DEFAULT | RIGHT_ANY_RECIPIENT, "a@example.org", "250 2.1.5 Recipient OK" },
+        { DEFAULT | RIGHT_ANY_RECIPIENT, "a@[192.0.2.1]", "250 2.1.5 Recipient OK" },
+        { RIGHT_ANY_RECIPIENT, "a@example.com", submit_refused },
+        { 0, "a@example.com", submit_refused },
+    };
+    struct settings *settings = settings_with(patterns);
+    struct receive_connector connector;
+    struct address postmaster = { .text = BYTES("Postmaster"), .local = BYTES("Postmaster") };
+    struct verdict verdict;
+    char got[300];
+
+    (void)state;
+    receive_connector_init(&connector, "Name");
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct address address = address_known(cases[i].recipient);
+        connector.rights = cases[i].rights;
+        verdict = rights_of_recipient(settings, &connector, &address);
+        format(&verdict, got);
+        check_bytes(cases[i].recipient, bytes_text(got), bytes_text(cases[i].want));
+    }
+    connector.rights = DEFAULT;
+    verdict = rights_of_recipient(settings, &connector, &postmaster);
+    check("postmaster is ours", verdict_is_ok(&verdict));
+    receive_connector_done(&connector);
+    settings_free(settings);
+}
+
+static void senders(void **state)
+{
+    static const char *const patterns[] = { "example.com", NULL };
+    static const char sender_ok[] = "250 2.1.0 Sender OK";
+    enum { MIB = 1 << 20 };
+    static const struct {
+        unsigned rights;
+        const char *sender; /* "": the null sender */
+        uint64_t size;
+        const char *want;
+    } cases[] = {
+        { RIGHT_SUBMIT | RIGHT_ANY_SENDER, "a@example.org", 0, sender_ok },
+        { RIGHT_SUBMIT | RIGHT_ANY_SENDER, "a@example.com", 0, sender_refused },
+        { RIGHT_SUBMIT | RIGHT_OWN_DOMAIN_SENDER, "a@example.com", 0, sender_ok },
+        { RIGHT_SUBMIT | RIGHT_OWN_DOMAIN_SENDER, "a@example.org", 0, sender_refused },
+        { RIGHT_SUBMIT, "", 0, sender_ok },
+        { RIGHT_ANY_SENDER, "a@example.org", 0, submit_refused },
+        { RIGHT_SUBMIT | RIGHT_ANY_SENDER, "a@example.org", 36 * MIB, sender_ok },
+        { RIGHT_SUBMIT | RIGHT_ANY_SENDER, "a@example.org", 36 * MIB + 1,
+            "552 5.3.4 Message size exceeds the limit of 37748736 bytes" },
+        { RIGHT_SUBMIT | RIGHT_ANY_SENDER | RIGHT_BYPASS_SIZE_LIMIT, "a@example.org",
+            36 * MIB + 1, sender_ok },
+    };
+    struct settings *settings = settings_with(patterns);
+    struct receive_connector connector;
+    char got[300];
+
+    (void)state;
+    receive_connector_init(&connector, "Name");
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct address address = { .text = BYTES_NONE };
+        struct verdict verdict;
+
+        if (*cases[i].sender)
+            address = address_known(cases[i].sender);
+        connector.rights = cases[i].rights;
+        verdict = rights_of_sender(settings, &connector, &address, cases[i].size);
+        format(&verdict, got);
+        check_bytes(cases[i].sender, bytes_text(got), bytes_text(cases[i].want));
+    }
+    receive_connector_done(&connector);
+    settings_free(settings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nearest_accepted_domain_is_found),
+        cmocka_unit_test(star_accepts_all_names_and_no_literal),
+        cmocka_unit_test(recipients),
+        cmocka_unit_test(senders),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

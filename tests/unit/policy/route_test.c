@@ -1,0 +1,149 @@
+/* Which send connector takes a recipient. */
+#include "kit.h"
+
+#include "base/mem.h"
+#include "policy/route.h"
+
+#include <stdio.h>
+
+static struct send_connector *add(
+    struct settings *settings, const char *name, const char *pattern, uint32_t cost)
+{
+    struct send_connector *connector;
+
+    settings->send =
+        mem_grow(settings->send, (settings->send_count + 1) * sizeof *settings->send);
+    connector = &settings->send[settings->send_count++];
+    send_connector_init(connector, name);
+    connector->spaces = mem_new(sizeof *connector->spaces);
+    connector->spaces[0] = (struct address_space){ mem_text(pattern), cost };
+    connector->space_count = 1;
+    return connector;
+}
+
+static void add_space(struct send_connector *connector, const char *pattern, uint32_t cost)
+{
+    connector->spaces =
+        mem_grow(connector->spaces, (connector->space_count + 1) * sizeof *connector->spaces);
+    connector->spaces[connector->space_count++] =
+        (struct address_space){ mem_text(pattern), cost };
+}
+
+static struct settings *settings_for_routes(void)
+{
+    struct settings *settings = settings_new("node.example");
+
+    settings->domains = mem_new(sizeof *settings->domains);
+    settings->domains[0].pattern = mem_text("ours.example");
+    settings->domain_count = 1;
+    add(settings, "World", "*", 1);
+    add(settings, "WorldDear", "*", 50);
+    add(settings, "WorldB", "*", 50);
+    add(settings, "Ours", "--", 100);
+    add(settings, "Subs", "*.example.com", 10);
+    add(settings, "DeepSubs", "*.deep.example.com", 90);
+    add(settings, "Exact", "example.com", 99);
+    add_space(&settings->send[settings->send_count - 1], "two.example", 5);
+    add_space(&settings->send[settings->send_count - 1], "two.example", 3);
+    add(settings, "Two", "two.example", 4);
+    add(settings, "Off", "example.com", 1)->enabled = false;
+    add(settings, "Small", "example.com", 2)->size_bytes_max = 1000;
+    return settings;
+}
+
+/* All of them in order, the best first. */
+static void route_list(
+    const struct settings *settings, const char *domain, uint64_t size, char out[400])
+{
+    const struct send_connector *connector = NULL;
+    size_t n = 0;
+
+    out[0] = '\0';
+    while ((connector = route_choose(settings, bytes_text(domain), size, connector)))
+        n += (size_t)snprintf(out + n, 400 - n, "%s%s", n ? " " : "", connector->name);
+}
+
+static void specificity_then_cost_then_name(void **state)
+{
+    static const struct {
+        const char *domain;
+        uint64_t size;
+        const char *want;
+    } cases[] = {
+        { "other.example", 0, "World WorldB WorldDear" },
+        { "OURS.example.", 0, "Ours World WorldB WorldDear" },
+        { "example.com", 2000, "Exact World WorldB WorldDear" },
+        { "example.com", 1000, "Small Exact World WorldB WorldDear" },
+        { "a.example.com", 0, "Subs World WorldB WorldDear" },
+        { "a.deep.example.com", 0, "DeepSubs Subs World WorldB WorldDear" },
+        { "deep.example.com", 0, "Subs World WorldB WorldDear" },
+        { "two.example", 0, "Exact Two World WorldB WorldDear" },
+        { "[192.0.2.1]", 0, "World WorldB WorldDear" },
+    };
+    struct settings *settings = settings_for_routes();
+    char got[400];
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        route_list(settings, cases[i].domain, cases[i].size, got);
+        check_bytes(cases[i].domain, bytes_text(got), bytes_text(cases[i].want));
+    }
+    settings_free(settings);
+}
+
+static void nothing_fits(void **state)
+{
+    struct settings *settings = settings_new("node.example");
+
+    (void)state;
+    check("no connectors", !route_choose(settings, BYTES("example.com"), 0, NULL));
+    add(settings, "One", "example.org", 1);
+    check("no space", !route_choose(settings, BYTES("example.com"), 0, NULL));
+    settings_free(settings);
+}
+
+static void spaces_have_an_order(void **state)
+{
+    static const char *const from_far_to_near[] = { "example.org", "*", "--", "*.example",
+        "*.ours.example", "a.ours.example" };
+    struct settings *settings = settings_new("node.example");
+    uint32_t before = 0;
+
+    (void)state;
+    settings->domains = mem_new(sizeof *settings->domains);
+    settings->domains[0].pattern = mem_text("*.example");
+    settings->domain_count = 1;
+    for (size_t i = 0; i < CASES(from_far_to_near); i++) {
+        uint32_t fit =
+            address_space_fit(settings, from_far_to_near[i], BYTES("A.ours.example"));
+        check(from_far_to_near[i], i == 0 ? fit == 0 : fit > before);
+        before = fit;
+    }
+    settings_free(settings);
+}
+
+static void hops_have_names(void **state)
+{
+    struct settings *settings = settings_new("node.example");
+    struct send_connector *connector = add(settings, "Out", "*", 1);
+    char name[400];
+
+    (void)state;
+    route_hop_name(connector, BYTES("Example.COM"), name);
+    check_bytes("smart hosts", bytes_text(name), BYTES("Out"));
+    connector->delivery = DELIVERY_MX;
+    route_hop_name(connector, BYTES("Example.COM."), name);
+    check_bytes("MX", bytes_text(name), BYTES("Out/example.com"));
+    settings_free(settings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(specificity_then_cost_then_name),
+        cmocka_unit_test(nothing_fits),
+        cmocka_unit_test(spaces_have_an_order),
+        cmocka_unit_test(hops_have_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
