@@ -28,7 +28,8 @@ struct conn_handler {
     void (*on_connected)(void *me, enum err err);
     /* Returns how many bytes it used.  May pause, write or close in here. */
     size_t (*on_input)(void *me, struct bytes input);
-    /* The output fell below CONN_OUT_BYTES_HIGH / 2 after it was above HIGH. */
+    /* The output fell below CONN_OUT_BYTES_HIGH / 2 after it was above HIGH (and was sent, or
+     * dropped because the connection failed: then on_end follows). */
     void (*on_room)(void *me);
     /* A handshake asked for by conn_start_tls() ended. */
     void (*on_tls)(void *me, enum err err);
@@ -64,10 +65,13 @@ void conn_resume(struct conn *conn); /* kept bytes are given in the loop's next 
 /* Bytes received and not used yet: input behind STARTTLS (SM-3). */
 size_t conn_kept_bytes(const struct conn *conn);
 
-/* Starts TLS after the output is sent.  Kept input must be empty.  HOST: name for SNI and for
- * session resumption as a client; NULL as a server. */
+/* Starts TLS after the output is sent.  HOST: name for SNI, verification and session resumption
+ * as a client; NULL as a server.  Kept input must be empty, and on_input must have used all
+ * when it is called from there: bytes that came in the clear are never taken for TLS, so then
+ * on_tls gets ERR_TLS.  on_tls is not called from inside this call. */
 void conn_start_tls(struct conn *conn, struct tls_context *context, const char *host);
 const struct tls_facts *conn_tls(const struct conn *conn); /* NULL: plain */
+const char *conn_tls_error(const struct conn *conn);       /* after ERR_TLS; never NULL */
 
 const struct endpoint *conn_peer(const struct conn *conn);
 const struct endpoint *conn_local(const struct conn *conn);

@@ -93,6 +93,40 @@ static void run_flushes(struct loop *loop)
     }
 }
 
+/* --- Steps -----------------------------------------------------------------------------------
+ */
+
+void loop_step_init(struct loop_step *step, void (*on_step)(struct loop_step *step))
+{
+    list_init(&step->node);
+    step->on_step = on_step;
+}
+
+void loop_step_ask(struct loop *loop, struct loop_step *step)
+{
+    if (!list_is_linked(&step->node))
+        list_add_last(&loop->steps, &step->node);
+}
+
+void loop_step_cancel(struct loop_step *step)
+{
+    list_remove(&step->node);
+}
+
+/* Those asked for until now; what they ask for in turn waits for the next turn. */
+static void run_steps(struct loop *loop)
+{
+    struct list mark, *node;
+
+    list_add_last(&loop->steps, &mark);
+    while ((node = list_first(&loop->steps)) != &mark) {
+        struct loop_step *step = container_of(node, struct loop_step, node);
+        list_remove(node);
+        step->on_step(step);
+    }
+    list_remove(&mark);
+}
+
 /* --- A turn ----------------------------------------------------------------------------------
  */
 
@@ -110,7 +144,7 @@ static void on_idle(uv_idle_t *idle)
 /* Says that the loop sleeps unless there is something left to do. */
 static void prepare_wait(struct loop *loop)
 {
-    bool is_done = list_is_empty(&loop->flushes);
+    bool is_done = list_is_empty(&loop->flushes) && list_is_empty(&loop->steps);
 
     if (is_done) {
         atomic_store(&loop->is_asleep, true);
@@ -129,6 +163,7 @@ static void on_before_wait(uv_prepare_t *prepare)
     struct loop *loop = loop_of(prepare);
 
     run_posts(loop);
+    run_steps(loop);
     run_flushes(loop);
     timers_arm(loop);
     prepare_wait(loop);
@@ -196,13 +231,6 @@ uint64_t loop_turns(const struct loop *loop)
     return loop->turn;
 }
 
-uint8_t *loop_scratch(struct loop *loop)
-{
-    if (!loop->scratch)
-        loop->scratch = mem_new(LOOP_SCRATCH_BYTES);
-    return loop->scratch;
-}
-
 /* --- Making and freeing ----------------------------------------------------------------------
  */
 
@@ -234,11 +262,13 @@ enum err loop_new(struct loop **out)
     loop->time->uv = &loop->uv;
     loop->time->seen = UINT64_MAX;
     loop->turn = 1; /* a flush that never ran has 0 */
+    list_init(&loop->steps);
     list_init(&loop->flushes);
     list_init(&loop->flushes_later);
     list_init(&loop->signals);
     list_init(&loop->background);
     init_handles(loop);
+    conns_new(loop);
     *out = loop;
     return OK;
 
@@ -276,7 +306,7 @@ void loop_free(struct loop *loop)
     failed = uv_loop_close(&loop->uv);
     assert(!failed); /* else something was still open on it */
     timers_done(loop);
-    free(loop->scratch);
+    conns_free(loop);
     free(loop->time);
     free(loop);
 }

@@ -1,7 +1,8 @@
 /* The inside of a loop, for the files of os/ that work with libuv themselves.
  *
  * A turn: libuv waits and hands out what is ready; posts are run; due timers are run; posts
- * again; flushes; then the next wait, which is none at all when something is left to do. */
+ * again; steps; flushes; then the next wait, which is none at all when something is left to
+ * do. */
 #ifndef OS_LOOP_UV_H
 #define OS_LOOP_UV_H
 
@@ -9,8 +10,6 @@
 
 #include <stdatomic.h>
 #include <uv.h>
-
-enum { LOOP_SCRATCH_BYTES = 64 << 10 };
 
 /* The clocks, read anew only when libuv's own time has moved. */
 struct loop_time {
@@ -39,13 +38,24 @@ struct loop {
     struct moment armed; /* what `timer` runs for */
     bool is_armed;
 
+    struct list steps;
     struct list flushes, flushes_later;
     uint64_t turn;
 
-    struct list signals;    /* struct loop_signal */
-    struct list background; /* struct loop_background */
-    uint8_t *scratch; /* LOOP_SCRATCH_BYTES for one call's use, made when first asked for */
+    struct list signals;      /* struct loop_signal */
+    struct list background;   /* struct loop_background */
+    struct loop_conns *conns; /* what its connections share: conn_memory.c */
 };
+
+/* Something to be done soon, not inside the call that asks for it.  Embedded. */
+struct loop_step {
+    struct list node;
+    void (*on_step)(struct loop_step *step);
+};
+
+void loop_step_init(struct loop_step *step, void (*on_step)(struct loop_step *step));
+void loop_step_ask(struct loop *loop, struct loop_step *step); /* again is harmless */
+void loop_step_cancel(struct loop_step *step);
 
 /* What lives on by itself when its owner has let go of it: ended when the loop is freed. */
 struct loop_background {
@@ -60,8 +70,6 @@ static inline void loop_awake(struct loop *loop)
         atomic_store(&loop->is_asleep, false);
 }
 
-uint8_t *loop_scratch(struct loop *loop);
-
 /* timer.c */
 void timers_run(struct loop *loop); /* those due */
 void timers_arm(struct loop *loop); /* libuv's timer for the first one */
@@ -69,5 +77,9 @@ void timers_done(struct loop *loop);
 
 /* watch.c */
 void signals_done(struct loop *loop);
+
+/* conn_memory.c */
+void conns_new(struct loop *loop);
+void conns_free(struct loop *loop);
 
 #endif

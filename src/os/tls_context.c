@@ -1,0 +1,193 @@
+#include "base/mem.h"
+#include "os/errno.h"
+#include "os/tls.h"
+#include "os/tls_inside.h"
+
+#include <assert.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum err tls_why(const char *what, char why[TLS_ERROR_BYTES])
+{
+    unsigned long code = ERR_get_error();
+    const char *text = code ? ERR_reason_error_string(code) : NULL;
+    enum err err = ERR_TLS;
+
+    if (ERR_SYSTEM_ERROR(code)) {
+        err = err_of_errno(ERR_GET_REASON(code));
+        text = strerror(ERR_GET_REASON(code));
+    }
+    snprintf(why, TLS_ERROR_BYTES, "%s: %s", what, text ? text : "OpenSSL does not say why");
+    ERR_clear_error();
+    return err;
+}
+
+/* --- Both sides ------------------------------------------------------------------------------
+ */
+
+static int version_number(enum tls_version version)
+{
+    static const int numbers[] = { [TLS_1_0] = TLS1_VERSION,
+        [TLS_1_1] = TLS1_1_VERSION,
+        [TLS_1_2] = TLS1_2_VERSION,
+        [TLS_1_3] = TLS1_3_VERSION };
+
+    assert((unsigned)version <= TLS_1_3);
+    return numbers[version];
+}
+
+/* A key with a pass phrase is an error: without this OpenSSL would ask at the terminal. */
+static int no_pass_phrase(char *to, int n, int is_writing, void *me)
+{
+    (void)to, (void)n, (void)is_writing, (void)me;
+    return -1;
+}
+
+static struct tls_context *new_context(const SSL_METHOD *method, enum tls_version version_min)
+{
+    struct tls_context *context = mem_new(sizeof *context);
+
+    context->ssl = SSL_CTX_new(method);
+    if (!context->ssl) {
+        free(context);
+        return NULL;
+    }
+    atomic_init(&context->holders, 1);
+    SSL_CTX_set_min_proto_version(context->ssl, version_number(version_min));
+    if (version_min < TLS_1_2) /* OpenSSL 3 has their digests at no higher level */
+        SSL_CTX_set_cipher_list(context->ssl, "DEFAULT@SECLEVEL=0");
+    SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(context->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_default_passwd_cb(context->ssl, no_pass_phrase);
+    return context;
+}
+
+struct tls_context *tls_context_hold(struct tls_context *context)
+{
+    atomic_fetch_add(&context->holders, 1);
+    return context;
+}
+
+void tls_context_free(struct tls_context *context)
+{
+    if (!context || atomic_fetch_sub(&context->holders, 1) != 1)
+        return;
+    SSL_CTX_free(context->ssl);
+    tls_sessions_free(context->sessions);
+    free(context);
+}
+
+static enum err use_certificate(
+    SSL_CTX *ssl, const char *certificate, const char *key, char why[TLS_ERROR_BYTES])
+{
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
+        return tls_why(certificate, why);
+    if (!key)
+        key = certificate;
+    if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1)
+        return tls_why(key, why);
+    if (SSL_CTX_check_private_key(ssl) != 1)
+        return tls_why(key, why);
+    return OK;
+}
+
+/* --- Servers ---------------------------------------------------------------------------------
+ */
+
+struct tls_context *tls_context_new_server(enum tls_version version_min)
+{
+    static const unsigned char name[] = "relais";
+    struct tls_context *context = new_context(TLS_server_method(), version_min);
+
+    if (!context)
+        return NULL;
+    SSL_CTX_set_session_id_context(context->ssl, name, sizeof name - 1);
+    SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_SERVER);
+    SSL_CTX_set_num_tickets(context->ssl, 1); /* clients come one connection after another */
+    SSL_CTX_set_dh_auto(context->ssl, 1);
+    return context;
+}
+
+enum err tls_server_context(const struct tls_server_settings *settings,
+    struct tls_context **out, char why[TLS_ERROR_BYTES])
+{
+    struct tls_context *context = tls_context_new_server(settings->version_min);
+    enum err err;
+
+    if (!context)
+        return tls_why("TLS", why);
+    err = use_certificate(context->ssl, settings->certificate_file, settings->key_file, why);
+    if (err != OK) {
+        tls_context_free(context);
+        return err;
+    }
+    *out = context;
+    return OK;
+}
+
+/* --- Clients ---------------------------------------------------------------------------------
+ */
+
+/* Returns 1 when it takes SESSION. */
+static int on_new_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const char *host = tls_host_of(ssl);
+
+    if (!host || !SSL_SESSION_is_resumable(session))
+        return 0;
+    tls_sessions_put(context->sessions, host, session);
+    return 1;
+}
+
+static void set_up_client(struct tls_context *context)
+{
+    context->sessions = tls_sessions_new();
+    SSL_CTX_set_app_data(context->ssl, context);
+    SSL_CTX_set_session_cache_mode(
+        context->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context->ssl, on_new_session);
+}
+
+/* The system's authorities are left alone by those who do not verify: looking them up costs
+ * reads of files with each handshake. */
+static enum err use_authorities(
+    SSL_CTX *ssl, const struct tls_client_settings *settings, char why[TLS_ERROR_BYTES])
+{
+    ERR_clear_error();
+    if (settings->ca_file) {
+        if (SSL_CTX_load_verify_file(ssl, settings->ca_file) != 1)
+            return tls_why(settings->ca_file, why);
+    } else if (settings->verifies) {
+        if (SSL_CTX_set_default_verify_paths(ssl) != 1)
+            return tls_why("the system's certificate authorities", why);
+    }
+    SSL_CTX_set_verify(ssl, settings->verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    return OK;
+}
+
+enum err tls_client_context(const struct tls_client_settings *settings,
+    struct tls_context **out, char why[TLS_ERROR_BYTES])
+{
+    struct tls_context *context = new_context(TLS_client_method(), settings->version_min);
+    enum err err;
+
+    if (!context)
+        return tls_why("TLS", why);
+    set_up_client(context);
+    err = use_authorities(context->ssl, settings, why);
+    if (err == OK && settings->certificate_file)
+        err =
+            use_certificate(context->ssl, settings->certificate_file, settings->key_file, why);
+    if (err != OK) {
+        tls_context_free(context);
+        return err;
+    }
+    *out = context;
+    return OK;
+}

@@ -1,0 +1,33 @@
+/* The inside of a TLS context, for tls.c and the files beside it. */
+#ifndef OS_TLS_INSIDE_H
+#define OS_TLS_INSIDE_H
+
+#include "os/tls.h"
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+
+struct tls_sessions;
+
+struct tls_context {
+    atomic_uint holders;
+    SSL_CTX *ssl;
+    struct tls_sessions *sessions; /* a client's; NULL: a server's */
+};
+
+/* tls_context.c */
+struct tls_context *tls_context_new_server(enum tls_version version_min); /* or NULL */
+/* WHAT and the first error of OpenSSL's queue to WHY; the queue is empty afterwards. */
+enum err tls_why(const char *what, char why[TLS_ERROR_BYTES]);
+
+/* tls_sessions.c: the sessions a client may resume, by host.  Any thread. */
+struct tls_sessions *tls_sessions_new(void);
+void tls_sessions_free(struct tls_sessions *sessions);
+/* Keeps SESSION (takes it), in place of an older one. */
+void tls_sessions_put(struct tls_sessions *sessions, const char *host, SSL_SESSION *session);
+SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const char *host); /* or NULL */
+
+/* tls.c: the host that SSL is connected to as a client, or NULL. */
+const char *tls_host_of(const SSL *ssl);
+
+#endif
