@@ -1,0 +1,211 @@
+#include "ctl/tool.h"
+
+#include "directory/directory.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define CONFIG_FILE "/etc/relais/relais.conf"
+
+static struct option_set common_options(struct tool *tool)
+{
+    static struct option list[5];
+
+    list[0] = (struct option){ "config", 'c', OPTION_TEXT, &tool->config_file, "FILE",
+        "configuration file [" CONFIG_FILE "]" };
+    list[1] = (struct option){ "socket", 0, OPTION_TEXT, &tool->socket, "PATH",
+        "control socket of the daemon [as configured]" };
+    list[2] = (struct option){ "spool", 0, OPTION_TEXT, &tool->spool_folder, "FOLDER",
+        "spool to read when the daemon is down [as configured]" };
+    list[3] = (struct option){ "json", 0, OPTION_FLAG, &tool->is_json, NULL,
+        "one JSON object a row" };
+    list[4] = (struct option){ "help", 'h', OPTION_FLAG, &tool->wants_help, NULL, "this text" };
+    return (struct option_set){ list, 5 };
+}
+
+/* --- Saying ---------------------------------------------------------------------------------
+ */
+
+static void print_usage(const struct command *command, FILE *to)
+{
+    fprintf(to, "usage: relais %s%s%s\n", command->name, command->arguments[0] ? " " : "",
+        command->arguments);
+}
+
+static void say(const struct tool *tool, const char *format, va_list args)
+{
+    fprintf(stderr, "relais%s%s: ", tool->command ? " " : "",
+        tool->command ? tool->command->name : "");
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+int tool_fail(const struct tool *tool, int code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(tool, format, args);
+    va_end(args);
+    return code;
+}
+
+int tool_usage(const struct tool *tool, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(tool, format, args);
+    va_end(args);
+    if (tool->command) {
+        print_usage(tool->command, stderr);
+        fprintf(stderr, "More: relais help %s\n", tool->command->name);
+    } else {
+        fputs("usage: relais [-c FILE] COMMAND [OPTIONS]\nMore: relais help\n", stderr);
+    }
+    return EX_USAGE;
+}
+
+bool tool_options(struct tool *tool, int *argc, char **argv, const struct option *options,
+    size_t count, int *exit_code)
+{
+    struct option_set sets[] = { { options, count }, common_options(tool) };
+    char why[OPTION_WHY_BYTES];
+
+    if (!arguments_read(argc, argv, sets, 2, false, why)) {
+        *exit_code = tool_usage(tool, "%s", why);
+        return false;
+    }
+    if (!tool->wants_help)
+        return true;
+    print_usage(tool->command, stdout);
+    printf("\n%s.\n\n", tool->command->summary);
+    arguments_print(sets[0]);
+    arguments_print(sets[1]);
+    *exit_code = EX_OK;
+    return false;
+}
+
+/* --- Settings -------------------------------------------------------------------------------
+ */
+
+const struct settings *tool_settings(struct tool *tool)
+{
+    struct complaints complaints = { 0 };
+    char host[256] = "localhost";
+    enum err err;
+
+    if (tool->settings)
+        return tool->settings;
+    err = directory_read_file(tool->config_file, &tool->settings, &complaints);
+    complaints_done(&complaints);
+    if (err != OK) {
+        fprintf(stderr, "relais: %s: %s; going on with the defaults%s\n", tool->config_file,
+            err_text(err), err == ERR_SYNTAX ? " (see: relais check)" : "");
+        if (gethostname(host, sizeof host - 1) != 0)
+            host[0] = 0;
+        tool->settings = settings_new(host);
+    }
+    return tool->settings;
+}
+
+const char *tool_socket(struct tool *tool)
+{
+    return tool->socket ? tool->socket : tool_settings(tool)->control_socket;
+}
+
+const char *tool_spool_folder(struct tool *tool)
+{
+    return tool->spool_folder ? tool->spool_folder : tool_settings(tool)->spool_folder;
+}
+
+int tool_code(enum err err)
+{
+    switch (err) {
+    case OK:
+        return EX_OK;
+    case ERR_DENIED:
+        return EX_NOPERM;
+    case ERR_NONE:
+        return EX_NOINPUT;
+    case ERR_SYNTAX:
+    case ERR_CORRUPT:
+        return EX_DATAERR;
+    case ERR_SPACE:
+    case ERR_EXISTS:
+        return EX_CANTCREAT;
+    case ERR_IO:
+        return EX_IOERR;
+    case ERR_REFUSED:
+    case ERR_UNREACHABLE:
+    case ERR_CLOSED:
+        return EX_UNAVAILABLE;
+    case ERR_BUSY:
+    case ERR_TIMEOUT:
+        return EX_TEMPFAIL;
+    default:
+        return EX_OSERR;
+    }
+}
+
+/* --- Running --------------------------------------------------------------------------------
+ */
+
+/* The command that the first one or two words of ARGV name; *words is how many. */
+static const struct command *find(int argc, char **argv, int *words)
+{
+    char two[64];
+
+    snprintf(two, sizeof two, "%s %s", argv[0], argc > 1 ? argv[1] : "");
+    for (*words = 2; *words > 0; (*words)--) {
+        for (const struct command *c = tool_commands; c->name; c++) {
+            if (strcmp(c->name, *words == 2 ? two : argv[0]) == 0)
+                return c;
+        }
+    }
+    return NULL;
+}
+
+static int unknown_command(const struct tool *tool, const char *word)
+{
+    char known[200] = "";
+    size_t n = strlen(word), at = 0;
+
+    for (const struct command *c = tool_commands; c->name; c++) {
+        if (strncmp(c->name, word, n) == 0 && c->name[n] == ' ' && at < 150)
+            at += (size_t)snprintf(
+                known + at, sizeof known - at, "%s%s", at ? ", " : "", c->name);
+    }
+    if (at)
+        return tool_usage(tool, "'%s' alone is no command; there are: %s", word, known);
+    return tool_usage(tool, "unknown command '%.60s'", word);
+}
+
+int tool_run(int argc, char **argv)
+{
+    struct tool tool = { .config_file = CONFIG_FILE };
+    bool wants_version = false;
+    const struct option version[] = { { "version", 'V', OPTION_FLAG, &wants_version } };
+    struct option_set sets[] = { { version, 1 }, common_options(&tool) };
+    char why[OPTION_WHY_BYTES];
+    int words, code;
+
+    if (!arguments_read(&argc, argv, sets, 2, true, why))
+        return tool_usage(&tool, "%s", why);
+    if (wants_version)
+        return puts("relais " RELAIS_VERSION) < 0 ? EX_IOERR : EX_OK;
+    if (tool.wants_help)
+        return cmd_help(&tool, 0, NULL);
+    if (argc == 0)
+        return tool_usage(&tool, "which command?");
+    tool.command = find(argc, argv, &words);
+    if (!tool.command)
+        return unknown_command(&tool, argv[0]);
+    code = tool.command->run(&tool, argc - words, argv + words);
+    settings_free(tool.settings);
+    if (fflush(stdout) != 0 && code == EX_OK)
+        code = EX_IOERR;
+    return code;
+}

@@ -1,0 +1,74 @@
+/* The tool `relais`: what its commands share.  One thread, blocking; the generator and the sink
+ * run loops of their own. */
+#ifndef CTL_TOOL_H
+#define CTL_TOOL_H
+
+#include "base/err.h"
+#include "ctl/arguments.h"
+#include "policy/settings.h"
+
+#include <stdio.h>
+
+struct tool;
+
+struct command {
+    const char *name;      /* "queue", or two words: "message show" */
+    const char *arguments; /* "ID [--header]", for the usage line; may be "" */
+    const char *summary;   /* one line, no full stop */
+    int (*run)(struct tool *tool, int argc, char **argv); /* returns the exit code */
+};
+
+struct tool {
+    const struct command *command; /* the one that runs */
+    const char *config_file, *socket, *spool_folder;
+    bool is_json, wants_help;
+    struct settings *settings; /* read when first asked for */
+};
+
+/* The table of commands, ended by one without a name. */
+extern const struct command tool_commands[];
+
+/* Runs the command that ARGV names; returns the exit code (sysexits.h). */
+int tool_run(int argc, char **argv);
+
+/* Reads the command's OPTIONS and the common ones out of ARGV.  False: *exit_code is what to
+ * end with; a mistake, with the usage, or the help that was asked for has been printed. */
+bool tool_options(struct tool *tool, int *argc, char **argv, const struct option *options,
+    size_t count, int *exit_code);
+
+/* Prints "relais COMMAND: TEXT" and the usage on stderr; returns EX_USAGE. */
+int tool_usage(const struct tool *tool, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Prints "relais COMMAND: TEXT" on stderr; returns CODE. */
+int tool_fail(const struct tool *tool, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The settings of the configuration file; when it is missing or wrong the defaults, which is
+ * said once on stderr. */
+const struct settings *tool_settings(struct tool *tool);
+const char *tool_socket(struct tool *tool);
+const char *tool_spool_folder(struct tool *tool);
+
+/* The exit code for an error of the machine: EX_NOPERM, EX_IOERR ... */
+int tool_code(enum err err);
+
+#define OPTION_COUNT(table) (sizeof(table) / sizeof *(table))
+
+int cmd_check(struct tool *tool, int argc, char **argv);
+int cmd_status(struct tool *tool, int argc, char **argv);
+int cmd_queue(struct tool *tool, int argc, char **argv);
+int cmd_queues(struct tool *tool, int argc, char **argv);
+int cmd_message_show(struct tool *tool, int argc, char **argv);
+int cmd_message_export(struct tool *tool, int argc, char **argv);
+int cmd_retry(struct tool *tool, int argc, char **argv);
+int cmd_remove(struct tool *tool, int argc, char **argv);
+int cmd_spool_check(struct tool *tool, int argc, char **argv);
+int cmd_trace(struct tool *tool, int argc, char **argv);
+int cmd_reload(struct tool *tool, int argc, char **argv);
+int cmd_stop(struct tool *tool, int argc, char **argv);
+int cmd_sink(struct tool *tool, int argc, char **argv);
+int cmd_load(struct tool *tool, int argc, char **argv);
+int cmd_help(struct tool *tool, int argc, char **argv);
+
+#endif
