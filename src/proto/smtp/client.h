@@ -94,13 +94,17 @@ enum smtp_client_action_type {
     SMTP_CLIENT_READY, /* one more message would be welcome: OFFER, or nothing now: the engine
                           keeps one READY open and does not repeat it */
     SMTP_CLIENT_SEND_CONTENT, /* .tag: append the content to the output; through smtp_stuff_add
-                                 and smtp_stuff_end when .is_stuffed, as it is otherwise; then
+                                 and smtp_stuff_end when .is_stuffed, as it is otherwise (the
+                                 engine then writes the final dot itself, or needs none); then
                                  CONTENT_SENT.  The engine writes nothing before that event. */
     SMTP_CLIENT_RESULT,       /* .tag, .recipient, .stage, .reply: one recipient's outcome */
     SMTP_CLIENT_DONE,         /* .tag: no more results for this message; give it up */
-    SMTP_CLIENT_FAILED,   /* .stage AT_SESSION, .reply: the session did not come up (or the peer
-                             ended it with 421): messages not yet offered are to wait.  Messages
-                             under way had their results, or come back by RETURNED */
+    SMTP_CLIENT_FAILED,   /* .stage AT_SESSION, .reply: the session did not come up, or ended
+                             before a message got through, or the peer ended it with 421 inside
+                             a transaction: messages not yet offered are to wait.  Messages
+                             under way had their results, or were RETURNED.  A connection that
+                             worked and is ended between two messages (421, closed) does not
+                             fail: CLOSE alone */
     SMTP_CLIENT_RETURNED, /* .tag: untouched (nothing of it was sent, or the peer took no
                              notice): offer it elsewhere at once, no attempt was made */
     SMTP_CLIENT_LINE_OUT, /* .text: a command, credentials masked */
@@ -120,7 +124,11 @@ struct smtp_client_action {
                    made ourselves (size, 8 bit, lost) code and status say so */
 };
 
-enum { SMTP_CLIENT_ACTIONS_MAX = 64 };
+enum {
+    SMTP_CLIENT_ACTIONS_MAX = 64,
+    SMTP_CLIENT_LINE_BYTES_MAX = 2048,
+    SMTP_CLIENT_CREDENTIALS_BYTES_MAX = 1024
+};
 
 struct smtp_client_actions {
     unsigned count;
@@ -128,14 +136,20 @@ struct smtp_client_actions {
     struct smtp_client_action list[SMTP_CLIENT_ACTIONS_MAX];
 };
 
-struct smtp_client; /* heap: a few hundred bytes and a ring of commands that wait for replies */
+struct smtp_client; /* heap: about 6 KiB (replies that actions point to), 250 bytes for each
+                       message under way and a byte for each of its recipients */
 
 struct smtp_client *smtp_client_new(const struct smtp_client_config *config);
 void smtp_client_free(struct smtp_client *client);
 
 /* Takes one event.  Commands are appended to OUT.  ACTIONS is emptied first.  Returns how many
  * bytes of event.input were used; the rest (a half line, or lines after a full list) is offered
- * again.  */
+ * again.
+ *
+ * Until UP, OUT must have SMTP_CLIENT_LINE_BYTES_MAX bytes free.  Later, while it has fewer,
+ * the engine writes nothing and goes on with the next step: after OUT drained, step with an
+ * empty INPUT.  An OFFER that crosses the end of the session is RETURNED; other events after
+ * the end are passed over. */
 size_t smtp_client_step(struct smtp_client *client, const struct smtp_client_event *event,
     struct smtp_client_actions *actions, struct buf *out);
 
