@@ -65,14 +65,15 @@ void fold_printf(struct fold *fold, const char *format, ...)
     fold_part(fold, bytes_text(part));
 }
 
-void fold_words(struct fold *fold, struct bytes text, bool is_utf8)
+/* Cleans TEXT and adds it in parts: at its blanks, if BREAKS, and where a word is too long. */
+static void add_clean(struct fold *fold, struct bytes text, bool is_utf8, bool breaks)
 {
     uint8_t word[WORD_BYTES_MAX + 4];
     size_t n = 0;
 
     while (text.n) {
         size_t step = is_utf8 || text.at[0] < 128 ? text_printable(text) : 0;
-        bool is_blank = text.at[0] == ' ' || text.at[0] == '\t';
+        bool is_blank = breaks && (text.at[0] == ' ' || text.at[0] == '\t');
         if (!is_blank && step > 0)
             memcpy(word + n, text.at, step);
         else if (!is_blank)
@@ -85,6 +86,16 @@ void fold_words(struct fold *fold, struct bytes text, bool is_utf8)
             n = 0;
         }
     }
+}
+
+void fold_words(struct fold *fold, struct bytes text, bool is_utf8)
+{
+    add_clean(fold, text, is_utf8, true);
+}
+
+void fold_address(struct fold *fold, struct bytes address, bool is_utf8)
+{
+    add_clean(fold, address, is_utf8, false);
 }
 
 void fold_mark(struct fold *fold, const char *text)

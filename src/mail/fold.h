@@ -27,6 +27,9 @@ void fold_printf(struct fold *fold, const char *format, ...)
  * bytes, and bytes above 127 unless they are good UTF-8 and IS_UTF8, become "?". */
 void fold_words(struct fold *fold, struct bytes text, bool is_utf8);
 
+/* The same for an address, whose spaces stand in quotes: it is not broken at them. */
+void fold_address(struct fold *fold, struct bytes address, bool is_utf8);
+
 /* Puts TEXT behind the last part without a space: one byte has room. */
 void fold_mark(struct fold *fold, const char *text);
 
