@@ -71,7 +71,7 @@ static size_t scan_text(
             continue;
         }
         at = cr + 2;
-        if (at == in.n || in.at[at] == '.') {
+        if (at == in.n || (in.at[at] == '.' && !unstuff->is_counted)) {
             unstuff->state = LINE_START;
             return *used = at;
         }
@@ -116,7 +116,7 @@ enum smtp_unstuff_step smtp_unstuff_step(
     while (*used < in.n) {
         uint8_t c = in.at[*used];
 
-        if (unstuff->state == LINE_START && c == '.') {
+        if (unstuff->state == LINE_START && c == '.' && !unstuff->is_counted) {
             unstuff->state = DOT;
             ++*used;
         } else if (unstuff->state == DOT && c == '\r') {
@@ -135,6 +135,16 @@ enum smtp_unstuff_step smtp_unstuff_step(
         }
     }
     return SMTP_UNSTUFF_MORE;
+}
+
+void smtp_unstuff_finish(struct smtp_unstuff *unstuff, struct bytes *run)
+{
+    *run = BYTES_NONE;
+    if (unstuff->state != CR)
+        return;
+    unstuff->state = TEXT;
+    unstuff->saw_bare = true;
+    *run = unstuff->normalise_bare ? BYTES("\r\n") : BYTES("\r");
 }
 
 /* Stuffing: where the content stands between two calls. */

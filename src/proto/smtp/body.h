@@ -13,6 +13,7 @@ struct smtp_unstuff {
     bool saw_bare; /* a bare CR or LF was seen */
     bool saw_nul;
     bool normalise_bare; /* tolerance: a bare LF or CR becomes CRLF in the output */
+    bool is_counted;     /* set behind init for BDAT, whose end is counted: dots are content */
 };
 
 enum smtp_unstuff_step {
@@ -27,6 +28,9 @@ void smtp_unstuff_init(struct smtp_unstuff *unstuff, bool normalise_bare);
 /* Looks at the start of IN and gives the next run of content.  *USED is how far IN was read. */
 enum smtp_unstuff_step smtp_unstuff_step(
     struct smtp_unstuff *unstuff, struct bytes in, struct bytes *run, size_t *used);
+
+/* The end of counted content.  *RUN is what was held back: empty, or what a bare CR becomes. */
+void smtp_unstuff_finish(struct smtp_unstuff *unstuff, struct bytes *run);
 
 /* The other way: content out, with dots doubled.  STATE keeps "at the start of a line" between
  * calls; start with SMTP_STUFF_START. */
