@@ -27,10 +27,11 @@
 
 /* Borrowed; outlives the engine. */
 struct smtp_server_config {
-    struct bytes fqdn;   /* in the EHLO reply */
-    struct bytes banner; /* after "220 " */
-    uint64_t size_bytes_max;
-    uint32_t recipients_max; /* one more gets 452 4.5.3, and the message goes on */
+    struct bytes fqdn;       /* in the EHLO reply */
+    struct bytes banner;     /* after "220 " */
+    uint64_t size_bytes_max; /* 0 for no limit */
+    uint32_t recipients_max; /* one more gets 452 4.5.3, and the message goes on.  Over
+                                ENVELOPE_RECIPIENTS_MAX, or 0: that many */
     uint32_t errors_max;     /* protocol errors; one more ends the session: 421 4.7.0 */
     uint32_t mails_max;      /* messages per session, 0 for no limit: 421 4.7.0 */
     bool offers_starttls;
@@ -39,7 +40,10 @@ struct smtp_server_config {
     bool offers_auth_plain_text;  /* AUTH before TLS */
     bool requires_auth;           /* 530 5.7.0 to MAIL before AUTH */
     struct bytes auth_mechanisms; /* "PLAIN LOGIN"; empty: AUTH is not offered */
-    bool tolerates_bare_lf;       /* a bare LF ends a command line; normalised in content */
+    bool tolerates_bare_lf;       /* a bare LF ends a command line; bare CR and LF in content
+                                     become CRLF */
+    bool tolerates_path_spaces;   /* "MAIL FROM: <a@b>" */
+    bool tolerates_no_brackets;   /* "MAIL FROM:a@b" */
     bool logs_lines;              /* give SMTP_SERVER_LINE actions for the protocol log */
 };
 
@@ -83,11 +87,17 @@ enum smtp_server_event_type {
     SMTP_SERVER_TLS_STARTED,
     SMTP_SERVER_AUTH_CHALLENGE, /* .input: to be sent in base64 */
     SMTP_SERVER_AUTH_DONE,      /* .verdict: 235, or the refusal */
-    SMTP_SERVER_BODY_FAILED, /* .verdict: the driver gives up this message's content; the engine
-                                reads on to its end, and answers with the verdict then */
-    SMTP_SERVER_STORED,      /* .verdict: its text goes behind "250 2.0.0 " */
-    SMTP_SERVER_REFUSED,     /* .verdict: 4xx or 5xx after the end of data */
-    SMTP_SERVER_STOPPED,     /* .verdict: 421 and close: shutdown, idle time, policy */
+    SMTP_SERVER_BODY_FAILED,    /* .verdict: the driver has given up this message, between
+                                   BODY_BEGIN and BODY_END, and forgotten it.  No BODY, BODY_END or
+                                   BODY_ABANDON follows; the engine reads on to the end, and
+                                   answers with the verdict then.  Ignored when the engine has
+                                   abandoned the content already */
+    SMTP_SERVER_STORED,         /* .verdict: its text goes behind "250 2.0.0 " */
+    SMTP_SERVER_REFUSED,        /* .verdict: 4xx or 5xx after the end of data */
+    SMTP_SERVER_STOPPED, /* .verdict: 421 and close: shutdown, idle time, policy; instead of
+                            OPENED a 554.  Nothing is written in STARTING_TLS.  While
+                            COMMITTING, BODY_ABANDON does not come: the message is the
+                            path's already and may stay */
 };
 
 struct smtp_server_event {
@@ -104,15 +114,16 @@ enum smtp_server_action_type {
     SMTP_SERVER_BODY_BEGIN, /* the first DATA or BDAT; answer DECIDED (250: send the content) */
     SMTP_SERVER_BODY,       /* .text: the next run of content, borrowed from the input */
     SMTP_SERVER_BODY_END,   /* all of it: commit; answer STORED or REFUSED */
-    SMTP_SERVER_BODY_ABANDON,  /* forget the content and the recipients: refused by the engine,
-                                  RSET  between chunks, connection lost */
+    SMTP_SERVER_BODY_ABANDON,  /* after BODY_BEGIN was decided 250: forget the content and the
+                                  recipients: refused by the engine, RSET between chunks, closed
+                                  in the middle */
     SMTP_SERVER_RESET,         /* the transaction before the content is over: forget it */
     SMTP_SERVER_START_TLS,     /* send OUT, then start TLS; answer TLS_STARTED.  Input that came
                                   behind STARTTLS must not be offered again: close (SM-3) */
     SMTP_SERVER_AUTH_BEGIN,    /* .text: mechanism; .more: the initial response, decoded;
                                   .has_more says that there is one ("=" is an empty one) */
     SMTP_SERVER_AUTH_RESPONSE, /* .text: decoded */
-    SMTP_SERVER_AUTH_CANCEL,   /* the client sent "*" */
+    SMTP_SERVER_AUTH_CANCEL,   /* the client sent "*", or no base64: the exchange is over */
     SMTP_SERVER_LINE, /* .text: a command line, credentials masked, for the protocol log;
                          given when config.logs_lines */
     SMTP_SERVER_PROTOCOL_ERROR, /* counted; the reply is in OUT already (tarpit, statistics) */
@@ -129,7 +140,13 @@ struct smtp_server_action {
     };
 };
 
-enum { SMTP_SERVER_ACTIONS_MAX = 32, SMTP_SERVER_LINE_BYTES_MAX = 4096 };
+/* AUTH and its answers may be longer than other lines: RFC 4954, 4.  The driver's room for a
+ * half line is at least that. */
+enum {
+    SMTP_SERVER_ACTIONS_MAX = 32,
+    SMTP_SERVER_LINE_BYTES_MAX = 4096,
+    SMTP_SERVER_AUTH_LINE_BYTES_MAX = 12288,
+};
 
 struct smtp_server_actions {
     unsigned count;
@@ -137,21 +154,30 @@ struct smtp_server_actions {
 };
 
 /* Embedded in the session.  Small: an idle session must cost little (no line buffer in here; a
- * half line stays with the driver, which offers it again with what comes behind it). */
+ * half line stays with the driver, which offers it again with what comes behind it).
+ * The driver may read state, is_tls, is_extended, is_authenticated and the counts. */
 struct smtp_server {
     const struct smtp_server_config *config;
-    enum smtp_server_state state, resume; /* resume: where a decision goes on */
-    uint8_t verb;                         /* what is being decided */
+    enum smtp_server_state state, resume; /* resume: where a refusal, or the end of a chunk that
+                                             is thrown away, leads back to */
+    uint8_t deciding;                     /* what DECIDED answers */
     bool is_tls, is_extended, has_hello, is_authenticated;
-    bool is_smtputf8;            /* of this transaction */
-    bool is_bdat_last, has_body; /* BODY_BEGIN was given */
-    bool is_failed;              /* content is read and thrown away; `failure` is the answer */
+    bool is_skipping;          /* the rest of a faulty line is dropped */
+    bool hides_unknown;        /* AUTH was refused: what follows may be credentials */
+    bool was_refused;          /* a MAIL or a message was refused, so that pipelined commands
+                                  which then come out of order are no fault of the client's */
+    bool is_awaiting_response; /* AUTHENTICATING: the client's turn, not the driver's */
+    bool has_mail, has_body;   /* the driver holds a transaction; and BODY_BEGIN was decided */
+    bool is_smtputf8;          /* of this transaction */
+    bool is_bdat, is_bdat_last;
+    bool is_failed; /* content is read and thrown away */
     enum body_type body;
     uint32_t recipient_count, error_count, mail_count;
     uint64_t body_bytes, chunk_bytes_left;
-    uint8_t auth_state;
     struct smtp_unstuff unstuff;
-    struct verdict *failure; /* owned; NULL most of the time */
+    struct verdict *failure; /* owned; the answer at the end of failed content, where the
+                                content itself does not say why; NULL most of the time */
+    struct buf secret;       /* a decoded AUTH response, wiped at the next step */
     union {
         struct smtp_mail mail;
         struct smtp_rcpt rcpt;
@@ -159,11 +185,13 @@ struct smtp_server {
 };
 
 void smtp_server_init(struct smtp_server *server, const struct smtp_server_config *config);
-void smtp_server_done(struct smtp_server *server);
+void smtp_server_done(struct smtp_server *server); /* gives no action: the driver forgets all */
 
 /* Takes one event.  Replies are appended to OUT, whose ceiling must leave room for
  * SMTP_SERVER_LINE_BYTES_MAX bytes; the engine reads no further command while less is free.
- * ACTIONS is emptied first.  Returns how many bytes of event.input were used (0 for others). */
+ * ACTIONS is emptied first.  Returns how many bytes of event.input were used (0 for others).
+ * Offer the rest again after the actions, as long as something was used or an action came;
+ * what is left then is a half line, or waits for room in OUT. */
 size_t smtp_server_step(struct smtp_server *server, const struct smtp_server_event *event,
     struct smtp_server_actions *actions, struct buf *out);
 

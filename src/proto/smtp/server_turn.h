@@ -1,0 +1,75 @@
+/* Inside the server engine: one step's hands, and what its files give each other.  Nobody else
+ * includes this.
+ *
+ *     server.c          events, input, decisions
+ *     server_turn.c     replies, actions, states, faults
+ *     server_verbs.c    commands and the order they come in
+ *     server_content.c  DATA and BDAT
+ *     server_auth.c     AUTH */
+#ifndef PROTO_SMTP_SERVER_TURN_H
+#define PROTO_SMTP_SERVER_TURN_H
+
+#include "proto/smtp/server.h"
+
+struct turn {
+    struct smtp_server *server;
+    struct smtp_server_actions *actions;
+    struct buf *out;
+};
+
+/* What DECIDED answers. */
+enum deciding { DECIDING_HELO, DECIDING_EHLO, DECIDING_MAIL, DECIDING_RCPT, DECIDING_BODY };
+
+#define IN(state) (1u << SMTP_SERVER_##state)
+
+static inline bool is_in(const struct smtp_server *server, unsigned states)
+{
+    return 1u << server->state & states;
+}
+
+/* Adds an action of TYPE, all else empty. */
+struct smtp_server_action *turn_act(struct turn *turn, enum smtp_server_action_type type);
+
+/* The one place where the state changes; asserts that such a move is made. */
+void turn_enter(struct turn *turn, enum smtp_server_state to);
+void turn_decide(struct turn *turn, enum deciding deciding);
+
+/* A whole reply, CRLF and all. */
+void turn_reply(struct turn *turn, struct bytes reply);
+/* PREFIX, then TEXT or, where it is empty, FALLBACK. */
+void turn_accept(
+    struct turn *turn, struct bytes prefix, const char *text, const char *fallback);
+/* A refusal: 4xx or 5xx.  421 closes. */
+void turn_refuse(struct turn *turn, const struct verdict *verdict);
+/* A protocol error, counted; one too many is answered 421 instead, and closes. */
+void turn_fault(struct turn *turn, struct bytes reply);
+void turn_fault_verdict(struct turn *turn, const struct verdict *verdict);
+
+/* Tells the driver to forget the transaction that it holds, if any. */
+void turn_forget(struct turn *turn);
+/* Then nothing of a transaction is left in the engine either. */
+void turn_clear(struct turn *turn);
+/* The last thing that the session does. */
+void turn_close(struct turn *turn);
+
+/* server_verbs.c: a command line; and the 250 to HELO or EHLO. */
+void verbs_line(struct turn *turn, struct bytes line);
+void verbs_hello_accepted(struct turn *turn, bool is_extended, const char *text);
+
+/* server_content.c.  A reader returns false when it can do nothing more with IN. */
+void content_data(struct turn *turn, struct bytes args);
+void content_bdat(struct turn *turn, struct bytes args);
+void content_decided(struct turn *turn, const struct verdict *verdict);
+void content_failed(struct turn *turn, const struct verdict *verdict);
+bool content_read_data(struct turn *turn, struct bytes in, size_t *used);
+bool content_read_chunk(struct turn *turn, struct bytes in, size_t *used);
+
+/* server_auth.c */
+void auth_begin(struct turn *turn, struct bytes args);
+void auth_line(struct turn *turn, struct bytes line);
+void auth_challenge(struct turn *turn, struct bytes challenge);
+void auth_done(struct turn *turn, const struct verdict *verdict);
+void auth_cancel(struct turn *turn); /* tells the driver; says nothing to the client */
+void auth_wipe(struct smtp_server *server);
+
+#endif
