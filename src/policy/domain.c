@@ -1,16 +1,27 @@
 #include "policy/domain.h"
 
+static bool is_ascii(struct bytes text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.at[i] > 127)
+            return false;
+    }
+    return true;
+}
+
+/* Nearly all domains are ASCII, and each recipient asks: those do without the library. */
 struct bytes domain_normal(struct bytes domain, char room[IDNA_BYTES_MAX])
 {
     size_t n = 0;
-    bool is_literal = domain.n && domain.at[0] == '[';
 
-    if (!is_literal && domain.n && idna_to_ascii(domain, room) == OK)
+    if (!is_ascii(domain) && idna_to_ascii(domain, room) == OK)
         return bytes_text(room);
     while (n < domain.n && n < IDNA_BYTES_MAX - 1) {
         room[n] = (char)ascii_lower(domain.at[n]);
         n++;
     }
+    if (n > 1 && room[n - 1] == '.')
+        n--;
     room[n] = '\0';
     return bytes_of(room, n);
 }
