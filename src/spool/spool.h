@@ -48,6 +48,7 @@ struct spool_entry {
     struct list in_segment; /* the spool's own */
     struct mid mid;
     uint64_t at;           /* position of the commit record in the log */
+    uint64_t first;        /* of the message's first record: AT, or its first chunk */
     uint32_t record_bytes; /* of that record, content in it included */
     uint32_t envelope_bytes;
     uint64_t content_bytes;
@@ -147,23 +148,34 @@ struct spool_cause {
     enum spool_outcome outcome;
 };
 
+/* What stands in line for the commit thread.  All of it is the spool's own. */
+struct spool_request {
+    struct spool_request *next;
+    uint8_t kind;
+    uint8_t *front; /* the record's header and what stands before its content */
+    size_t front_bytes;
+    struct spool_content *content; /* in the record; NULL: none */
+    uint64_t at;                   /* its position, once it has one */
+};
+
 /* Embedded by the caller.  The commit thread owns it from spool_commit() to ON_DONE. */
 struct spool_ticket {
-    struct loop_post post; /* the spool's own */
-    struct loop *loop;     /* where ON_DONE is called */
-    struct spool *spool;
-    struct spool_ticket *next;
-    struct spool_writer *writer;
-    struct buf record; /* the spool's own */
+    struct loop_post post;        /* the spool's own, */
+    struct spool_request request; /* as is this, */
+    struct spool *spool;          /* this, */
+    struct spool_writer *writer;  /* and this */
+    struct loop *loop;            /* the writer's: ON_DONE is called there */
     /* Set before ON_DONE. */
-    enum err err; /* OK: durable.  ERR_SPACE, ERR_IO: it does not exist (answer 452, 451) */
+    enum err err; /* OK: durable.  ERR_SPACE, ERR_IO: it does not exist (answer 452, 451).
+                   * ERR_LIMIT: an envelope that no segment has room for (552) */
     struct spool_entry entry;      /* to be copied into the message, then spool_adopt() */
     struct spool_content *content; /* in memory still, or NULL; the callee's to free */
     void (*on_done)(struct spool_ticket *ticket);
 };
 
 /* Makes the message exist: envelope and content, durable with the next flush.  Takes the
- * writer. ENVELOPE is copied.  CAUSE is borrowed for the call; NULL for none. */
+ * writer.  ENVELOPE is copied.  CAUSE is borrowed for the call; NULL for none.  What CAUSE says
+ * is durable with the message; its entry hears of it by spool_note(), after ON_DONE. */
 void spool_commit(struct spool_writer **writer, struct mid mid, struct bytes envelope,
     uint32_t recipient_count, const struct spool_cause *cause, struct spool_ticket *ticket);
 
@@ -182,11 +194,15 @@ void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *
  * caller's). */
 void spool_settle(struct spool *spool, struct spool_entry *entry);
 
+/* At the end of the program: the message stays in the log, ENTRY is forgotten. */
+void spool_leave(struct spool *spool, struct spool_entry *entry);
+
 /* Calls DONE on the home loop once everything noted so far is durable. */
 struct spool_barrier {
-    struct loop_post post;
-    struct spool_barrier *next;
-    enum err err;
+    struct loop_post post;        /* the spool's own, */
+    struct spool_request request; /* as are these */
+    struct loop *home;
+    enum err err; /* ERR_IO, ERR_SPACE: not now; it is still noted, and tried again */
     void (*done)(struct spool_barrier *barrier);
 };
 void spool_flush(struct spool *spool, struct spool_barrier *barrier);

@@ -1,0 +1,116 @@
+/* What the home loop knows and says of messages that are committed. */
+#include "spool/internal.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static bool has_many(const struct spool_entry *entry)
+{
+    return entry->recipient_count > sizeof entry->outcome.few;
+}
+
+enum spool_outcome spool_entry_outcome(const struct spool_entry *entry, uint32_t recipient)
+{
+    assert(recipient < entry->recipient_count);
+    return has_many(entry) ? entry->outcome.many[recipient] : entry->outcome.few[recipient];
+}
+
+uint64_t entry_bytes(const struct spool_entry *entry)
+{
+    return entry->record_bytes + (entry->is_in_chunks ? entry->content_bytes : 0);
+}
+
+void spool_adopt(struct spool *spool, struct spool_entry *entry)
+{
+    list_init(&entry->in_segment);
+    list_add_last(&spool_segment(spool, entry->first)->entries, &entry->in_segment);
+    spool->reclaim.messages_live++;
+    spool->reclaim.bytes_live += entry_bytes(entry);
+}
+
+/* A record of its own, whose payload has room for COUNT numbers. */
+static struct note *note_new(const struct spool_entry *entry, struct record *record)
+{
+    struct note *note = mem_new(sizeof *note + RECORD_HEADER_BYTES + record->payload_bytes);
+
+    record->mid = entry->mid;
+    note->request.kind = REQUEST_NOTE;
+    note->request.front = note->front;
+    note->request.front_bytes = RECORD_HEADER_BYTES + record->payload_bytes;
+    return note;
+}
+
+static void put_note(struct spool *spool, struct note *note, struct record *record)
+{
+    struct bytes payload = bytes_of(note->front + RECORD_HEADER_BYTES, record->payload_bytes);
+
+    record->payload_hash = hash64(payload, spool->seed);
+    record_encode(record, note->front);
+    queue_put(&spool->queue, &note->request);
+}
+
+void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *recipients,
+    uint32_t recipient_count, enum spool_outcome outcome)
+{
+    uint8_t *outcomes = has_many(entry) ? entry->outcome.many : entry->outcome.few;
+    struct record record = {
+        .type = RECORD_OUTCOME,
+        .outcome = (uint8_t)outcome,
+        .recipient_count = recipient_count,
+        .payload_bytes = 4 * recipient_count,
+    };
+    struct note *note = note_new(entry, &record);
+
+    for (uint32_t i = 0; i < recipient_count; i++) {
+        assert(recipients[i] < entry->recipient_count);
+        outcomes[recipients[i]] = (uint8_t)outcome;
+        record_put_number(note->front + RECORD_HEADER_BYTES + 4 * (size_t)i, recipients[i]);
+    }
+    put_note(spool, note, &record);
+}
+
+static void forget(struct spool *spool, struct spool_entry *entry)
+{
+    if (entry->is_moving)
+        reclaim_forget(spool, entry);
+    list_remove(&entry->in_segment);
+    spool->reclaim.messages_live--;
+    spool->reclaim.bytes_live -= entry_bytes(entry);
+    if (has_many(entry)) {
+        free(entry->outcome.many);
+        entry->outcome.many = NULL;
+    }
+}
+
+void spool_settle(struct spool *spool, struct spool_entry *entry)
+{
+    struct record record = { .type = RECORD_SETTLE };
+    struct note *note = note_new(entry, &record);
+
+    put_note(spool, note, &record);
+    forget(spool, entry);
+    spool_unpin(spool, entry->first);
+}
+
+void spool_leave(struct spool *spool, struct spool_entry *entry)
+{
+    forget(spool, entry); /* its segment stays pinned, and so in the log */
+}
+
+static void on_flushed(struct loop_post *post)
+{
+    struct spool_barrier *barrier = container_of(post, struct spool_barrier, post);
+
+    barrier->done(barrier);
+}
+
+void spool_flush(struct spool *spool, struct spool_barrier *barrier)
+{
+    barrier->home = spool->home;
+    barrier->post.run = on_flushed;
+    barrier->request = (struct spool_request){ .kind = REQUEST_BARRIER };
+    queue_put(&spool->queue, &barrier->request);
+}

@@ -1,0 +1,312 @@
+/* Space comes back: live records of the oldest segment are copied to the end of the log, so
+ * that a few old messages do not keep gigabytes (argument 7 in log.c).
+ *
+ * A move goes home -> keeper (reads) -> home (still live?) -> commit thread (writes, flushes)
+ * -> home (the entry has its new place); a message in chunks goes round once for each of them.
+ * What comes home is collected by a timer, which also sets the pace: no message from these
+ * threads is under way when the spool is closed. */
+#include "spool/internal.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    TICK_IDLE_MS = 500,
+    TICK_BUSY_MS = 10,
+    MOVES_MAX = 256,
+    BYTES_UNDER_WAY_MAX = 4 << 20, /* with TICK_BUSY_MS: some 100 MiB a second at the most */
+    SLACK_SEGMENTS = 4,
+    GAIN_SEGMENTS_MIN = 2,
+};
+
+static void to_keeper(struct spool *spool, struct move *move)
+{
+    pthread_mutex_lock(&spool->lock);
+    move->next = spool->keeper.to_read;
+    spool->keeper.to_read = move;
+    locked_keeper_look(spool);
+    pthread_mutex_unlock(&spool->lock);
+}
+
+void move_post(struct spool *spool, struct move *move)
+{
+    pthread_mutex_lock(&spool->lock);
+    move->next = spool->reclaim.was_written;
+    spool->reclaim.was_written = move;
+    pthread_mutex_unlock(&spool->lock);
+}
+
+/* --- On the keeper's thread -----------------------------------------------------------------
+ */
+
+static enum err read_chunk(const struct source *source, struct move *move)
+{
+    struct record record;
+    struct record_parts parts;
+    struct chunk_place place;
+    enum err err;
+
+    record_split(&move->record, bytes_of(move->payload, move->record.payload_bytes), &parts);
+    place = chunk_place_decode(parts.places, move->chunk_next);
+    err = source_read(source, place.at, RECORD_HEADER_BYTES, &record, &move->chunk);
+    if (err)
+        return err;
+    if (record.type != RECORD_CHUNK || record.payload_bytes != place.bytes)
+        return ERR_CORRUPT;
+    record_encode(&record, move->chunk);
+    move->chunk_bytes = place.bytes;
+    return OK;
+}
+
+void move_read(struct spool *spool, struct move *move)
+{
+    struct source source = source_of(spool);
+    enum err err = OK;
+
+    if (!move->payload) {
+        err = source_read(&source, move->place.at, 0, &move->record, &move->payload);
+        if (!err && (move->record.type != RECORD_MESSAGE ||
+                        !mid_equal(move->record.mid, move->place.mid)))
+            err = ERR_CORRUPT;
+    }
+    if (!err && move->chunk_next < move->record.chunk_count)
+        err = read_chunk(&source, move);
+    move->err = err;
+}
+
+/* --- One move -------------------------------------------------------------------------------
+ */
+
+static void move_free(struct spool *spool, struct move *move)
+{
+    spool->reclaim.move_count--;
+    spool->reclaim.bytes_under_way -= entry_bytes(&move->place);
+    list_remove(&move->node);
+    free(move->payload);
+    free(move->chunk);
+    free(move->places);
+    free(move->request.front);
+    free(move);
+}
+
+/* The copy, as far as it is written, is no use to anybody. */
+static void give_up(struct spool *spool, struct move *move)
+{
+    if (move->first)
+        spool_unpin(spool, move->first);
+    spool_unpin(spool, move->place.first);
+    /* What cannot be read is not tried again: its reader will meet the same. */
+    if (move->entry && move->err != ERR_CORRUPT)
+        move->entry->is_moving = false;
+    if (move->err == ERR_CORRUPT)
+        atomic_fetch_add(&spool->damaged, 1);
+    move_free(spool, move);
+}
+
+static void start(struct spool *spool, struct spool_entry *entry)
+{
+    struct move *move = mem_new(sizeof *move);
+
+    entry->is_moving = true;
+    move->entry = entry;
+    move->place = *entry;
+    move->request.kind = REQUEST_MOVE;
+    spool_pin(spool, entry->first); /* also when it is settled while it is read */
+    list_add_last(&spool->reclaim.moves, &move->node);
+    spool->reclaim.move_count++;
+    spool->reclaim.bytes_under_way += entry_bytes(entry);
+    to_keeper(spool, move);
+}
+
+static void send_chunk(struct spool *spool, struct move *move)
+{
+    move->request.front = move->chunk;
+    move->request.front_bytes = RECORD_HEADER_BYTES + (size_t)move->chunk_bytes;
+    move->chunk = NULL;
+    queue_put(&spool->queue, &move->request);
+}
+
+/* The envelope, the outcomes so far, then what of the old payload is still right. */
+static void send_message(struct spool *spool, struct move *move)
+{
+    struct record record = move->record;
+    struct record_parts parts;
+    uint8_t *front, *to;
+    size_t rest;
+
+    record_split(&record, bytes_of(move->payload, record.payload_bytes), &parts);
+    rest = record.chunk_count ? parts.places.n : parts.content.n;
+    record.flags |= RECORD_HAS_STATES;
+    record.cause_count = 0; /* its outcomes are older than this: they are noted elsewhere */
+    record.outcome = 0;
+    record.payload_bytes = (uint32_t)(parts.envelope.n + record.recipient_count + rest);
+    front = mem_grow(NULL, RECORD_HEADER_BYTES + (size_t)record.payload_bytes);
+    to = front + RECORD_HEADER_BYTES;
+    if (parts.envelope.n)
+        memcpy(to, parts.envelope.at, parts.envelope.n);
+    to += parts.envelope.n;
+    for (uint32_t i = 0; i < record.recipient_count; i++)
+        *to++ = (uint8_t)spool_entry_outcome(move->entry, i);
+    for (uint32_t i = 0; i < record.chunk_count; i++, to += RECORD_CHUNK_PLACE_BYTES)
+        chunk_place_encode(move->places[i], to);
+    if (parts.content.n)
+        memcpy(to, parts.content.at, parts.content.n);
+    record.payload_hash =
+        hash64(bytes_of(front + RECORD_HEADER_BYTES, record.payload_bytes), spool->seed);
+    record_encode(&record, front);
+    move->record.payload_bytes = record.payload_bytes; /* its length is asked for later */
+    free(move->payload);
+    move->payload = NULL;
+    move->request.front = front;
+    move->request.front_bytes = RECORD_HEADER_BYTES + (size_t)record.payload_bytes;
+    queue_put(&spool->queue, &move->request);
+}
+
+static void on_read(struct spool *spool, struct move *move)
+{
+    if (move->err || !move->entry)
+        give_up(spool, move);
+    else if (move->chunk)
+        send_chunk(spool, move);
+    else
+        send_message(spool, move);
+}
+
+static void on_chunk_moved(struct spool *spool, struct move *move)
+{
+    free(move->request.front);
+    move->request.front = NULL;
+    if (!move->places)
+        move->places = mem_new(move->record.chunk_count * sizeof *move->places);
+    move->places[move->chunk_next++] =
+        (struct chunk_place){ move->request.at, move->chunk_bytes };
+    to_keeper(spool, move);
+}
+
+/* The copy is flushed: it is the message now. */
+static void on_moved(struct spool *spool, struct move *move)
+{
+    struct spool_entry *entry = move->entry;
+
+    spool->reclaim.bytes_live -= entry_bytes(entry);
+    entry->at = move->request.at;
+    entry->first = move->first;
+    entry->record_bytes = (uint32_t)record_bytes(&move->record);
+    entry->is_moving = false;
+    spool->reclaim.bytes_live += entry_bytes(entry);
+    list_remove(&entry->in_segment);
+    list_add_last(&spool_segment(spool, entry->first)->entries, &entry->in_segment);
+    spool_unpin(spool, move->place.first); /* the message's pin, */
+    spool_unpin(spool, move->place.first); /* and the move's */
+    atomic_fetch_add(&spool->messages_moved, 1);
+    move_free(spool, move);
+}
+
+static void on_written(struct spool *spool, struct move *move)
+{
+    if (move->err || !move->entry)
+        give_up(spool, move);
+    else if (move->chunk_next < move->record.chunk_count)
+        on_chunk_moved(spool, move);
+    else
+        on_moved(spool, move);
+}
+
+void reclaim_forget(struct spool *spool, struct spool_entry *entry)
+{
+    list_each (node, &spool->reclaim.moves) {
+        struct move *move = container_of(node, struct move, node);
+        if (move->entry == entry)
+            move->entry = NULL;
+    }
+}
+
+/* --- The pace -------------------------------------------------------------------------------
+ */
+
+static bool is_worth_it(struct spool *spool, uint64_t log_bytes)
+{
+    const struct reclaim *reclaim = &spool->reclaim;
+    uint64_t segment_bytes = spool->settings.segment_bytes;
+
+    if (log_bytes > 2 * reclaim->bytes_live + SLACK_SEGMENTS * segment_bytes)
+        return true;
+    if (!atomic_load(&spool->is_blocked) || atomic_load(&spool->ready_count) > PREPARED_MIN)
+        return false;
+    /* Tight: when something can be gained, and the copies leave room for outcomes. */
+    return log_bytes > reclaim->bytes_live + GAIN_SEGMENTS_MIN * segment_bytes &&
+           (atomic_load(&spool->ready_count) || atomic_load(&spool->room) > segment_bytes / 2);
+}
+
+static void start_some(struct spool *spool)
+{
+    struct reclaim *reclaim = &spool->reclaim;
+    struct segment *oldest = NULL;
+    uint64_t log_bytes;
+    struct list *node;
+
+    pthread_mutex_lock(&spool->lock);
+    log_bytes = spool->segment_count * spool->settings.segment_bytes;
+    if (spool->segment_count > 1)
+        oldest = spool->segments[0];
+    pthread_mutex_unlock(&spool->lock);
+    if (!oldest || !is_worth_it(spool, log_bytes))
+        return;
+    while (reclaim->move_count < MOVES_MAX && reclaim->bytes_under_way < BYTES_UNDER_WAY_MAX &&
+           (node = list_first(&oldest->entries))) {
+        struct spool_entry *entry = container_of(node, struct spool_entry, in_segment);
+        if (entry->is_moving)
+            break; /* those that are started stand at the end */
+        list_remove(node);
+        list_add_last(&oldest->entries, node);
+        start(spool, entry);
+    }
+}
+
+static struct move *take_all(struct spool *spool, struct move **list)
+{
+    struct move *moves;
+
+    pthread_mutex_lock(&spool->lock);
+    moves = *list;
+    *list = NULL;
+    pthread_mutex_unlock(&spool->lock);
+    return moves;
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct reclaim *reclaim = container_of(timer, struct reclaim, tick);
+    struct spool *spool = container_of(reclaim, struct spool, reclaim);
+    struct move *move, *next;
+
+    for (move = take_all(spool, &reclaim->was_read); move; move = next) {
+        next = move->next;
+        on_read(spool, move);
+    }
+    for (move = take_all(spool, &reclaim->was_written); move; move = next) {
+        next = move->next;
+        on_written(spool, move);
+    }
+    start_some(spool);
+    timer_start(timer, reclaim->move_count ? TICK_BUSY_MS : TICK_IDLE_MS);
+}
+
+void reclaim_start(struct spool *spool)
+{
+    timer_init(&spool->reclaim.tick, spool->home, on_tick);
+    timer_start(&spool->reclaim.tick, TICK_IDLE_MS);
+}
+
+void reclaim_stop(struct spool *spool)
+{
+    list_each (node, &spool->reclaim.moves) {
+        struct move *move = container_of(node, struct move, node);
+        if (move->entry)
+            move->entry->is_moving = false;
+        move_free(spool, move);
+    }
+}

@@ -1,0 +1,327 @@
+/* What the log's records amount to.  The memory it takes is that of the live messages: one that
+ * is settled is forgotten as the scan goes on. */
+#include "spool/internal.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct live {
+    struct table_node node;
+    struct list order;
+    struct spool_entry entry;
+    bool is_broken; /* a chunk of it lies in a hole */
+    uint8_t envelope[];
+};
+
+struct hole {
+    uint64_t from, to, sure;
+};
+
+struct scan {
+    struct spool_visitor visitor;
+    uint64_t seed;
+    struct table by_mid;
+    struct list live;
+    struct hole *holes;
+    uint32_t hole_count, hole_room;
+    uint64_t durable_max; /* the highest mark in a record */
+    uint64_t record_count, end;
+};
+
+struct scan *scan_new(struct store_id store, const struct spool_visitor *visitor)
+{
+    struct scan *scan = mem_new(sizeof *scan);
+
+    scan->visitor = *visitor;
+    scan->seed = record_seed(store);
+    table_init(&scan->by_mid);
+    list_init(&scan->live);
+    return scan;
+}
+
+static bool has_many(const struct spool_entry *entry)
+{
+    return entry->recipient_count > sizeof entry->outcome.few;
+}
+
+static uint8_t *outcomes_of(struct spool_entry *entry)
+{
+    return has_many(entry) ? entry->outcome.many : entry->outcome.few;
+}
+
+static void forget(struct scan *scan, struct live *live)
+{
+    table_remove(&scan->by_mid, &live->node);
+    list_remove(&live->order);
+    if (has_many(&live->entry))
+        free(live->entry.outcome.many);
+    free(live);
+}
+
+void scan_free(struct scan *scan)
+{
+    struct list *node;
+
+    if (!scan)
+        return;
+    while ((node = list_first(&scan->live)))
+        forget(scan, container_of(node, struct live, order));
+    table_done(&scan->by_mid);
+    free(scan->holes);
+    free(scan);
+}
+
+static struct live *find(const struct scan *scan, struct mid mid)
+{
+    struct table_node *node = table_first(&scan->by_mid, mid_hash(mid));
+
+    for (; node; node = table_next(node)) {
+        struct live *live = container_of(node, struct live, node);
+        if (mid_equal(live->entry.mid, mid))
+            return live;
+    }
+    return NULL;
+}
+
+/* --- Records --------------------------------------------------------------------------------
+ */
+
+static void apply(struct scan *scan, struct mid mid, struct bytes recipients, uint8_t outcome)
+{
+    struct live *live = find(scan, mid);
+
+    if (!live)
+        return; /* settled since, or its record is damaged */
+    for (uint32_t i = 0; i < recipients.n / 4; i++) {
+        uint32_t recipient = record_number(recipients, i);
+        if (recipient < live->entry.recipient_count)
+            outcomes_of(&live->entry)[recipient] = outcome;
+    }
+}
+
+static bool is_in_hole(const struct scan *scan, struct chunk_place place)
+{
+    for (uint32_t i = 0; i < scan->hole_count; i++)
+        if (place.at < scan->holes[i].to &&
+            place.at + RECORD_HEADER_BYTES + place.bytes > scan->holes[i].from)
+            return true;
+    return false;
+}
+
+static void take_places(const struct scan *scan, struct live *live, struct bytes places)
+{
+    uint32_t count = (uint32_t)(places.n / RECORD_CHUNK_PLACE_BYTES);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct chunk_place place = chunk_place_decode(places, i);
+        if (i == 0)
+            live->entry.first = place.at;
+        if (place.at >= live->entry.at || is_in_hole(scan, place))
+            live->is_broken = true;
+    }
+    if (live->entry.first > live->entry.at) /* only a record that was made up */
+        live->entry.first = live->entry.at;
+}
+
+/* Outcomes that the record has, and those that an earlier place of the message had: a copy
+ * forward may lack what was told between. */
+static void take_states(struct live *live, struct bytes states, struct live *before)
+{
+    uint8_t *outcomes = outcomes_of(&live->entry);
+    uint32_t n = live->entry.recipient_count;
+
+    if (states.n)
+        memcpy(outcomes, states.at, states.n);
+    if (!before || before->entry.recipient_count != n)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        if (outcomes[i] == SPOOL_PENDING)
+            outcomes[i] = outcomes_of(&before->entry)[i];
+}
+
+static void take_message(
+    struct scan *scan, const struct record *record, const struct record_parts *parts)
+{
+    struct live *before = find(scan, record->mid);
+    struct live *live = mem_grow(NULL, sizeof *live + parts->envelope.n);
+
+    *live = (struct live){ .entry = {
+                               .mid = record->mid,
+                               .at = record->at,
+                               .first = record->at,
+                               .record_bytes = (uint32_t)record_bytes(record),
+                               .envelope_bytes = record->envelope_bytes,
+                               .content_bytes = record->content_bytes,
+                               .recipient_count = record->recipient_count,
+                               .is_in_chunks = record->chunk_count > 0,
+                           } };
+    if (has_many(&live->entry))
+        live->entry.outcome.many = mem_new(record->recipient_count);
+    if (parts->envelope.n)
+        memcpy(live->envelope, parts->envelope.at, parts->envelope.n);
+    take_places(scan, live, parts->places);
+    take_states(live, parts->states, before);
+    if (before)
+        forget(scan, before);
+    list_add_last(&scan->live, &live->order);
+    table_add(&scan->by_mid, &live->node, mid_hash(record->mid));
+    if (record->cause_count)
+        apply(scan, parts->cause, parts->cause_list, record->outcome);
+}
+
+static void take(struct scan *scan, const struct record *record, struct bytes payload)
+{
+    struct record_parts parts;
+    struct live *live;
+
+    scan->record_count++;
+    if (record->durable > scan->durable_max && record->durable <= record->at)
+        scan->durable_max = record->durable;
+    record_split(record, payload, &parts);
+    switch (record->type) {
+    case RECORD_MESSAGE:
+        take_message(scan, record, &parts);
+        break;
+    case RECORD_CHUNK: /* nothing until a message names it */
+        break;
+    case RECORD_OUTCOME:
+        apply(scan, record->mid, parts.recipients, record->outcome);
+        break;
+    case RECORD_SETTLE:
+        live = find(scan, record->mid);
+        if (live)
+            forget(scan, live);
+        break;
+    default:
+        scan_tell_damage(
+            scan, record->at, "a record of a kind that this version does not know");
+    }
+}
+
+/* --- Bytes ----------------------------------------------------------------------------------
+ */
+
+static void add_hole(struct scan *scan, uint64_t from, uint64_t to, uint64_t sure)
+{
+    if (scan->hole_count == scan->hole_room) {
+        scan->hole_room = scan->hole_room ? 2 * scan->hole_room : 8;
+        scan->holes = mem_grow(scan->holes, scan->hole_room * sizeof *scan->holes);
+    }
+    scan->holes[scan->hole_count++] = (struct hole){ from, to, sure };
+}
+
+enum found { FOUND_NOTHING, FOUND_BROKEN, FOUND_WHOLE };
+
+/* What stands at the first of BYTES. */
+static enum found look(
+    const struct scan *scan, struct bytes bytes, uint64_t at, struct record *record)
+{
+    struct bytes payload;
+
+    if (bytes.n < RECORD_HEADER_BYTES || !record_decode(bytes.at, at, scan->seed, record))
+        return FOUND_NOTHING;
+    if (record_bytes(record) > bytes.n)
+        return FOUND_NOTHING;
+    payload = bytes_of(bytes.at + RECORD_HEADER_BYTES, record->payload_bytes);
+    return hash64(payload, scan->seed) == record->payload_hash ? FOUND_WHOLE : FOUND_BROKEN;
+}
+
+void scan_bytes(struct scan *scan, struct bytes bytes, uint64_t at, uint64_t sure)
+{
+    uint64_t sound = at; /* behind the last whole record */
+
+    while (bytes.n >= RECORD_ALIGN) {
+        struct record record;
+        enum found found = look(scan, bytes, at, &record);
+        uint64_t step = found == FOUND_NOTHING ? RECORD_ALIGN : record_bytes(&record);
+        if (found == FOUND_WHOLE) {
+            if (sound < at)
+                add_hole(scan, sound, at, sure);
+            take(scan, &record, bytes_of(bytes.at + RECORD_HEADER_BYTES, record.payload_bytes));
+            sound = scan->end = at + step;
+        }
+        bytes = bytes_skip(bytes, step);
+        at += step;
+    }
+    at += bytes.n;
+    if (sound < at)
+        add_hole(scan, sound, at, sure);
+}
+
+/* --- What is told ---------------------------------------------------------------------------
+ */
+
+static bool is_torn(const struct scan *scan, const struct hole *hole)
+{
+    uint64_t sure = hole->sure == SCAN_SURE_BY_MARKS ? scan->durable_max : hole->sure;
+    return hole->from >= sure;
+}
+
+struct scan_sum scan_sum(const struct scan *scan)
+{
+    struct scan_sum sum = { scan->record_count, scan->end, UINT64_MAX };
+
+    for (uint32_t i = 0; i < scan->hole_count && sum.torn == UINT64_MAX; i++) {
+        const struct hole *hole = &scan->holes[i];
+        if (hole->sure == SCAN_SURE_BY_MARKS && is_torn(scan, hole) && hole->from < scan->end)
+            sum.torn = hole->from;
+    }
+    return sum;
+}
+
+void scan_tell_damage(struct scan *scan, uint64_t at, const char *why)
+{
+    if (scan->visitor.on_damage)
+        scan->visitor.on_damage(scan->visitor.me, at, why);
+}
+
+static void tell_holes(struct scan *scan)
+{
+    for (uint32_t i = 0; i < scan->hole_count; i++) {
+        const struct hole *hole = &scan->holes[i];
+        char why[128];
+        if (is_torn(scan, hole))
+            continue;
+        snprintf(why, sizeof why, "%llu bytes that were flushed hold no valid record",
+            (unsigned long long)(hole->to - hole->from));
+        scan_tell_damage(scan, hole->from, why);
+    }
+}
+
+/* A message with a chunk missing was damaged, or never acknowledged: then nobody is told. */
+static void tell_broken(struct scan *scan, const struct live *live)
+{
+    char text[ID_TEXT_BYTES], why[128];
+
+    if (live->entry.at >= scan->durable_max)
+        return;
+    mid_format(live->entry.mid, text);
+    snprintf(why, sizeof why, "message %s: a part of its content is missing", text);
+    scan_tell_damage(scan, live->entry.at, why);
+}
+
+void scan_tell(struct scan *scan)
+{
+    struct list *node;
+
+    tell_holes(scan);
+    while ((node = list_first(&scan->live))) {
+        struct live *live = container_of(node, struct live, order);
+        struct spool_found found = {
+            .mid = live->entry.mid,
+            .envelope = bytes_of(live->envelope, live->entry.envelope_bytes),
+            .entry = live->entry,
+        };
+        if (live->is_broken) {
+            tell_broken(scan, live);
+        } else if (scan->visitor.on_message) {
+            live->entry.recipient_count = 0; /* the visitor takes outcome.many */
+            scan->visitor.on_message(scan->visitor.me, &found);
+        }
+        forget(scan, live);
+    }
+}
