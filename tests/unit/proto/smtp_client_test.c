@@ -106,7 +106,7 @@ struct play {
     size_t cut, stride;
     bool holds;
     uint64_t asked; /* the message whose content was asked for */
-    bool is_stuffed, is_asked;
+    bool is_stuffed, is_asked, is_more;
 };
 
 static const char *stages[] = { "SESSION", "MAIL", "RCPT", "DATA", "END", "IN_DOUBT" };
@@ -185,7 +185,8 @@ static size_t step(struct play *play, const struct smtp_client_event *event)
     }
     if (play->is_asked && !play->holds)
         hand_over(play);
-    if (actions.is_more && event->type != SMTP_CLIENT_INPUT)
+    play->is_more = actions.is_more;
+    if (actions.is_more && event->input.n == 0)
         step(play, &(struct smtp_client_event){ .type = SMTP_CLIENT_INPUT });
     return used;
 }
@@ -201,7 +202,7 @@ static void feed(struct play *play, size_t n)
         used = step(play, &event);
         buf_drop(&play->input, used);
         n -= used;
-    } while (used && n);
+    } while (play->is_more || (used && n));
 }
 
 static void feed_batch(struct play *play)
@@ -759,6 +760,113 @@ static void what_the_peer_can_do(void **state)
     play_all(dialogues, CASES(dialogues));
 }
 
+/* More recipients than a step has actions, and more replies than the engine has places: a
+ * thousand RCPT, every third refused, in windows; written as a script by the program. */
+static void a_thousand_recipients(void **state)
+{
+    enum { COUNT = 1000 };
+    static struct recipient many[COUNT];
+    struct smtp_client_message message = { .sender = BYTES("s@x"),
+        .ends_with_crlf = true,
+        .recipients = many,
+        .recipient_count = COUNT,
+        .content_bytes = 5 };
+    struct smtp_client_config config = {
+        .fqdn = BYTES("us.example"), .under_way_max = 1, .uses_pipelining = true
+    };
+    struct play play = { .name = "a thousand", .cut = 1 << 20, .stride = 1 << 20 };
+    size_t sent = 0, results = 0, refused = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++)
+        many[i].address = BYTES("b@x");
+    buf_init(&play.out, 1 << 20);
+    buf_init(&play.input, 1 << 20);
+    buf_init(&play.given.text, 1 << 20);
+    play.client = smtp_client_new(&config);
+    step(&play, &(struct smtp_client_event){ .type = SMTP_CLIENT_CONNECTED });
+    assert_int_equal(buf_add_text(&play.input, "220 mx\r\n250-mx\r\n250 PIPELINING\r\n"), OK);
+    feed_batch(&play);
+    buf_clear(&play.out);
+    step(&play, &(struct smtp_client_event){ .type = SMTP_CLIENT_OFFER, .message = &message });
+    for (bool goes_on = true; goes_on;) {
+        struct bytes out = buf_bytes(&play.out), line;
+
+        goes_on = out.n > 0;
+        while (out.n) {
+            const char *reply = "250 ok\r\n";
+
+            line = take_line(&out, true);
+            if (bytes_starts(line, BYTES("RCPT")) && sent++ % 3 == 0)
+                reply = "550 5.1.1 who\r\n";
+            else if (bytes_equal(line, BYTES("DATA")))
+                reply = "354 go\r\n";
+            else if (bytes_equal(line, BYTES("one")))
+                continue;
+            assert_int_equal(buf_add_text(&play.input, reply), OK);
+        }
+        buf_clear(&play.out);
+        feed_batch(&play);
+    }
+    for (struct bytes rest = buf_bytes(&play.given.text); rest.n;) {
+        struct bytes line = take_line(&rest, false);
+
+        results += bytes_starts(line, BYTES("RESULT"));
+        refused += bytes_ends_nocase(line, BYTES("RCPT 550 5.1.1 who"));
+    }
+    assert_int_equal(sent, COUNT);
+    assert_int_equal(results, COUNT);
+    assert_int_equal(refused, (COUNT + 2) / 3);
+    assert_int_equal(smtp_client_waits(play.client), SMTP_CLIENT_WAITS_NOT);
+    smtp_client_free(play.client);
+    buf_done(&play.out);
+    buf_done(&play.input);
+    buf_done(&play.given.text);
+}
+
+static void what_it_waits_for(void **state)
+{
+    static const struct {
+        const char *says;
+        enum smtp_client_wait want;
+    } steps[] = {
+        { "", SMTP_CLIENT_WAITS_GREETING },
+        { "220 mx\r\n", SMTP_CLIENT_WAITS_COMMAND },
+        { "250-mx\r\n250 PIPELINING\r\n", SMTP_CLIENT_WAITS_NOT },
+        { "OFFER", SMTP_CLIENT_WAITS_COMMAND },
+        { "250 m\r\n", SMTP_CLIENT_WAITS_COMMAND },
+        { "250 r\r\n", SMTP_CLIENT_WAITS_DATA },
+        { "354 go\r\n", SMTP_CLIENT_WAITS_END },
+        { "250 ok\r\n", SMTP_CLIENT_WAITS_NOT },
+    };
+    struct smtp_client_config config = {
+        .fqdn = BYTES("us.example"), .under_way_max = 1, .uses_pipelining = true
+    };
+    struct play play = { .name = "waits", .cut = 1 << 20, .stride = 1 << 20 };
+
+    (void)state;
+    buf_init(&play.out, 1 << 20);
+    buf_init(&play.input, 1 << 20);
+    buf_init(&play.given.text, 1 << 20);
+    play.client = smtp_client_new(&config);
+    assert_int_equal(smtp_client_waits(play.client), SMTP_CLIENT_WAITS_NOT);
+    step(&play, &(struct smtp_client_event){ .type = SMTP_CLIENT_CONNECTED });
+    for (size_t i = 0; i < CASES(steps); i++) {
+        if (strcmp(steps[i].says, "OFFER") == 0)
+            offer(&play, 0);
+        else
+            assert_int_equal(buf_add_text(&play.input, steps[i].says), OK);
+        feed_batch(&play);
+        check(steps[i].says, smtp_client_waits(play.client) == steps[i].want);
+    }
+    assert_true(smtp_client_peer(play.client)->pipelining);
+    assert_string_equal(smtp_client_peer(play.client)->name, "mx");
+    smtp_client_free(play.client);
+    buf_done(&play.out);
+    buf_done(&play.input);
+    buf_done(&play.given.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -770,6 +878,8 @@ int main(void)
         cmocka_unit_test(lmtp),
         cmocka_unit_test(ends),
         cmocka_unit_test(what_the_peer_can_do),
+        cmocka_unit_test(a_thousand_recipients),
+        cmocka_unit_test(what_it_waits_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
