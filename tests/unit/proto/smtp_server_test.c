@@ -1,3 +1,4 @@
+#include "kit.h"
 #include "smtp_server_kit.h"
 
 /* Dialogues: what the client sends, what it hears, and what the driver is made to do.  The
@@ -492,6 +493,192 @@ static void does_tls_and_auth(void **state)
     check_dialogues(tls_and_auth, CASES(tls_and_auth));
 }
 
+static struct smtp_server_actions step(
+    struct driver *driver, enum smtp_server_event_type type, struct bytes in)
+{
+    struct smtp_server_actions actions;
+
+    buf_clear(&driver->said);
+    give(driver, type, in, &actions);
+    return actions;
+}
+
+static void open_and_send(struct driver *driver, const char *text)
+{
+    driver_init(driver, &plain);
+    run_event(driver, SMTP_SERVER_OPENED, BYTES_NONE);
+    run_input(driver, bytes_text(text), 1000, 1000);
+}
+
+#define UP_TO_RCPT "HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n"
+
+/* The session is stopped in every state, and what the driver still owed comes too late. */
+static void stops_in_every_state(void **state)
+{
+    static const struct {
+        const char *before, *then; /* THEN is not answered by the driver */
+        enum smtp_server_state state;
+        const char *done; /* the first letters of the actions */
+        enum smtp_server_event_type late;
+    } cases[] = {
+        { "", "", SMTP_SERVER_HELLO, "C", SMTP_SERVER_INPUT },
+        { "", "HELO c\r\n", SMTP_SERVER_DECIDING, "C", SMTP_SERVER_DECIDED },
+        { "HELO c\r\n", "", SMTP_SERVER_READY, "C", SMTP_SERVER_INPUT },
+        { "HELO c\r\n", "MAIL FROM:<>\r\n", SMTP_SERVER_DECIDING, "C", SMTP_SERVER_DECIDED },
+        { "HELO c\r\nMAIL FROM:<>\r\n", "", SMTP_SERVER_MAIL, "RC", SMTP_SERVER_INPUT },
+        { UP_TO_RCPT, "", SMTP_SERVER_RCPT, "RC", SMTP_SERVER_INPUT },
+        { UP_TO_RCPT, "DATA\r\n", SMTP_SERVER_DECIDING, "RC", SMTP_SERVER_DECIDED },
+        { UP_TO_RCPT "DATA\r\n", "", SMTP_SERVER_DATA, "AC", SMTP_SERVER_BODY_FAILED },
+        { UP_TO_RCPT "BDAT 9\r\nx", "", SMTP_SERVER_BDAT, "AC", SMTP_SERVER_BODY_FAILED },
+        { UP_TO_RCPT "DATA\r\n", ".\r\n", SMTP_SERVER_COMMITTING, "C", SMTP_SERVER_STORED },
+        { UP_TO_RCPT "DATA\r\n", ".\r\n", SMTP_SERVER_COMMITTING, "C", SMTP_SERVER_REFUSED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct driver driver;
+        struct smtp_server_actions actions;
+        char done[4] = "";
+
+        open_and_send(&driver, cases[i].before);
+        step(&driver, SMTP_SERVER_INPUT, bytes_text(cases[i].then));
+        check(cases[i].before, driver.server.state == cases[i].state);
+        driver.verdict = say(421, STATUS(4, 3, 2), "going");
+        actions = step(&driver, SMTP_SERVER_STOPPED, BYTES_NONE);
+        check_bytes(cases[i].before, buf_bytes(&driver.said), BYTES("421 4.3.2 going\r\n"));
+        for (unsigned k = 0; k < actions.count && k < 3; k++)
+            done[k] = actions.list[k].type == SMTP_SERVER_RESET          ? 'R'
+                      : actions.list[k].type == SMTP_SERVER_BODY_ABANDON ? 'A'
+                      : actions.list[k].type == SMTP_SERVER_CLOSE        ? 'C'
+                                                                         : '?';
+        check_bytes(cases[i].before, bytes_text(done), bytes_text(cases[i].done));
+        driver.verdict = say(250, STATUS(2, 0, 0), "late");
+        actions = step(&driver, cases[i].late, BYTES("NOOP\r\n"));
+        check(cases[i].before, actions.count == 0 && driver.said.n == 0);
+        driver_done(&driver);
+    }
+}
+
+static void stops_before_the_banner(void **state)
+{
+    struct driver driver;
+
+    (void)state;
+    driver_init(&driver, &plain);
+    driver.verdict = say(554, STATUS(5, 7, 1), "no connector");
+    run_event(&driver, SMTP_SERVER_STOPPED, BYTES_NONE);
+    check_bytes("banner", buf_bytes(&driver.said), BYTES("554 5.7.1 no connector\r\n"));
+    assert_true(driver.is_closed);
+    driver_done(&driver);
+}
+
+/* A line in clear would be read as a part of the handshake. */
+static void says_nothing_while_tls_starts(void **state)
+{
+    struct driver driver;
+    struct smtp_server_actions actions;
+
+    (void)state;
+    driver_init(&driver, &starttls);
+    run_event(&driver, SMTP_SERVER_OPENED, BYTES_NONE);
+    actions = step(&driver, SMTP_SERVER_INPUT, BYTES("STARTTLS\r\nNOOP\r\n"));
+    assert_int_equal(actions.list[0].type, SMTP_SERVER_START_TLS);
+    assert_false(smtp_server_wants_input(&driver.server));
+    assert_int_equal(run_event(&driver, SMTP_SERVER_INPUT, BYTES("NOOP\r\n")), 0);
+    driver.verdict = say(421, STATUS(4, 3, 2), "going");
+    actions = step(&driver, SMTP_SERVER_STOPPED, BYTES_NONE);
+    assert_int_equal(actions.list[0].type, SMTP_SERVER_CLOSE);
+    assert_int_equal(driver.said.n, 0);
+    driver_done(&driver);
+}
+
+/* While replies find no room, nothing is read. */
+static void reads_no_more_than_it_can_answer(void **state)
+{
+    struct driver driver;
+    struct smtp_server_actions actions;
+    struct smtp_server_event event = { .type = SMTP_SERVER_INPUT,
+        .input = BYTES("NOOP\r\nNOOP\r\n") };
+
+    (void)state;
+    open_and_send(&driver, "");
+    assert_int_equal(buf_add(&driver.out, BYTES(FIFTY FIFTY)), OK);
+    assert_int_equal(smtp_server_step(&driver.server, &event, &actions, &driver.out), 0);
+    buf_clear(&driver.out);
+    assert_int_equal(smtp_server_step(&driver.server, &event, &actions, &driver.out), 12);
+    check_bytes("out", buf_bytes(&driver.out), BYTES("250 2.0.0 OK\r\n250 2.0.0 OK\r\n"));
+    driver_done(&driver);
+}
+
+/* A line of LENGTH bytes with its CRLF that begins with START, then NOOP. */
+static void send_long(const struct smtp_server_config *config, const char *before,
+    const char *start, size_t length, struct driver *driver)
+{
+    char *text = malloc(length + 6);
+
+    assert_non_null(text);
+    memset(text, 'A', length);
+    memcpy(text, start, strlen(start));
+    memcpy(text + length - 2, "\r\nNOOP\r\n", 8);
+    driver_init(driver, config);
+    run_event(driver, SMTP_SERVER_OPENED, BYTES_NONE);
+    run_input(driver, bytes_text(before), 1000, 1000);
+    buf_clear(&driver->said);
+    run_input(driver, bytes_of(text, length + 6), 1000, 1000);
+    free(text);
+}
+
+static void refuses_long_lines(void **state)
+{
+    static const struct {
+        const char *name;
+        const struct smtp_server_config *config;
+        const char *before, *start;
+        size_t length;
+        const char *want;
+    } cases[] = {
+        { "the longest", &plain, "", "NOOP ", 4096, "250 2.0.0 OK\r\n" },
+        { "one more", &plain, "", "NOOP ", 4097, "500 5.5.6 Line too long\r\n" },
+        { "the longest AUTH", &needs_auth, "HELO c\r\n", "auth PLAIN ", 12285,
+            "535 5.7.8 wrong\r\n" },
+        { "a longer AUTH", &needs_auth, "HELO c\r\n", "auth PLAIN ", 12289,
+            "500 5.5.6 Line too long\r\n" },
+        { "the longest response", &needs_auth, "HELO c\r\nAUTH PLAIN\r\n", "A", 12286,
+            "535 5.7.8 wrong\r\n" },
+        { "a longer response", &needs_auth, "HELO c\r\nAUTH PLAIN\r\n", "A", 20000,
+            "500 5.5.6 Line too long\r\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct driver driver;
+        char want[80];
+
+        snprintf(want, sizeof want, "%s250 2.0.0 OK\r\n", cases[i].want);
+        send_long(cases[i].config, cases[i].before, cases[i].start, cases[i].length, &driver);
+        check_bytes(cases[i].name, buf_bytes(&driver.said), bytes_text(want));
+        driver_done(&driver);
+    }
+}
+
+static void keeps_a_large_challenge_within_the_output(void **state)
+{
+    static uint8_t large[SMTP_SERVER_LINE_BYTES_MAX];
+    struct driver driver;
+    struct smtp_server_actions actions;
+
+    (void)state;
+    driver_init(&driver, &needs_auth);
+    run_event(&driver, SMTP_SERVER_OPENED, BYTES_NONE);
+    run_input(&driver, BYTES("HELO c\r\n"), 100, 100);
+    step(&driver, SMTP_SERVER_INPUT, BYTES("AUTH PLAIN\r\n"));
+    actions = step(&driver, SMTP_SERVER_AUTH_CHALLENGE, bytes_of(large, sizeof large));
+    assert_int_equal(actions.list[0].type, SMTP_SERVER_AUTH_CANCEL);
+    check_bytes("said", buf_bytes(&driver.said), BYTES("454 4.7.0 Challenge too long\r\n"));
+    assert_true(smtp_server_wants_input(&driver.server));
+    driver_done(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +686,12 @@ int main(void)
         cmocka_unit_test(is_not_smuggled_past),
         cmocka_unit_test(takes_chunks),
         cmocka_unit_test(does_tls_and_auth),
+        cmocka_unit_test(stops_in_every_state),
+        cmocka_unit_test(stops_before_the_banner),
+        cmocka_unit_test(says_nothing_while_tls_starts),
+        cmocka_unit_test(reads_no_more_than_it_can_answer),
+        cmocka_unit_test(refuses_long_lines),
+        cmocka_unit_test(keeps_a_large_challenge_within_the_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
