@@ -5,6 +5,16 @@
 const struct command tool_commands[] = {
     { "check", "[-c FILE]", "Reads the configuration and tells every mistake in it",
         cmd_check },
+    { "retry", "ID | QUEUE | --all", "Tries now what waits for its next attempt", cmd_retry },
+    { "remove", "[--ndr] ID... | --queue QUEUE", "Takes messages out of the queue, for good",
+        cmd_remove },
+    { "trace", "ID", "What happened in a session, or to a message", cmd_trace },
+    { "reload", "", "Has the daemon read its configuration again", cmd_reload },
+    { "stop", "", "Ends the daemon in good order", cmd_stop },
+    { "sink", "[--listen ADDR:PORT] [OPTIONS]", "A small SMTP receiver for tests and demos",
+        cmd_sink },
+    { "load", "--to ADDR:PORT [OPTIONS]", "A load generator: rate and latency of a receiver",
+        cmd_load },
     { "help", "[COMMAND]", "This list, or what a command takes", cmd_help },
     { NULL, NULL, NULL, NULL },
 };

@@ -78,12 +78,9 @@ static bool has_right_kind(
 static const struct config_item *earlier(const struct option *option,
     const struct config_item *block, const struct config_item *item)
 {
-    const struct config_item *first;
+    const struct config_item *first = config_find(block, item->name);
 
-    if (option->may_repeat || item->is_append)
-        return NULL;
-    first = config_find(block, item->name);
-    return first == item ? NULL : first;
+    return option->may_repeat || item->is_append || first == item ? NULL : first;
 }
 
 void options_read(struct reader *reader, const struct option *options,

@@ -1,0 +1,46 @@
+#include "ctl/link.h"
+#include "ctl/print.h"
+#include "ctl/tool.h"
+
+#include <sysexits.h>
+
+struct trace {
+    const struct tool *tool;
+    uint64_t rows;
+};
+
+static bool on_row(void *me, const struct ctl_object *row)
+{
+    struct trace *trace = me;
+    const char *line = ctl_text(row, "line");
+
+    trace->rows++;
+    if (trace->tool->is_json) {
+        print_json_row(row);
+    } else if (line) {
+        print_clean(bytes_text(line));
+        putchar('\n');
+    }
+    return true;
+}
+
+int cmd_trace(struct tool *tool, int argc, char **argv)
+{
+    struct trace trace = { tool, 0 };
+    struct link_reader reader = { on_row, &trace };
+    struct ctl_object *request;
+    int code;
+
+    if (!tool_options(tool, &argc, argv, NULL, 0, &code))
+        return code;
+    if (argc != 1)
+        return tool_usage(tool, "one id of a session or message is needed");
+    request = link_request("trace");
+    ctl_set_text(request, "id", bytes_text(argv[0]));
+    code = link_ask(tool, &request, &reader, NULL);
+    if (code == LINK_DOWN)
+        return link_needed(tool); /* what it did lately is in its memory; the log has it too */
+    if (code == EX_OK && trace.rows == 0)
+        return tool_fail(tool, EX_NOINPUT, "nothing is known of it (any more)");
+    return code;
+}
