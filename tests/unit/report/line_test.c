@@ -107,8 +107,8 @@ static void check_shape(struct bytes text)
 
     assert_int_equal(ctl_parse(bytes_of(out, n - 1), &object, why), OK);
     ctl_free(object);
-    for (int i = 0; i < 2; i++) {
-        n = line_text(out, &head, i ? REPORT_DELIVERY : REPORT_RECEIVED, fields, 5);
+    for (int pass = 0; pass < 2; pass++) {
+        n = line_text(out, &head, pass ? REPORT_DELIVERY : REPORT_RECEIVED, fields, 5);
         assert_int_equal(bytes_find(bytes_of(out, n), '\n'), n - 1);
         for (size_t i = 0; i + 1 < n; i++)
             assert_true((uint8_t)out[i] >= 0x20 && out[i] != 0x7f);

@@ -1,0 +1,205 @@
+#include "ctl/offline.h"
+
+#include "mail/envelope.h"
+#include "os/clock.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { MESSAGE_BYTES_MAX = 1 << 30 };
+
+struct scan {
+    const struct offline_reader *reader;
+    bool shows_progress;
+};
+
+static void on_message(void *me, const struct spool_found *found)
+{
+    const struct scan *scan = me;
+
+    if (scan->reader->on_message)
+        scan->reader->on_message(scan->reader->me, found);
+    if (found->entry.recipient_count > sizeof found->entry.outcome.few)
+        free(found->entry.outcome.many);
+}
+
+static void on_damage(void *me, uint64_t at, const char *why)
+{
+    const struct scan *scan = me;
+
+    if (scan->reader->on_damage)
+        scan->reader->on_damage(scan->reader->me, at, why);
+}
+
+static void on_progress(void *me, uint64_t done, uint64_t all)
+{
+    const struct scan *scan = me;
+
+    if (scan->shows_progress && all)
+        fprintf(stderr, "\r%3.0f %% of %llu MB ", 100 * (double)done / (double)all,
+            (unsigned long long)(all >> 20));
+}
+
+int offline_scan(struct tool *tool, const struct offline_reader *reader)
+{
+    struct scan scan = { reader, isatty(STDERR_FILENO) };
+    struct spool_visitor visitor = { &scan, on_message, on_damage, on_progress };
+    char why[256] = "";
+    enum err err =
+        spool_scan(reader->folder ? reader->folder : tool_spool_folder(tool), &visitor, why);
+
+    if (scan.shows_progress)
+        fputs("\r                         \r", stderr);
+    if (err != OK)
+        return tool_fail(tool, tool_code(err), "the spool: %s", why[0] ? why : err_text(err));
+    return EX_OK;
+}
+
+void offline_say(struct tool *tool)
+{
+    fprintf(
+        stderr, "relais: the daemon is down; reading the spool %s\n", tool_spool_folder(tool));
+}
+
+/* --- Rows -----------------------------------------------------------------------------------
+ */
+
+static const char *const outcomes[] = { "pending", "delivered", "failed", "removed",
+    "relayed" };
+
+static void add_recipients(struct ctl_object *row, const struct spool_found *found, bool all)
+{
+    struct envelope_cursor cursor;
+    struct recipient recipient;
+
+    envelope_recipients(found->envelope, &cursor);
+    for (uint32_t i = 0;
+         envelope_next_recipient(&cursor, &recipient) && i < found->entry.recipient_count;
+         i++) {
+        enum spool_outcome outcome = spool_entry_outcome(&found->entry, i);
+        struct ctl_object *object;
+        if (outcome == SPOOL_PENDING)
+            ctl_add_text(row, "to", recipient.address);
+        if (!all)
+            continue;
+        object = ctl_new();
+        ctl_set_text(object, "address", recipient.address);
+        ctl_set_text(object, "outcome", bytes_text(outcomes[outcome]));
+        if (recipient.orcpt.n)
+            ctl_set_text(object, "orcpt", recipient.orcpt);
+        ctl_add_object(row, "recipients", &object);
+    }
+}
+
+static void set_if(struct ctl_object *row, const char *name, struct bytes text)
+{
+    if (text.n)
+        ctl_set_text(row, name, text);
+}
+
+static void add_details(struct ctl_object *row, const struct envelope *envelope)
+{
+    static const char *const bodies[] = { "7BIT", "8BITMIME", "BINARYMIME" };
+
+    set_if(row, "connector", envelope->connector);
+    set_if(row, "client_name", envelope->client_name);
+    set_if(row, "client_ip", envelope->client_ip);
+    set_if(row, "client_user", envelope->client_user);
+    set_if(row, "message_id", envelope->message_id);
+    set_if(row, "envid", envelope->envid);
+    if (envelope->session.n) {
+        char session[SESSION_ID_TEXT_BYTES];
+        session_id_format(envelope->session, session);
+        ctl_set_text(row, "session", bytes_text(session));
+    }
+    ctl_set_text(row, "body", bytes_text(bodies[envelope->body]));
+    ctl_set_bool(row, "smtputf8", envelope->is_smtputf8);
+    ctl_set_number(row, "priority", envelope->priority);
+}
+
+struct ctl_object *offline_row(const struct spool_found *found, bool all)
+{
+    struct ctl_object *row = ctl_new();
+    struct envelope envelope;
+    char id[ID_TEXT_BYTES], arrived[DATE_ISO_BYTES];
+
+    mid_format(found->mid, id);
+    ctl_set_text(row, "id", bytes_text(id));
+    if (envelope_decode(found->envelope, &envelope) != OK) {
+        ctl_set_text(row, "status", BYTES("damaged"));
+        return row;
+    }
+    wall_format_iso(envelope.arrived, arrived);
+    ctl_set_text(row, "from", envelope.sender);
+    ctl_set_number(row, "size", (int64_t)(envelope.prepend.n + found->entry.content_bytes));
+    ctl_set_text(row, "arrived", bytes_text(arrived));
+    ctl_set_number(row, "age_s", (clock_wall().ms - envelope.arrived.ms) / 1000);
+    ctl_set_text(row, "status", BYTES("stored"));
+    add_recipients(row, found, all);
+    if (all)
+        add_details(row, &envelope);
+    return row;
+}
+
+/* --- One message ----------------------------------------------------------------------------
+ */
+
+struct search {
+    struct mid mid;
+    struct spool_entry entry;
+    struct ctl_object *row;
+};
+
+static void compare(void *me, const struct spool_found *found)
+{
+    struct search *search = me;
+
+    if (search->row || !mid_equal(found->mid, search->mid))
+        return;
+    search->row = offline_row(found, true);
+    search->entry = found->entry;
+}
+
+/* The content as it will be sent on: our trace fields, then what was received. */
+static enum err read_content(
+    const char *folder, const struct spool_entry *entry, struct buf *content)
+{
+    struct envelope envelope;
+    struct buf encoded, body;
+    enum err err;
+
+    buf_init(&encoded, MESSAGE_BYTES_MAX);
+    buf_init(&body, MESSAGE_BYTES_MAX);
+    err = spool_read_offline(folder, entry, &encoded, &body);
+    if (err == OK)
+        err = envelope_decode(buf_bytes(&encoded), &envelope);
+    if (err == OK)
+        err = buf_add(content, envelope.prepend);
+    if (err == OK)
+        err = buf_add(content, buf_bytes(&body));
+    buf_done(&encoded);
+    buf_done(&body);
+    return err;
+}
+
+int offline_message(
+    struct tool *tool, struct mid mid, struct ctl_object **row, struct buf *content)
+{
+    struct search search = { .mid = mid };
+    struct offline_reader reader = { .on_message = compare, .me = &search };
+    int code = offline_scan(tool, &reader);
+    enum err err;
+
+    if (code != EX_OK)
+        return code;
+    if (!search.row)
+        return tool_fail(tool, EX_NOINPUT, "there is no such message");
+    err = read_content(tool_spool_folder(tool), &search.entry, content);
+    if (err != OK) {
+        ctl_free(search.row);
+        return tool_fail(tool, tool_code(err), "the message cannot be read: %s", err_text(err));
+    }
+    *row = search.row;
+    return EX_OK;
+}
