@@ -41,15 +41,21 @@ struct dns_result {
 struct dns_settings {
     const char *const *servers; /* "127.0.0.1@5353"; none: /etc/resolv.conf */
     size_t server_count;
-    int64_t timeout_ms;     /* for a whole question */
-    const char *hosts_file; /* "/etc/hosts"; NULL: none */
+    int64_t timeout_ms;            /* for a whole question */
+    const char *hosts_file;        /* "/etc/hosts"; NULL: none.  For addresses, never for MX */
+    const char *resolv_file;       /* NULL: /etc/resolv.conf; read again when it changes */
+    const char *trust_anchor_file; /* DNSKEY or DS records; NULL: nothing is validated */
 };
 
+/* ERR_SYNTAX: a server's address is none.  ERR_SYSTEM: libunbound cannot be set up (no memory,
+ * no such trust anchor file). */
 enum err dns_new(
     struct loop *loop, const struct dns_settings *settings, struct dns **out) MUST_USE;
 void dns_free(struct dns *dns); /* open questions are cancelled: no callback */
 
-/* ON_ANSWER comes later on the loop, never from inside the call; RESULT is borrowed. */
+/* ON_ANSWER comes later on the loop, never from inside the call; RESULT is borrowed, and the
+ * query is gone.  It may ask, cancel others and call dns_free().  Names are ASCII
+ * (mail/idna.h); an IP address as HOST is its own answer. */
 struct dns_query *dns_mx(struct dns *dns, const char *domain,
     void (*on_answer)(void *me, const struct dns_result *result), void *me);
 struct dns_query *dns_addresses(struct dns *dns, const char *host,
