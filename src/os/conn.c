@@ -32,7 +32,7 @@ void conn_wait(struct conn *conn)
         wanted |= UV_WRITABLE;
     if ((conn->polled | wanted) == conn->polled)
         return;
-    conn->polled |= (uint8_t)wanted;
+    conn->polled = (uint8_t)wanted;
     failed = uv_poll_start(&conn->poll, conn->polled, on_poll);
     assert(!failed);
 }
