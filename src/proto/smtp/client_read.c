@@ -98,6 +98,16 @@ static void on_mail_reply(
         client->is_mail_open = false;
 }
 
+/* Some servers still say 552 when there are too many recipients, which is for now and not for
+ * good (RFC 5321, 4.5.3.1.10).  A full mailbox is 552 too: the enhanced code tells them apart.
+ */
+static const struct smtp_reply *soften(const struct smtp_reply *reply)
+{
+    bool is_count = reply->status.subject == 5 && reply->status.detail == 3;
+
+    return reply->code == 552 && is_count ? &client_own_too_many : reply;
+}
+
 static void on_rcpt_reply(
     struct smtp_client *client, struct transaction *t, const struct smtp_reply *reply)
 {
@@ -106,7 +116,7 @@ static void on_rcpt_reply(
     if (t->fates[i] & FATE_SETTLED)
         return; /* MAIL was refused: whatever is said here means nothing */
     if (is_refusal(reply))
-        give_result(client, i, SMTP_CLIENT_AT_RCPT, reply);
+        give_result(client, i, SMTP_CLIENT_AT_RCPT, soften(reply));
     else
         t->fates[i] |= FATE_ACCEPTED;
 }

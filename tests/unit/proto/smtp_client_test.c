@@ -539,6 +539,14 @@ static void pipelined_data(void **state)
                       "C RCPT TO:<c@x>\nC DATA\nS 250 ok\nS 550 a\nS 250 b\nS 450 c\nS 354 go\n"
                       "! RESULT 3.0 RCPT 550 a\n! RESULT 3.2 RCPT 450 c\n! SEND 3\n! READY\n"
                       "C no end\nC .\nS 250 ok\n! RESULT 3.1 END 250 ok\n! DONE 3\n" },
+        { "too many recipients, said as 552", { .uses_pipelining = true },
+            PIPE_EHLO FLIGHT_0
+            "S 250 ok\nS 552 5.5.3 many\nS 554 none\n! RESULT 0.0 RCPT 452 4.5.3 more "
+            "recipients than the next host takes at once\n! DONE 0\n! READY\n" },
+        { "a full mailbox, said as 552", { .uses_pipelining = true },
+            PIPE_EHLO FLIGHT_0
+            "S 250 ok\nS 552 5.2.2 full\nS 554 none\n! RESULT 0.0 RCPT 552 5.2.2 full\n"
+            "! DONE 0\n! READY\n" },
         { "one message under way", { .uses_pipelining = true, .under_way_max = 1 },
             PIPE_EHLO FLIGHT_0 "S 250 ok\nS 250 ok\nS 354 go\n! SEND 0\nC one\nC .\nS 250 x\n"
                                "! RESULT 0.0 END 250 x\n! DONE 0\n! READY\n" },
