@@ -59,6 +59,11 @@ static inline struct bytes message_envelope(const struct message *message)
     return bytes_of(message->envelope, message->envelope_bytes);
 }
 
+static inline bool item_is_queued(const struct item *item)
+{
+    return item->state == ITEM_READY || item->state == ITEM_WAITING;
+}
+
 static inline uint32_t item_recipient(const struct item *item, uint32_t at)
 {
     return item->recipients ? item->recipients[at] : item->only;

@@ -206,11 +206,6 @@ void queue_retry_message(struct queue *queue, struct message *message)
 /* --- Items -----------------------------------------------------------------------------------
  */
 
-static bool is_queued(const struct item *item)
-{
-    return item->state == ITEM_READY || item->state == ITEM_WAITING;
-}
-
 static void unlink_item(struct item *item)
 {
     list_remove(&item->in_hop);
@@ -251,28 +246,34 @@ bool queue_unlink_items(struct queue *queue, struct message *message)
     if (message->delivering_count)
         return false;
     for (struct item *item = &message->first; item; item = item->next) {
-        if (is_queued(item))
+        if (item_is_queued(item))
             unlink_item(item);
     }
     message_clear_items(message);
     return true;
 }
 
+void queue_take_item(struct queue *queue, struct item *item)
+{
+    (void)queue;
+    unlink_item(item);
+    item->state = ITEM_DELIVERING;
+    item->hop->delivering_count++;
+    item->message->delivering_count++;
+}
+
 struct item *queue_take(struct queue *queue, struct hop *hop)
 {
     struct list *node;
+    struct item *item;
 
-    (void)queue;
     if (hop->is_suspended || !hop->connector)
         return NULL;
     node = list_first(&hop->ready);
     if (!node)
         return NULL;
-    struct item *item = container_of(node, struct item, in_hop);
-    unlink_item(item);
-    item->state = ITEM_DELIVERING;
-    hop->delivering_count++;
-    item->message->delivering_count++;
+    item = container_of(node, struct item, in_hop);
+    queue_take_item(queue, item);
     return item;
 }
 
@@ -354,7 +355,7 @@ void queue_forget(struct queue *queue, struct message *message)
 {
     assert(message->delivering_count == 0);
     for (struct item *item = &message->first; item; item = item->next) {
-        if (is_queued(item))
+        if (item_is_queued(item))
             unlink_item(item);
     }
     table_remove(&queue->messages, &message->by_mid);
@@ -382,17 +383,14 @@ static void expire_items(struct queue *queue, struct message *message)
     size_t left = 0;
 
     for (struct item *item = &message->first; item; item = item->next)
-        left += is_queued(item);
+        left += item_is_queued(item);
     /* As long as one is left the message is there; after the last it may be gone. */
     for (struct item *item = &message->first; left; item = next) {
         next = item->next;
-        if (!is_queued(item))
+        if (!item_is_queued(item))
             continue;
         left--;
-        unlink_item(item);
-        item->state = ITEM_DELIVERING; /* who settles it ends it like a delivery */
-        item->hop->delivering_count++;
-        message->delivering_count++;
+        queue_take_item(queue, item);
         queue->expire(queue, item);
     }
 }

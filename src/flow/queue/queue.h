@@ -56,6 +56,8 @@ void queue_forget(struct queue *queue, struct message *message);
 
 /* The next item to be delivered, state DELIVERING; NULL: none now. */
 struct item *queue_take(struct queue *queue, struct hop *hop);
+/* This very one, which is queued (expired, or removed by command): it ends like a delivery. */
+void queue_take_item(struct queue *queue, struct item *item);
 
 /* Ends of a delivery: the item belongs to its hop again ... */
 void queue_put_back(struct queue *queue, struct item *item); /* not tried at all */

@@ -1,0 +1,64 @@
+/* The path of a message, joined: accept -> session -> secure -> route -> queue -> deliver -> discard.
+ *
+ * No stage knows another; here each is given the functions it calls.  Everything but the sessions
+ * on further loops belongs to the home loop. */
+#ifndef DAEMON_PATH_H
+#define DAEMON_PATH_H
+
+#include "flow/accept/accept.h"
+#include "flow/deliver/deliver.h"
+#include "flow/discard/discard.h"
+#include "flow/queue/queue.h"
+#include "flow/route/route.h"
+#include "flow/secure.h"
+#include "flow/session/session.h"
+
+struct path_house; /* the sessions of one network loop */
+
+struct path {
+    struct loop *home;
+    struct setup_slot setup;
+    struct spool *spool;
+    struct dns *dns;
+    struct secure secure;
+    struct router router;
+    struct setup *routed_by; /* held: the setup that router.setup is */
+    struct queue queue;
+    struct deliver deliver;
+    struct discard discard;
+    struct accept accept;
+    struct path_house *houses;
+    uint32_t house_count, next_house;
+    uint64_t damage_count;   /* records set aside at recovery */
+    /* Stopping. */
+    bool is_stopping;
+    uint32_t houses_left;
+    struct timer stop_step;
+    struct moment stop_deadline;
+    struct spool_barrier last_flush;
+    bool is_over;
+};
+
+/* Takes SETTINGS.  Recovers the spool (with progress in the log), opens the sockets, starts the
+ * network loops.  WHY says what failed. */
+enum err path_open(
+    struct path *path, struct loop *home, struct settings **settings, char why[512]) MUST_USE;
+
+/* Changes to new settings (taken): sockets, routes of what is queued, limits.  On failure the old
+ * ones stay. */
+enum err path_change(struct path *path, struct settings **settings, char why[512]) MUST_USE;
+
+/* Ends what is under way, flushes, and stops the home loop. */
+void path_stop(struct path *path);
+void path_close(struct path *path); /* after the home loop ended */
+
+/* Sends the message's queued items to new hops; false: it is being delivered just now. */
+bool path_reroute(struct path *path, struct message *message);
+
+/* By command: the queued recipients fail, with or without a notification.  False: all of it is being
+ * delivered just now. */
+bool path_remove(struct path *path, struct message *message, bool with_notice);
+
+uint32_t path_session_count(const struct path *path);
+
+#endif

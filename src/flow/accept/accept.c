@@ -1,0 +1,329 @@
+#include "flow/accept/accept.h"
+
+#include "base/mem.h"
+#include "os/conn.h"
+#include "report/report.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TRY_AGAIN_MS = 5000, UNIX_MODE = 0666 };
+
+/* --- Counts ---------------------------------------------------------------------------------- */
+
+struct count {
+    struct table_node node;
+    uint32_t connections;
+    struct ip ip;
+    char *name; /* of a connector; NULL for an address */
+};
+
+static struct count *find_source(struct accept *accept, struct ip ip, bool make)
+{
+    uint64_t hash = bytes_hash_nocase(bytes_of(ip.byte, sizeof ip.byte));
+    struct count *count;
+
+    for (struct table_node *n = table_first(&accept->sources, hash); n; n = table_next(n)) {
+        count = container_of(n, struct count, node);
+        if (ip_compare(count->ip, ip) == 0)
+            return count;
+    }
+    if (!make)
+        return NULL;
+    count = mem_new(sizeof *count);
+    count->ip = ip;
+    table_add(&accept->sources, &count->node, hash);
+    return count;
+}
+
+static struct count *find_connector(struct accept *accept, const char *name, bool make)
+{
+    uint64_t hash = bytes_hash_nocase(bytes_text(name));
+    struct count *count;
+
+    for (struct table_node *n = table_first(&accept->connectors, hash); n; n = table_next(n)) {
+        count = container_of(n, struct count, node);
+        if (strcmp(count->name, name) == 0)
+            return count;
+    }
+    if (!make)
+        return NULL;
+    count = mem_new(sizeof *count);
+    count->name = mem_text(name);
+    table_add(&accept->connectors, &count->node, hash);
+    return count;
+}
+
+static void uncount(struct table *table, struct count *count)
+{
+    if (!count)
+        return;
+    assert(count->connections > 0);
+    if (--count->connections)
+        return;
+    table_remove(table, &count->node);
+    free(count->name);
+    free(count);
+}
+
+void accept_gone(struct accept *accept, const char *connector, struct ip peer)
+{
+    assert(accept->connection_count > 0);
+    accept->connection_count--;
+    uncount(&accept->sources, find_source(accept, peer, false));
+    uncount(&accept->connectors, find_connector(accept, connector, false));
+}
+
+/* --- Turning away ---------------------------------------------------------------------------- */
+
+static size_t ignore_input(void *me, struct bytes input)
+{
+    (void)me;
+    return input.n;
+}
+
+static void ignore_end(void *me, enum err err)
+{
+    (void)me;
+    err_ignore(err);
+}
+
+static const struct conn_handler farewell = { .on_input = ignore_input, .on_end = ignore_end };
+
+static void turn_away(struct accept *accept, int fd, const char *reply)
+{
+    struct conn *conn;
+
+    if (conn_accept(accept->loop, fd, &farewell, NULL, &conn) != OK)
+        return;
+    err_ignore(buf_add_text(conn_out(conn), reply)); /* there is room for a line */
+    conn_close(&conn, true);
+}
+
+static void report_refusal(
+    const struct receive_connector *connector, const struct endpoint *peer, const char *reply)
+{
+    char text[ENDPOINT_TEXT_BYTES];
+
+    endpoint_format(peer, text);
+    report(REPORT_REJECT, R_CHARS("connector", connector ? connector->name : ""),
+        R_CHARS("client", text), R_CHARS("stage", "CONNECT"),
+        R_TEXT("text", bytes_first(bytes_text(reply), strlen(reply) - 2)));
+}
+
+static void report_no_connector(const struct endpoint *peer, const struct endpoint *local)
+{
+    char from[ENDPOINT_TEXT_BYTES], to[ENDPOINT_TEXT_BYTES];
+
+    endpoint_format(peer, from);
+    endpoint_format(local, to);
+    report(REPORT_NO_CONNECTOR, R_CHARS("client", from), R_CHARS("local", to),
+        R_CHARS("text", "no receive connector's binding and remote_ranges match"));
+}
+
+/* Why this connection may not stay; NULL: it may. */
+static const char *over_limit(struct accept *accept, const struct settings *settings,
+    const struct receive_connector *connector, const struct arrival *arrival)
+{
+    const struct count *of_connector = find_connector(accept, connector->name, false);
+    const struct count *of_source = find_source(accept, arrival->peer, false);
+
+    if (accept->connection_count >= settings->connections_max ||
+        (of_connector && of_connector->connections >= connector->connections_max))
+        return "421 4.3.2 Too many connections, try again later\r\n";
+    if (!arrival->is_unix && of_source &&
+        of_source->connections >= connector->connections_per_source_max)
+        return "421 4.7.0 Too many connections from your address, try again later\r\n";
+    return NULL;
+}
+
+static void on_accept(
+    void *me, int fd, const struct endpoint *peer, const struct endpoint *local)
+{
+    struct accept_binding *binding = me;
+    struct accept *accept = binding->accept;
+    struct setup *setup = setup_slot_hold(accept->setup);
+    struct arrival arrival = {
+        .is_unix = local->is_unix,
+        .path = binding->endpoint.path,
+        .local = local->ip,
+        .peer = peer->ip,
+        .port = local->port,
+    };
+    const struct receive_connector *connector = receive_choose(setup->settings, &arrival);
+    const char *reply;
+
+    if (!connector) {
+        report_no_connector(peer, local);
+        turn_away(accept, fd, "554 5.7.1 No service for your address here\r\n");
+        setup_free(setup);
+        return;
+    }
+    reply = over_limit(accept, setup->settings, connector, &arrival);
+    if (reply) {
+        report_refusal(connector, peer, reply);
+        turn_away(accept, fd, reply);
+        setup_free(setup);
+        return;
+    }
+    accept->connection_count++;
+    find_source(accept, arrival.peer, true)->connections++;
+    find_connector(accept, connector->name, true)->connections++;
+    accept->open_session(accept, fd, &arrival, setup, connector);
+}
+
+/* --- Sockets --------------------------------------------------------------------------------- */
+
+static bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+    if (a->is_unix != b->is_unix)
+        return false;
+    if (a->is_unix)
+        return strcmp(a->path, b->path) == 0;
+    return a->port == b->port && ip_compare(a->ip, b->ip) == 0;
+}
+
+static struct accept_binding *find_binding(struct accept *accept, const struct endpoint *endpoint)
+{
+    list_each (node, &accept->bindings) {
+        struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
+        if (endpoint_equal(&binding->endpoint, endpoint))
+            return binding;
+    }
+    return NULL;
+}
+
+static void want_endpoint(
+    struct accept *accept, const struct endpoint *endpoint, const char *connector)
+{
+    struct accept_binding *binding = find_binding(accept, endpoint);
+
+    if (!binding) {
+        binding = mem_new(sizeof *binding);
+        binding->accept = accept;
+        binding->endpoint = *endpoint;
+        list_add_last(&accept->bindings, &binding->in_accept);
+    }
+    binding->is_wanted = true;
+    snprintf(binding->connector, sizeof binding->connector, "%s", connector);
+}
+
+/* "*:25" has the port on all addresses: a single one beside it needs no socket of its own. */
+static bool is_covered_by_any(const struct settings *settings, const struct binding *binding)
+{
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        const struct receive_connector *connector = &settings->receive[i];
+        for (size_t j = 0; connector->enabled && j < connector->binding_count; j++) {
+            const struct binding *other = &connector->bindings[j];
+            if (other->is_any && !binding->is_unix && other->port == binding->port)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void want_binding(struct accept *accept, const struct settings *settings,
+    const struct binding *binding, const char *connector)
+{
+    struct endpoint endpoint = { .is_unix = binding->is_unix, .port = binding->port };
+
+    if (binding->is_unix) {
+        snprintf(endpoint.path, sizeof endpoint.path, "%s", binding->path);
+    } else if (binding->is_any) {
+        if (!ip_parse(BYTES("0.0.0.0"), &endpoint.ip))
+            abort();
+        want_endpoint(accept, &endpoint, connector);
+        memset(&endpoint.ip, 0, sizeof endpoint.ip); /* "::" */
+    } else if (is_covered_by_any(settings, binding)) {
+        return;
+    } else {
+        endpoint.ip = binding->ip;
+    }
+    want_endpoint(accept, &endpoint, connector);
+}
+
+static void open_binding(struct accept_binding *binding)
+{
+    char text[ENDPOINT_TEXT_BYTES];
+    bool failed_before = binding->error[0] != 0;
+    enum err err = listener_open(binding->accept->loop, &binding->endpoint, UNIX_MODE, on_accept,
+        binding, &binding->listener);
+
+    endpoint_format(&binding->endpoint, text);
+    if (err == OK) {
+        binding->error[0] = 0;
+        report(REPORT_BINDING_OPEN, R_CHARS("connector", binding->connector),
+            R_CHARS("address", text));
+        return;
+    }
+    snprintf(binding->error, sizeof binding->error, "%s", err_text(err));
+    if (!failed_before) /* loud once, not every few seconds */
+        report(REPORT_BINDING_FAILED, R_CHARS("connector", binding->connector),
+            R_CHARS("address", text), R_CHARS("error", binding->error));
+    if (!timer_is_running(&binding->accept->again))
+        timer_start(&binding->accept->again, TRY_AGAIN_MS);
+}
+
+static void close_binding(struct accept_binding *binding)
+{
+    if (binding->listener)
+        listener_close(binding->listener);
+    list_remove(&binding->in_accept);
+    free(binding);
+}
+
+void accept_apply(struct accept *accept)
+{
+    struct setup *setup = setup_slot_hold(accept->setup);
+    const struct settings *settings = setup->settings;
+
+    list_each (node, &accept->bindings)
+        container_of(node, struct accept_binding, in_accept)->is_wanted = false;
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        const struct receive_connector *connector = &settings->receive[i];
+        for (size_t j = 0; connector->enabled && j < connector->binding_count; j++)
+            want_binding(accept, settings, &connector->bindings[j], connector->name);
+    }
+    setup_free(setup);
+    /* Close first: a port may move from one address to all. */
+    list_each (node, &accept->bindings) {
+        struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
+        if (!binding->is_wanted)
+            close_binding(binding);
+    }
+    list_each (node, &accept->bindings) {
+        struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
+        if (!binding->listener)
+            open_binding(binding);
+    }
+}
+
+static void on_again(struct timer *timer)
+{
+    struct accept *accept = container_of(timer, struct accept, again);
+
+    list_each (node, &accept->bindings) {
+        struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
+        if (!binding->listener)
+            open_binding(binding);
+    }
+}
+
+void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *setup)
+{
+    accept->loop = loop;
+    accept->setup = setup;
+    accept->connection_count = 0;
+    list_init(&accept->bindings);
+    table_init(&accept->sources);
+    table_init(&accept->connectors);
+    timer_init(&accept->again, loop, on_again);
+}
+
+void accept_done(struct accept *accept)
+{
+    timer_stop(&accept->again);
+    list_each (node, &accept->bindings)
+        close_binding(container_of(node, struct accept_binding, in_accept));
+}

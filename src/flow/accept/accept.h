@@ -1,0 +1,49 @@
+/* Takes a connection, or turns it away: listeners, choice of the connector, counts.  Home loop.
+ *
+ * The counts of connections live here, whatever loop the sessions run on. */
+#ifndef FLOW_ACCEPT_ACCEPT_H
+#define FLOW_ACCEPT_ACCEPT_H
+
+#include "base/ip.h"
+#include "base/list.h"
+#include "base/table.h"
+#include "flow/setup.h"
+#include "os/listener.h"
+#include "policy/receive.h"
+
+struct accept {
+    struct loop *loop;
+    struct setup_slot *setup;
+    struct list bindings;      /* struct accept_binding */
+    struct table sources;      /* connections of each address */
+    struct table connectors;   /* ... of each connector, by name */
+    uint32_t connection_count;
+    struct timer again;        /* for bindings that could not be opened */
+
+    /* A connection that may stay.  Takes FD and SETUP (held); CONNECTOR lies in it. */
+    void (*open_session)(struct accept *accept, int fd, const struct arrival *arrival,
+        struct setup *setup, const struct receive_connector *connector);
+    void *me;
+};
+
+/* One socket of ours. */
+struct accept_binding {
+    struct list in_accept;
+    struct accept *accept;
+    struct endpoint endpoint;
+    struct listener *listener; /* NULL: could not be opened, tried again */
+    char connector[64];        /* one that asks for it */
+    char error[64];
+    bool is_wanted;
+};
+
+void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *setup);
+/* Opens what the present settings ask for and is not open, closes what nobody asks for (RC-2, RC-10,
+ * RC-11).  Sessions go on. */
+void accept_apply(struct accept *accept);
+void accept_done(struct accept *accept); /* closes the listeners */
+
+/* A session that open_session() began is over. */
+void accept_gone(struct accept *accept, const char *connector, struct ip peer);
+
+#endif
