@@ -1,1 +1,269 @@
-int main(void) { return 0; }
+/* relaisd: the daemon.  Reads the settings, joins the path, waits for signals. */
+#include "base/mem.h"
+#include "daemon/control.h"
+#include "daemon/notify.h"
+#include "daemon/path.h"
+#include "directory/directory.h"
+#include "proto/ctl/ctl.h"
+#include "report/report.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+static const char default_file[] = "/etc/relais/relais.conf";
+
+struct daemon {
+    const char *file;
+    struct loop *home;
+    struct path path;
+    struct control *control;
+    uint64_t revision;
+};
+
+static const char usage[] =
+    "usage: relaisd [-c FILE] [-t]\n"
+    "  -c, --config FILE   settings (default /etc/relais/relais.conf)\n"
+    "  -t, --test          read the settings, say what is wrong with them, and end\n"
+    "  -h, --help          this text\n"
+    "      --version       the version\n"
+    "See relaisd(8).\n";
+
+/* --- Settings --------------------------------------------------------------------------------
+ */
+
+static void print_complaints(const struct complaints *complaints)
+{
+    char text[1000];
+
+    for (size_t i = 0; i < complaints->count; i++) {
+        complaint_format(&complaints->list[i], text);
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
+static enum err read_settings(
+    struct daemon *daemon, struct settings **out, struct complaints *complaints)
+{
+    enum err err = directory_read_file(daemon->file, out, complaints);
+
+    if (err == OK)
+        (*out)->revision = ++daemon->revision;
+    return err;
+}
+
+static enum err start_report(const struct settings *settings, char why[256])
+{
+    struct report_settings report_settings = {
+        .target = (int)settings->log_target,
+        .log_file = settings->log_file,
+        .protocol_file = settings->protocol_log_file,
+        .is_json = settings->logs_json,
+        .bytes_max = settings->log_bytes_max,
+        .files_max = settings->log_files_max,
+    };
+
+    return report_init(&report_settings, why);
+}
+
+/* --- Reload ----------------------------------------------------------------------------------
+ */
+
+static void add_complaints(const struct complaints *complaints, struct ctl_object *end)
+{
+    char text[1000];
+
+    for (size_t i = 0; i < complaints->count; i++) {
+        complaint_format(&complaints->list[i], text);
+        report_notice(
+            complaints->list[i].is_warning ? REPORT_WARNING : REPORT_ERROR, "%s", text);
+        ctl_add_text(end, "complaints", bytes_text(text));
+    }
+}
+
+static struct ctl_object *refuse_reload(struct ctl_object *end, const char *why)
+{
+    report(REPORT_RELOAD_FAILED, R_CHARS("error", why));
+    ctl_set_bool(end, "ok", false);
+    ctl_set_number(end, "code", EX_CONFIG);
+    ctl_set_text(end, "error", bytes_text(why));
+    return end;
+}
+
+/* A bad file never replaces good settings: everything is made before anything is changed. */
+static struct ctl_object *reload(void *me)
+{
+    struct daemon *daemon = me;
+    struct complaints complaints = { NULL };
+    struct ctl_object *end = ctl_new();
+    struct settings *settings;
+    char why[512] = "";
+    enum err err = read_settings(daemon, &settings, &complaints);
+
+    add_complaints(&complaints, end);
+    complaints_done(&complaints);
+    if (err != OK) {
+        snprintf(why, sizeof why, "%s: %s; the settings in force stay", daemon->file,
+            err == ERR_SYNTAX ? "has mistakes" : err_text(err));
+        return refuse_reload(end, why);
+    }
+    if (start_report(settings, why) != OK) {
+        settings_free(settings);
+        return refuse_reload(end, why);
+    }
+    if (path_change(&daemon->path, &settings, why) != OK)
+        return refuse_reload(end, why);
+    report(REPORT_RELOADED, R_CHARS("file", daemon->file),
+        R_NUMBER("revision", (int64_t)daemon->revision));
+    ctl_set_bool(end, "ok", true);
+    ctl_set_number(end, "revision", (int64_t)daemon->revision);
+    return end;
+}
+
+/* --- Signals ---------------------------------------------------------------------------------
+ */
+
+static void stop(void *me)
+{
+    struct daemon *daemon = me;
+
+    notify_state("STOPPING=1");
+    path_stop(&daemon->path);
+}
+
+static void on_signal(int signum, void *me)
+{
+    if (signum == SIGHUP) {
+        notify_state("RELOADING=1");
+        ctl_free(reload(me));
+        notify_state("READY=1");
+    } else {
+        stop(me);
+    }
+}
+
+static enum err watch_signals(struct daemon *daemon)
+{
+    static const int signals[] = { SIGHUP, SIGTERM, SIGINT };
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        enum err err = loop_signal(daemon->home, signals[i], on_signal, daemon);
+        if (err != OK)
+            return err;
+    }
+    return OK;
+}
+
+/* A connection is a descriptor: as many as the system allows. */
+static void raise_limits(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit); /* as it was, when refused */
+}
+
+/* --- The run ---------------------------------------------------------------------------------
+ */
+
+static int fail(int code, const char *what, const char *why)
+{
+    report_notice(REPORT_ERROR, "%s: %s", what, why);
+    fprintf(stderr, "relaisd: %s: %s\n", what, why);
+    report_done();
+    return code;
+}
+
+static int run(struct daemon *daemon, struct settings **settings)
+{
+    char why[512] = "";
+    char *socket_name = mem_text((*settings)->control_socket);
+
+    raise_limits();
+    if (start_report(*settings, why) != OK) {
+        fprintf(stderr, "relaisd: %s\n", why);
+        return EX_CANTCREAT;
+    }
+    if (loop_new(&daemon->home) != OK || watch_signals(daemon) != OK)
+        return fail(EX_OSERR, "event loop", "cannot be made");
+    report_thread_init(daemon->home);
+    if (path_open(&daemon->path, daemon->home, settings, why) != OK)
+        return fail(EX_CANTCREAT, "cannot start", why);
+    if (control_open(&daemon->path, socket_name, reload, stop, daemon, &daemon->control) != OK)
+        return fail(EX_CANTCREAT, "control socket", socket_name);
+    free(socket_name);
+    report(REPORT_STARTED, R_CHARS("version", RELAIS_VERSION),
+        R_CHARS("node", daemon->path.routed_by->settings->node),
+        R_CHARS("config", daemon->file));
+    report(REPORT_NOT_REDUNDANT,
+        R_CHARS("text", "single node: accepted messages are on this disk alone"));
+    notify_state("READY=1");
+    loop_run(daemon->home);
+    control_close(daemon->control);
+    path_close(&daemon->path);
+    report(REPORT_STOPPED);
+    report_thread_done();
+    report_done();
+    return EX_OK;
+}
+
+static int start(struct daemon *daemon, bool test_only)
+{
+    struct complaints complaints = { NULL };
+    struct settings *settings;
+    enum err err = read_settings(daemon, &settings, &complaints);
+
+    print_complaints(&complaints);
+    complaints_done(&complaints);
+    if (err != OK) {
+        if (err != ERR_SYNTAX)
+            fprintf(stderr, "relaisd: %s: %s\n", daemon->file, err_text(err));
+        return EX_CONFIG;
+    }
+    if (test_only) {
+        settings_free(settings);
+        return EX_OK;
+    }
+    return run(daemon, &settings);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+        { "test", no_argument, NULL, 't' }, { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'v' }, { NULL, 0, NULL, 0 } };
+    static struct daemon daemon = { .file = default_file };
+    bool test_only = false;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:th", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            daemon.file = optarg;
+            break;
+        case 't':
+            test_only = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return EX_OK;
+        case 'v':
+            puts("relaisd " RELAIS_VERSION);
+            return EX_OK;
+        default:
+            fputs(usage, stderr);
+            return EX_USAGE;
+        }
+    }
+    if (optind != argc) {
+        fputs(usage, stderr);
+        return EX_USAGE;
+    }
+    return start(&daemon, test_only);
+}

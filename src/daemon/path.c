@@ -12,7 +12,8 @@
 
 enum { STOP_STEP_MS = 20, STOP_MS_MAX = 10000, PROGRESS_STEP_PERCENT = 10 };
 
-/* --- Houses: the sessions of a network loop --------------------------------------------------- */
+/* --- Houses: the sessions of a network loop
+ * --------------------------------------------------- */
 
 struct path_house {
     struct session_house house;
@@ -190,7 +191,8 @@ uint32_t path_session_count(const struct path *path)
     return path->accept.connection_count;
 }
 
-/* --- secure -> route -> queue ----------------------------------------------------------------- */
+/* --- secure -> route -> queue
+ * ----------------------------------------------------------------- */
 
 static void route_and_queue(struct path *path, struct message *message)
 {
@@ -230,7 +232,8 @@ static void reroute_if_stale(struct path *path, struct message *message, const s
         path_reroute(path, message);
 }
 
-/* --- queue -> deliver -> discard ------------------------------------------------------------- */
+/* --- queue -> deliver -> discard -------------------------------------------------------------
+ */
 
 static void on_want(struct queue *queue, struct hop *hop)
 {
@@ -266,8 +269,8 @@ static void on_put_back(struct deliver *deliver, struct item *item)
     reroute_if_stale(path, message, hop);
 }
 
-static void on_finished(struct deliver *deliver, struct item *item, const struct result *results,
-    const char *host)
+static void on_finished(
+    struct deliver *deliver, struct item *item, const struct result *results, const char *host)
 {
     struct path *path = deliver->me;
     discard_item(&path->discard, item, results, host);
@@ -334,17 +337,23 @@ static bool is_known(struct discard *discard, struct mid mid)
     return queue_find(&path->queue, mid) != NULL;
 }
 
-bool path_remove(struct path *path, struct message *message, bool with_notice)
+static bool is_wanted(const struct item *item, const struct hop *hop)
+{
+    return item_is_queued(item) && (!hop || item->hop == hop);
+}
+
+bool path_remove(
+    struct path *path, struct message *message, const struct hop *hop, bool with_notice)
 {
     bool any = false;
     struct item *next;
     size_t left = 0;
 
     for (struct item *item = &message->first; item; item = item->next)
-        left += item_is_queued(item);
+        left += is_wanted(item, hop);
     for (struct item *item = &message->first; left; item = next) {
         next = item->next;
-        if (!item_is_queued(item))
+        if (!is_wanted(item, hop))
             continue;
         left--; /* after the last one the message may be gone */
         any = true;
@@ -354,7 +363,8 @@ bool path_remove(struct path *path, struct message *message, bool with_notice)
     return any;
 }
 
-/* --- Recovery -------------------------------------------------------------------------------- */
+/* --- Recovery --------------------------------------------------------------------------------
+ */
 
 struct recovery {
     struct path *path;
@@ -375,8 +385,8 @@ static void on_found(void *me, const struct spool_found *found)
         recovery->path->damage_count++;
         return;
     }
-    message = message_new(found->mid, found->envelope, found->entry.recipient_count,
-        envelope.arrived);
+    message = message_new(
+        found->mid, found->envelope, found->entry.recipient_count, envelope.arrived);
     message->entry = found->entry;
     list_init(&message->entry.in_segment);
     for (uint32_t i = 0; i < found->entry.recipient_count; i++) {
@@ -407,8 +417,8 @@ static void on_progress(void *me, uint64_t done, uint64_t all)
         R_NUMBER("bytes", (int64_t)done), R_NUMBER("of", (int64_t)all));
 }
 
-static enum err open_spool(
-    struct path *path, const struct settings *settings, struct recovery *recovery, char why[512])
+static enum err open_spool(struct path *path, const struct settings *settings,
+    struct recovery *recovery, char why[512])
 {
     struct spool_settings spool = {
         .folder = settings->spool_folder,
@@ -443,16 +453,16 @@ static void queue_recovered(struct path *path, struct recovery *recovery)
         R_MS("routed-in", clock_moment().ms - before.ms));
 }
 
-/* --- Opening --------------------------------------------------------------------------------- */
+/* --- Opening ---------------------------------------------------------------------------------
+ */
 
 static void join_stages(struct path *path, const struct settings *settings)
 {
     path->secure = (struct secure){
         .spool = path->spool, .home = path->home, .on_message = on_message, .me = path
     };
-    path->router = (struct router){
-        .find_hop = find_hop, .me = path, .setup = path->routed_by
-    };
+    path->router =
+        (struct router){ .find_hop = find_hop, .me = path, .setup = path->routed_by };
     queue_init(&path->queue, path->home, settings->expiry_ms);
     path->queue.want = on_want;
     path->queue.expire = on_expire;
@@ -533,9 +543,11 @@ fail_setup:
     return err;
 }
 
-/* --- Change ---------------------------------------------------------------------------------- */
+/* --- Change ----------------------------------------------------------------------------------
+ */
 
-static const struct send_connector *find_connector(const struct settings *settings, const char *name)
+static const struct send_connector *find_connector(
+    const struct settings *settings, const char *name)
 {
     for (size_t i = 0; i < settings->send_count; i++) {
         if (strcmp(settings->send[i].name, name) == 0)
@@ -544,8 +556,8 @@ static const struct send_connector *find_connector(const struct settings *settin
     return NULL;
 }
 
-/* Hops whose connector is still there go on with it; those whose is not keep the old one until what
- * is under way has ended. */
+/* Hops whose connector is still there go on with it; those whose is not keep the old one until
+ * what is under way has ended. */
 static void change_hops(struct path *path)
 {
     list_each (node, &path->queue.all_hops) {
@@ -589,7 +601,8 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
     return OK;
 }
 
-/* --- Stopping -------------------------------------------------------------------------------- */
+/* --- Stopping --------------------------------------------------------------------------------
+ */
 
 static void on_stop_house(struct loop_post *post)
 {

@@ -1,7 +1,8 @@
-/* The path of a message, joined: accept -> session -> secure -> route -> queue -> deliver -> discard.
+/* The path of a message, joined: accept -> session -> secure -> route -> queue -> deliver ->
+ * discard.
  *
- * No stage knows another; here each is given the functions it calls.  Everything but the sessions
- * on further loops belongs to the home loop. */
+ * No stage knows another; here each is given the functions it calls.  Everything but the
+ * sessions on further loops belongs to the home loop. */
 #ifndef DAEMON_PATH_H
 #define DAEMON_PATH_H
 
@@ -29,7 +30,7 @@ struct path {
     struct accept accept;
     struct path_house *houses;
     uint32_t house_count, next_house;
-    uint64_t damage_count;   /* records set aside at recovery */
+    uint64_t damage_count; /* records set aside at recovery */
     /* Stopping. */
     bool is_stopping;
     uint32_t houses_left;
@@ -44,8 +45,8 @@ struct path {
 enum err path_open(
     struct path *path, struct loop *home, struct settings **settings, char why[512]) MUST_USE;
 
-/* Changes to new settings (taken): sockets, routes of what is queued, limits.  On failure the old
- * ones stay. */
+/* Changes to new settings (taken): sockets, routes of what is queued, limits.  On failure the
+ * old ones stay. */
 enum err path_change(struct path *path, struct settings **settings, char why[512]) MUST_USE;
 
 /* Ends what is under way, flushes, and stops the home loop. */
@@ -55,9 +56,10 @@ void path_close(struct path *path); /* after the home loop ended */
 /* Sends the message's queued items to new hops; false: it is being delivered just now. */
 bool path_reroute(struct path *path, struct message *message);
 
-/* By command: the queued recipients fail, with or without a notification.  False: all of it is being
- * delivered just now. */
-bool path_remove(struct path *path, struct message *message, bool with_notice);
+/* By command: the recipients queued at HOP (NULL: anywhere) fail, with or without a
+ * notification. False: none was queued there, all are being delivered just now. */
+bool path_remove(
+    struct path *path, struct message *message, const struct hop *hop, bool with_notice);
 
 uint32_t path_session_count(const struct path *path);
 

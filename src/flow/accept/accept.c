@@ -10,7 +10,8 @@
 
 enum { TRY_AGAIN_MS = 5000, UNIX_MODE = 0666 };
 
-/* --- Counts ---------------------------------------------------------------------------------- */
+/* --- Counts ----------------------------------------------------------------------------------
+ */
 
 struct count {
     struct table_node node;
@@ -75,7 +76,8 @@ void accept_gone(struct accept *accept, const char *connector, struct ip peer)
     uncount(&accept->connectors, find_connector(accept, connector, false));
 }
 
-/* --- Turning away ---------------------------------------------------------------------------- */
+/* --- Turning away ----------------------------------------------------------------------------
+ */
 
 static size_t ignore_input(void *me, struct bytes input)
 {
@@ -173,7 +175,8 @@ static void on_accept(
     accept->open_session(accept, fd, &arrival, setup, connector);
 }
 
-/* --- Sockets --------------------------------------------------------------------------------- */
+/* --- Sockets ---------------------------------------------------------------------------------
+ */
 
 static bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
@@ -184,7 +187,8 @@ static bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
     return a->port == b->port && ip_compare(a->ip, b->ip) == 0;
 }
 
-static struct accept_binding *find_binding(struct accept *accept, const struct endpoint *endpoint)
+static struct accept_binding *find_binding(
+    struct accept *accept, const struct endpoint *endpoint)
 {
     list_each (node, &accept->bindings) {
         struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
@@ -247,8 +251,8 @@ static void open_binding(struct accept_binding *binding)
 {
     char text[ENDPOINT_TEXT_BYTES];
     bool failed_before = binding->error[0] != 0;
-    enum err err = listener_open(binding->accept->loop, &binding->endpoint, UNIX_MODE, on_accept,
-        binding, &binding->listener);
+    enum err err = listener_open(binding->accept->loop, &binding->endpoint, UNIX_MODE,
+        on_accept, binding, &binding->listener);
 
     endpoint_format(&binding->endpoint, text);
     if (err == OK) {

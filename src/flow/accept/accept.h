@@ -14,11 +14,11 @@
 struct accept {
     struct loop *loop;
     struct setup_slot *setup;
-    struct list bindings;      /* struct accept_binding */
-    struct table sources;      /* connections of each address */
-    struct table connectors;   /* ... of each connector, by name */
+    struct list bindings;    /* struct accept_binding */
+    struct table sources;    /* connections of each address */
+    struct table connectors; /* ... of each connector, by name */
     uint32_t connection_count;
-    struct timer again;        /* for bindings that could not be opened */
+    struct timer again; /* for bindings that could not be opened */
 
     /* A connection that may stay.  Takes FD and SETUP (held); CONNECTOR lies in it. */
     void (*open_session)(struct accept *accept, int fd, const struct arrival *arrival,
@@ -38,8 +38,8 @@ struct accept_binding {
 };
 
 void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *setup);
-/* Opens what the present settings ask for and is not open, closes what nobody asks for (RC-2, RC-10,
- * RC-11).  Sessions go on. */
+/* Opens what the present settings ask for and is not open, closes what nobody asks for (RC-2,
+ * RC-10, RC-11).  Sessions go on. */
 void accept_apply(struct accept *accept);
 void accept_done(struct accept *accept); /* closes the listeners */
 

@@ -1,0 +1,228 @@
+#include "daemon/control_internal.h"
+
+#include "base/mem.h"
+#include "os/listener.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+enum { ANSWER_BYTES_MAX = 256 << 20, SOCKET_MODE = 0660 };
+
+static const struct command {
+    const char *name;
+    command_function *run;
+} commands[] = {
+    { "status", command_status },
+    { "queues", command_queues },
+    { "queue", command_queue },
+    { "message", command_message },
+    { "export", command_export },
+    { "retry", command_retry },
+    { "remove", command_remove },
+    { "trace", command_trace },
+    { "reload", command_reload },
+    { "stop", command_stop },
+};
+
+/* --- Answers ---------------------------------------------------------------------------------
+ */
+
+static void pump(struct client *client)
+{
+    struct bytes rest = buf_bytes(&client->answer);
+
+    if (!client->conn)
+        return;
+    rest = bytes_first(rest, CONN_OUT_BYTES_HIGH);
+    if (rest.n == 0 || conn_out_is_high(client->conn))
+        return;
+    if (buf_add(conn_out(client->conn), rest) == OK)
+        buf_drop(&client->answer, rest.n);
+    conn_send(client->conn);
+}
+
+static void add_line(struct client *client, struct ctl_object **object)
+{
+    if (ctl_format(*object, &client->answer) != OK)
+        buf_clear(
+            &client->answer); /* over the ceiling: the client sees the end of the connection */
+    ctl_free(*object);
+    *object = NULL;
+}
+
+void client_row(struct client *client, struct ctl_object **row)
+{
+    struct ctl_object *line = ctl_new();
+
+    ctl_set_object(line, "row", row);
+    add_line(client, &line);
+}
+
+void client_end(struct client *client, struct ctl_object **end)
+{
+    add_line(client, end);
+    pump(client);
+}
+
+void client_ok(struct client *client)
+{
+    struct ctl_object *end = ctl_new();
+
+    ctl_set_bool(end, "ok", true);
+    client_end(client, &end);
+}
+
+void client_error(struct client *client, int code, const char *format, ...)
+{
+    struct ctl_object *end = ctl_new();
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    ctl_set_bool(end, "ok", false);
+    ctl_set_text(end, "error", bytes_text(text));
+    ctl_set_number(end, "code", code);
+    client_end(client, &end);
+}
+
+/* --- Commands --------------------------------------------------------------------------------
+ */
+
+static void run_line(struct client *client, struct bytes line)
+{
+    struct ctl_object *request;
+    char why[160];
+    const char *name;
+
+    if (ctl_parse(line, &request, why) != OK) {
+        client_error(client, EX_DATAERR, "not a request: %s", why);
+        return;
+    }
+    name = ctl_text(request, "command");
+    for (size_t i = 0; name && i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            commands[i].run(client, request);
+            ctl_free(request);
+            return;
+        }
+    }
+    client_error(client, EX_USAGE, "unknown command '%s'", name ? name : "");
+    ctl_free(request);
+}
+
+/* --- The socket ------------------------------------------------------------------------------
+ */
+
+static void client_free(struct client *client)
+{
+    if (client->conn)
+        conn_close(&client->conn, true);
+    list_remove(&client->in_control);
+    if (client->is_busy)
+        return; /* client_end_work() frees it */
+    buf_done(&client->answer);
+    free(client);
+}
+
+void client_begin_work(struct client *client)
+{
+    client->is_busy = true;
+}
+
+void client_end_work(struct client *client)
+{
+    client->is_busy = false;
+    if (!client->conn) {
+        buf_done(&client->answer);
+        free(client);
+        return;
+    }
+    conn_resume(client->conn);
+}
+
+static size_t on_input(void *me, struct bytes input)
+{
+    struct client *client = me;
+    size_t used = 0;
+
+    while (!client->is_busy) {
+        struct bytes rest = bytes_skip(input, used);
+        size_t end = bytes_find(rest, '\n');
+        if (end == BYTES_NOT_FOUND)
+            break;
+        used += end + 1;
+        run_line(client, bytes_first(rest, end));
+    }
+    if (client->is_busy)
+        conn_pause(client->conn);
+    return used;
+}
+
+static void on_room(void *me)
+{
+    pump(me);
+}
+
+static void on_end(void *me, enum err err)
+{
+    err_ignore(err);
+    client_free(me);
+}
+
+static const struct conn_handler handler = {
+    .on_input = on_input, .on_room = on_room, .on_end = on_end
+};
+
+static void on_accept(
+    void *me, int fd, const struct endpoint *peer, const struct endpoint *local)
+{
+    struct control *control = me;
+    struct client *client = mem_new(sizeof *client);
+
+    (void)peer;
+    (void)local;
+    client->control = control;
+    buf_init(&client->answer, ANSWER_BYTES_MAX);
+    list_init(&client->in_control);
+    list_add_last(&control->clients, &client->in_control);
+    if (conn_accept(control->path->home, fd, &handler, client, &client->conn) != OK)
+        client_free(client);
+}
+
+enum err control_open(struct path *path, const char *socket_name,
+    struct ctl_object *(*reload)(void *me), void (*stop)(void *me), void *me,
+    struct control **out)
+{
+    struct control *control = mem_new(sizeof *control);
+    struct endpoint endpoint = { .is_unix = true };
+    enum err err;
+
+    control->path = path;
+    control->reload = reload;
+    control->stop = stop;
+    control->me = me;
+    control->started = loop_now(path->home);
+    list_init(&control->clients);
+    snprintf(endpoint.path, sizeof endpoint.path, "%s", socket_name);
+    err = listener_open(
+        path->home, &endpoint, SOCKET_MODE, on_accept, control, &control->listener);
+    if (err != OK) {
+        free(control);
+        return err;
+    }
+    *out = control;
+    return OK;
+}
+
+void control_close(struct control *control)
+{
+    if (!control)
+        return;
+    listener_close(control->listener);
+    list_each (node, &control->clients)
+        client_free(container_of(node, struct client, in_control));
+    free(control);
+}

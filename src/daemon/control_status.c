@@ -1,0 +1,108 @@
+/* `relais status`, reload and stop. */
+#include "daemon/control_internal.h"
+
+#include "report/report.h"
+
+#include <sysexits.h>
+#include <unistd.h>
+
+static struct ctl_object *spool_object(struct spool *spool)
+{
+    struct ctl_object *object = ctl_new();
+    char id[ID_TEXT_BYTES];
+    struct spool_facts facts;
+
+    spool_get_facts(spool, &facts);
+    store_id_format(spool_store_id(spool), id);
+    ctl_set_text(object, "store_id", bytes_text(id));
+    ctl_set_number(object, "position", (int64_t)facts.position);
+    ctl_set_number(object, "messages_live", (int64_t)facts.messages_live);
+    ctl_set_number(object, "bytes_live", (int64_t)facts.bytes_live);
+    ctl_set_number(object, "segments", (int64_t)facts.segments);
+    ctl_set_number(object, "segments_spare", (int64_t)facts.segments_spare);
+    ctl_set_number(object, "segment_bytes", (int64_t)facts.segment_bytes);
+    ctl_set_number(object, "memory_bytes", (int64_t)facts.content_memory_bytes);
+    ctl_set_number(object, "commits", (int64_t)facts.commits);
+    ctl_set_number(object, "flushes", (int64_t)facts.flushes);
+    ctl_set_number(object, "flush_errors", (int64_t)facts.flush_errors);
+    ctl_set_number(object, "flush_us_total", (int64_t)facts.flush_us_total);
+    ctl_set_number(object, "bytes_written", (int64_t)facts.bytes_written);
+    ctl_set_number(object, "messages_moved", (int64_t)facts.messages_moved);
+    ctl_set_number(object, "damaged", (int64_t)facts.damaged);
+    ctl_set_bool(object, "is_full", facts.is_full);
+    ctl_set_bool(object, "is_unhealthy", facts.is_unhealthy);
+    ctl_set_text(object, "why", bytes_text(facts.why));
+    return object;
+}
+
+static bool add_bindings(const struct accept *accept, struct ctl_object *status)
+{
+    bool all_open = true;
+
+    list_each (node, &accept->bindings) {
+        const struct accept_binding *binding =
+            container_of(node, struct accept_binding, in_accept);
+        struct ctl_object *object = ctl_new();
+        char text[ENDPOINT_TEXT_BYTES];
+        endpoint_format(&binding->endpoint, text);
+        ctl_set_text(object, "connector", bytes_text(binding->connector));
+        ctl_set_text(object, "address", bytes_text(text));
+        ctl_set_bool(object, "open", binding->listener != NULL);
+        ctl_set_text(object, "error", bytes_text(binding->error));
+        all_open &= binding->listener != NULL;
+        ctl_add_object(status, "bindings", &object);
+    }
+    return all_open;
+}
+
+void command_status(struct client *client, const struct ctl_object *request)
+{
+    struct path *path = client->control->path;
+    const struct settings *settings = path->routed_by->settings;
+    struct ctl_object *end = ctl_new(), *spool, *counters = ctl_new();
+    struct spool_facts facts;
+    bool is_healthy;
+
+    (void)request;
+    spool_get_facts(path->spool, &facts);
+    spool = spool_object(path->spool);
+    is_healthy = add_bindings(&path->accept, end) && !facts.is_full && !facts.is_unhealthy;
+    for (int i = 0; i < REPORT_EVENT_COUNT; i++)
+        ctl_set_number(
+            counters, report_event_name((enum report_event)i), (int64_t)report_count(i));
+    ctl_set_bool(end, "ok", true);
+    ctl_set_text(end, "version", BYTES(RELAIS_VERSION));
+    ctl_set_text(end, "node", bytes_text(settings->node));
+    ctl_set_text(end, "fqdn", bytes_text(settings->fqdn));
+    ctl_set_number(end, "pid", getpid());
+    ctl_set_number(
+        end, "uptime_s", (loop_now(path->home).ms - client->control->started.ms) / 1000);
+    ctl_set_bool(end, "redundant", false);
+    ctl_set_text(
+        end, "redundancy_reason", BYTES("single node: messages are on this disk alone"));
+    ctl_set_bool(end, "healthy", is_healthy);
+    ctl_set_number(end, "revision", (int64_t)settings->revision);
+    ctl_set_text(end, "config_file", bytes_text(settings->file));
+    ctl_set_number(end, "sessions", path_session_count(path));
+    ctl_set_number(end, "messages", (int64_t)path->queue.messages.count);
+    ctl_set_number(end, "queues", (int64_t)path->queue.hops.count);
+    ctl_set_number(end, "set_aside", (int64_t)path->damage_count);
+    ctl_set_object(end, "spool", &spool);
+    ctl_set_object(end, "counters", &counters);
+    client_end(client, &end);
+}
+
+void command_reload(struct client *client, const struct ctl_object *request)
+{
+    struct ctl_object *end = client->control->reload(client->control->me);
+
+    (void)request;
+    client_end(client, &end);
+}
+
+void command_stop(struct client *client, const struct ctl_object *request)
+{
+    (void)request;
+    client_ok(client);
+    client->control->stop(client->control->me);
+}
