@@ -49,7 +49,7 @@ static void put_note(struct spool *spool, struct note *note, struct record *reco
 
     record->payload_hash = hash64(payload, spool->seed);
     record_encode(record, note->front);
-    queue_put(&spool->queue, &note->request);
+    inbox_put(&spool->inbox, &note->request);
 }
 
 void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *recipients,
@@ -112,5 +112,5 @@ void spool_flush(struct spool *spool, struct spool_barrier *barrier)
     barrier->home = spool->home;
     barrier->post.run = on_flushed;
     barrier->request = (struct spool_request){ .kind = REQUEST_BARRIER };
-    queue_put(&spool->queue, &barrier->request);
+    inbox_put(&spool->inbox, &barrier->request);
 }

@@ -4,7 +4,7 @@
 
 #include "os/file.h"
 #include "spool/content.h"
-#include "spool/queue.h"
+#include "spool/inbox.h"
 #include "spool/record.h"
 #include "spool/spool.h"
 
@@ -119,7 +119,7 @@ struct spool {
     struct segment **segments; /* in order; the last is the log's; under `lock` */
     uint32_t segment_count, segment_room;
 
-    struct queue queue;
+    struct inbox inbox;
     pthread_t commit_thread;
     bool has_threads;
     struct log log;

@@ -617,7 +617,7 @@ void *log_main(void *me)
 
     do {
         is_last = atomic_load(&spool->must_stop);
-        queue_take(&spool->queue, is_last ? 0 : wait_ms(spool), &spool->log.todo);
+        inbox_take(&spool->inbox, is_last ? 0 : wait_ms(spool), &spool->log.todo);
         turn(spool);
     } while (!is_last);
     err_ignore(flush(spool)); /* what fails now is an outcome of the last second */

@@ -126,7 +126,7 @@ static void send_chunk(struct spool *spool, struct move *move)
     move->request.front = move->chunk;
     move->request.front_bytes = RECORD_HEADER_BYTES + (size_t)move->chunk_bytes;
     move->chunk = NULL;
-    queue_put(&spool->queue, &move->request);
+    inbox_put(&spool->inbox, &move->request);
 }
 
 /* The envelope, the outcomes so far, then what of the old payload is still right. */
@@ -162,7 +162,7 @@ static void send_message(struct spool *spool, struct move *move)
     move->payload = NULL;
     move->request.front = front;
     move->request.front_bytes = RECORD_HEADER_BYTES + (size_t)record.payload_bytes;
-    queue_put(&spool->queue, &move->request);
+    inbox_put(&spool->inbox, &move->request);
 }
 
 static void on_read(struct spool *spool, struct move *move)

@@ -132,7 +132,7 @@ static struct spool *spool_new(struct loop *home, const struct spool_settings *s
     spool->home = home;
     spool->lock_file.fd = -1;
     spool->meter = meter_new();
-    queue_init(&spool->queue);
+    inbox_init(&spool->inbox);
     wake_init(&spool->keeper.wake);
     wake_init(&spool->keeper.has_more);
     list_init(&spool->reclaim.moves);
@@ -149,7 +149,7 @@ static void spool_free(struct spool *spool)
     pthread_cond_destroy(&spool->keeper.wake);
     pthread_cond_destroy(&spool->keeper.has_more);
     pthread_mutex_destroy(&spool->lock);
-    queue_done(&spool->queue);
+    inbox_done(&spool->inbox);
     meter_let_go(spool->meter);
     file_close(&spool->lock_file);
     free(spool->folder);
@@ -293,7 +293,7 @@ void spool_close(struct spool *spool)
     timer_stop(&spool->reclaim.tick);
     atomic_store(&spool->must_stop, true);
     spool->stop.kind = REQUEST_WAKE;
-    queue_put(&spool->queue, &spool->stop);
+    inbox_put(&spool->inbox, &spool->stop);
     pthread_join(spool->commit_thread, NULL);
     pthread_mutex_lock(&spool->lock);
     atomic_store(&spool->keeper.must_stop, true);

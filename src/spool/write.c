@@ -95,7 +95,7 @@ static void cut(struct spool_writer *writer)
     writer->chunk_count++;
     writer->chunks_in_flight++;
     writer->content = NULL;
-    queue_put(&spool->queue, &chunk->request);
+    inbox_put(&spool->inbox, &chunk->request);
 }
 
 static uint64_t chunk_limit(const struct spool_writer *writer)
@@ -154,7 +154,7 @@ void spool_abandon(struct spool_writer **taken)
     }
     writer->abandon.kind =
         REQUEST_ABANDON; /* the commit thread lets go of segment and writer */
-    queue_put(&writer->spool->queue, &writer->abandon);
+    inbox_put(&writer->spool->inbox, &writer->abandon);
 }
 
 /* --- Commit ----------------------------------------------------------------------------------
@@ -293,5 +293,5 @@ void spool_commit(struct spool_writer **taken, struct mid mid, struct bytes enve
         return;
     }
     build_front(&ticket->request, &record, envelope, cause, spool->seed);
-    queue_put(&spool->queue, &ticket->request);
+    inbox_put(&spool->inbox, &ticket->request);
 }

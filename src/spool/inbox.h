@@ -1,13 +1,13 @@
 /* Requests on their way to the commit thread: many put in, one takes.  Putting in makes a
  * system call only when the taker sleeps. */
-#ifndef SPOOL_QUEUE_H
-#define SPOOL_QUEUE_H
+#ifndef SPOOL_INBOX_H
+#define SPOOL_INBOX_H
 
 #include "spool/spool.h"
 
 #include <pthread.h>
 
-struct queue {
+struct inbox {
     _Atomic(struct spool_request *) last; /* linked from the last to the first */
     atomic_bool is_asleep;
     pthread_mutex_t lock; /* for sleeping only */
@@ -20,13 +20,13 @@ struct line {
     struct spool_request **end;
 };
 
-void queue_init(struct queue *queue);
-void queue_done(struct queue *queue);
-void queue_put(struct queue *queue, struct spool_request *request);
+void inbox_init(struct inbox *inbox);
+void inbox_done(struct inbox *inbox);
+void inbox_put(struct inbox *inbox, struct spool_request *request);
 
 /* All that is in it, in the order it was put in, added to LINE.  Waits for the first of them,
  * up to WAIT_MS (-1: for ever; 0: not at all). */
-void queue_take(struct queue *queue, int64_t wait_ms, struct line *line);
+void inbox_take(struct inbox *inbox, int64_t wait_ms, struct line *line);
 
 void line_init(struct line *line);
 void line_add(struct line *line, struct spool_request *request);

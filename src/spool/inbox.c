@@ -1,7 +1,7 @@
 /* A poster puts its request in, then looks whether the taker sleeps; the taker says that it
  * sleeps, then looks whether there are requests.  All four are sequentially consistent, so one
  * of the two sees the other. */
-#include "spool/queue.h"
+#include "spool/inbox.h"
 
 #include <assert.h>
 #include <time.h>
@@ -37,40 +37,40 @@ void wake_wait(pthread_cond_t *wake, pthread_mutex_t *lock, int64_t wait_ms)
     pthread_cond_timedwait(wake, lock, &until);
 }
 
-void queue_init(struct queue *queue)
+void inbox_init(struct inbox *inbox)
 {
-    int failed = pthread_mutex_init(&queue->lock, NULL);
+    int failed = pthread_mutex_init(&inbox->lock, NULL);
 
     assert(!failed);
-    wake_init(&queue->wake);
-    atomic_init(&queue->last, NULL);
-    atomic_init(&queue->is_asleep, false);
+    wake_init(&inbox->wake);
+    atomic_init(&inbox->last, NULL);
+    atomic_init(&inbox->is_asleep, false);
 }
 
-void queue_done(struct queue *queue)
+void inbox_done(struct inbox *inbox)
 {
-    assert(!atomic_load(&queue->last));
-    pthread_cond_destroy(&queue->wake);
-    pthread_mutex_destroy(&queue->lock);
+    assert(!atomic_load(&inbox->last));
+    pthread_cond_destroy(&inbox->wake);
+    pthread_mutex_destroy(&inbox->lock);
 }
 
-void queue_put(struct queue *queue, struct spool_request *request)
+void inbox_put(struct inbox *inbox, struct spool_request *request)
 {
-    struct spool_request *last = atomic_load_explicit(&queue->last, memory_order_relaxed);
+    struct spool_request *last = atomic_load_explicit(&inbox->last, memory_order_relaxed);
 
     do
         request->next = last;
-    while (!atomic_compare_exchange_weak(&queue->last, &last, request));
-    if (atomic_load(&queue->is_asleep) && atomic_exchange(&queue->is_asleep, false)) {
-        pthread_mutex_lock(&queue->lock);
-        pthread_cond_signal(&queue->wake);
-        pthread_mutex_unlock(&queue->lock);
+    while (!atomic_compare_exchange_weak(&inbox->last, &last, request));
+    if (atomic_load(&inbox->is_asleep) && atomic_exchange(&inbox->is_asleep, false)) {
+        pthread_mutex_lock(&inbox->lock);
+        pthread_cond_signal(&inbox->wake);
+        pthread_mutex_unlock(&inbox->lock);
     }
 }
 
-static bool take_now(struct queue *queue, struct line *line)
+static bool take_now(struct inbox *inbox, struct line *line)
 {
-    struct spool_request *request = atomic_exchange(&queue->last, NULL), *in_order = NULL;
+    struct spool_request *request = atomic_exchange(&inbox->last, NULL), *in_order = NULL;
 
     if (!request)
         return false;
@@ -86,18 +86,18 @@ static bool take_now(struct queue *queue, struct line *line)
     return true;
 }
 
-void queue_take(struct queue *queue, int64_t wait_ms, struct line *line)
+void inbox_take(struct inbox *inbox, int64_t wait_ms, struct line *line)
 {
-    if (take_now(queue, line) || wait_ms == 0)
+    if (take_now(inbox, line) || wait_ms == 0)
         return;
-    pthread_mutex_lock(&queue->lock);
-    atomic_store(&queue->is_asleep, true);
+    pthread_mutex_lock(&inbox->lock);
+    atomic_store(&inbox->is_asleep, true);
     /* An early or a late wake-up does no harm: the caller comes again. */
-    if (!atomic_load(&queue->last))
-        wake_wait(&queue->wake, &queue->lock, wait_ms);
-    atomic_store(&queue->is_asleep, false);
-    pthread_mutex_unlock(&queue->lock);
-    take_now(queue, line);
+    if (!atomic_load(&inbox->last))
+        wake_wait(&inbox->wake, &inbox->lock, wait_ms);
+    atomic_store(&inbox->is_asleep, false);
+    pthread_mutex_unlock(&inbox->lock);
+    take_now(inbox, line);
 }
 
 /* --- Lines -----------------------------------------------------------------------------------
