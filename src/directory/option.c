@@ -78,9 +78,12 @@ static bool has_right_kind(
 static const struct config_item *earlier(const struct option *option,
     const struct config_item *block, const struct config_item *item)
 {
-    const struct config_item *first = config_find(block, item->name);
+    const struct config_item *first;
 
-    return option->may_repeat || item->is_append || first == item ? NULL : first;
+    if (option->may_repeat || item->is_append)
+        return NULL;
+    first = config_find(block, item->name);
+    return first == item ? NULL : first;
 }
 
 void options_read(struct reader *reader, const struct option *options,
