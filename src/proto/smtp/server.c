@@ -52,26 +52,6 @@ static void on_refused(struct turn *turn, const struct verdict *verdict)
     turn_refuse(turn, verdict);
 }
 
-static void on_mail_accepted(struct turn *turn, const char *text)
-{
-    struct smtp_server *server = turn->server;
-
-    server->was_refused = false;
-    server->has_mail = true;
-    server->mail_count++;
-    server->body = server->mail.body;
-    server->is_smtputf8 = server->mail.is_smtputf8;
-    turn_enter(turn, SMTP_SERVER_MAIL);
-    turn_accept(turn, BYTES("250 2.1.0 "), text, "Sender OK");
-}
-
-static void on_rcpt_accepted(struct turn *turn, const char *text)
-{
-    turn->server->recipient_count++;
-    turn_enter(turn, SMTP_SERVER_RCPT);
-    turn_accept(turn, BYTES("250 2.1.5 "), text, "Recipient OK");
-}
-
 static void on_decided(struct turn *turn, const struct verdict *verdict)
 {
     struct smtp_server *server = turn->server;
@@ -89,13 +69,13 @@ static void on_decided(struct turn *turn, const struct verdict *verdict)
     switch ((enum deciding)server->deciding) {
     case DECIDING_HELO:
     case DECIDING_EHLO:
-        verbs_hello_accepted(turn, server->deciding == DECIDING_EHLO, verdict->text);
+        hello_accepted(turn, server->deciding == DECIDING_EHLO, verdict->text);
         break;
     case DECIDING_MAIL:
-        on_mail_accepted(turn, verdict->text);
+        mail_accepted(turn, verdict->text);
         break;
     case DECIDING_RCPT:
-        on_rcpt_accepted(turn, verdict->text);
+        mail_rcpt_accepted(turn, verdict->text);
         break;
     case DECIDING_BODY: /* above */
         break;

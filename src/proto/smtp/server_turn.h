@@ -4,6 +4,8 @@
  *     server.c          events, input, decisions
  *     server_turn.c     replies, actions, states, faults
  *     server_verbs.c    commands and the order they come in
+ *     server_hello.c    HELO and EHLO
+ *     server_mail.c     MAIL and RCPT
  *     server_content.c  DATA and BDAT
  *     server_auth.c     AUTH */
 #ifndef PROTO_SMTP_SERVER_TURN_H
@@ -52,9 +54,20 @@ void turn_clear(struct turn *turn);
 /* The last thing that the session does. */
 void turn_close(struct turn *turn);
 
-/* server_verbs.c: a command line; and the 250 to HELO or EHLO. */
+/* server_verbs.c: a command line. */
 void verbs_line(struct turn *turn, struct bytes line);
-void verbs_hello_accepted(struct turn *turn, bool is_extended, const char *text);
+
+/* server_hello.c */
+void hello_helo(struct turn *turn, struct bytes args);
+void hello_ehlo(struct turn *turn, struct bytes args);
+void hello_accepted(struct turn *turn, bool is_extended, const char *text);
+
+/* server_mail.c */
+void mail_mail(struct turn *turn, struct bytes args);
+void mail_rcpt(struct turn *turn, struct bytes args);
+void mail_accepted(struct turn *turn, const char *text);
+void mail_rcpt_accepted(struct turn *turn, const char *text);
+uint32_t mail_recipients_max(const struct smtp_server *server);
 
 /* server_content.c.  A reader returns false when it can do nothing more with IN. */
 void content_data(struct turn *turn, struct bytes args);

@@ -67,7 +67,7 @@ static inline void note_bytes(struct driver *driver, struct bytes bytes)
 
 static inline bool has(struct bytes in, const char *text)
 {
-    return in.n && memmem(in.at, in.n, text, strlen(text));
+    return in.at && in.n && memmem(in.at, in.n, text, strlen(text));
 }
 
 static inline struct verdict say(uint16_t code, struct status status, const char *text)
