@@ -241,18 +241,24 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
     }
 }
 
+/* One event into the engine, and further steps while it has more actions than one list holds. */
 static size_t run(struct delivery *delivery, const struct smtp_client_event *event)
 {
+    static const struct smtp_client_event nothing = { .type = SMTP_CLIENT_INPUT };
     struct smtp_client_actions actions;
-    size_t used;
+    size_t used = 0;
 
     delivery->depth++;
-    used = smtp_client_step(delivery->engine, event, &actions, conn_out(delivery->conn));
-    for (unsigned i = 0; i < actions.count; i++)
-        do_action(delivery, &actions.list[i]);
+    delivery->had_more = false;
+    do {
+        size_t n = smtp_client_step(delivery->engine, event, &actions, conn_out(delivery->conn));
+        used = event == &nothing ? used : n;
+        for (unsigned i = 0; i < actions.count; i++)
+            do_action(delivery, &actions.list[i]);
+        event = &nothing;
+        delivery->had_more |= actions.is_more;
+    } while (actions.is_more);
     delivery->depth--;
-    if (actions.is_more && used == event->input.n)
-        run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_INPUT });
     return used;
 }
 
@@ -406,15 +412,18 @@ static size_t on_input(void *me, struct bytes input)
 {
     struct delivery *delivery = me;
     size_t used = 0;
+    bool more;
 
     delivery->active = loop_now(delivery->destination->deliver->loop);
     while (used < input.n && !delivery->is_closing) {
-        size_t n = run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_INPUT,
-                                     .input = bytes_skip(input, used) });
+        size_t n = run(delivery,
+            &(struct smtp_client_event){
+                .type = SMTP_CLIENT_INPUT, .input = bytes_skip(input, used) });
         used += n;
+        more = delivery->had_more;
         pump(delivery);
-        if (n == 0)
-            break;
+        if (n == 0 && !more)
+            break; /* half a line */
     }
     if (delivery->is_closing)
         used = input.n;

@@ -92,6 +92,7 @@ struct delivery {
     char *error;                /* why the session ended before it was up */
     unsigned depth;             /* steps of the engine that are running */
     bool is_up, is_ready, is_quitting, is_closing, is_tls_trouble;
+    bool had_more; /* the last event needed more than one list of actions */
 };
 
 /* --- destination.c ---------------------------------------------------------------------------
