@@ -300,6 +300,12 @@ static bool is_stalled(const struct session *session)
            (receipt && receipt->writer && spool_writer_is_full(receipt->writer));
 }
 
+/* Content that was given up: the engine reads on to its end by itself and says no more of it. */
+static bool is_end_of_receipt(const struct smtp_server_event *event)
+{
+    return event->type == SMTP_SERVER_BODY_FAILED || event->type == SMTP_SERVER_REFUSED;
+}
+
 /* Gives the engine its answers, then INPUT as far as it takes it. */
 static size_t feed(struct session *session, struct bytes input)
 {
@@ -312,6 +318,8 @@ static size_t feed(struct session *session, struct bytes input)
             event.verdict = &session->verdict;
             session->has_answer = false;
             step(session, &event);
+            if (is_end_of_receipt(&event))
+                drop_receipt(session);
             continue;
         }
         if (used == input.n || is_stalled(session) ||
