@@ -261,6 +261,9 @@ void scan_free(struct scan *scan); /* NULL too */
 #define SCAN_SURE_BY_MARKS UINT64_MAX
 void scan_bytes(struct scan *scan, struct bytes bytes, uint64_t at, uint64_t sure);
 
+/* No valid record from FROM to TO. */
+void scan_hole(struct scan *scan, uint64_t from, uint64_t to, uint64_t sure);
+
 struct scan_sum {
     uint64_t record_count;
     uint64_t end;  /* behind the last record; 0: none */

@@ -241,20 +241,26 @@ static bool is_worth_it(struct spool *spool, uint64_t log_bytes)
            (atomic_load(&spool->ready_count) || atomic_load(&spool->room) > segment_bytes / 2);
 }
 
-static void start_some(struct spool *spool)
+/* The oldest segment, pinned; NULL: there is nothing in it to be moved. */
+static struct segment *take_oldest(struct spool *spool, uint64_t *log_bytes)
 {
-    struct reclaim *reclaim = &spool->reclaim;
     struct segment *oldest = NULL;
-    uint64_t log_bytes;
-    struct list *node;
 
     pthread_mutex_lock(&spool->lock);
-    log_bytes = spool->segment_count * spool->settings.segment_bytes;
-    if (spool->segment_count > 1)
+    *log_bytes = spool->segment_count * spool->settings.segment_bytes;
+    if (spool->segment_count > 1 && atomic_load(&spool->segments[0]->live)) {
         oldest = spool->segments[0];
+        atomic_fetch_add(&oldest->live, 1);
+    }
     pthread_mutex_unlock(&spool->lock);
-    if (!oldest || !is_worth_it(spool, log_bytes))
-        return;
+    return oldest;
+}
+
+static void start_from(struct spool *spool, struct segment *oldest)
+{
+    struct reclaim *reclaim = &spool->reclaim;
+    struct list *node;
+
     while (reclaim->move_count < MOVES_MAX && reclaim->bytes_under_way < BYTES_UNDER_WAY_MAX &&
            (node = list_first(&oldest->entries))) {
         struct spool_entry *entry = container_of(node, struct spool_entry, in_segment);
@@ -264,6 +270,18 @@ static void start_some(struct spool *spool)
         list_add_last(&oldest->entries, node);
         start(spool, entry);
     }
+}
+
+static void start_some(struct spool *spool)
+{
+    uint64_t log_bytes;
+    struct segment *oldest = take_oldest(spool, &log_bytes);
+
+    if (!oldest)
+        return;
+    if (is_worth_it(spool, log_bytes))
+        start_from(spool, oldest);
+    spool_unpin(spool, oldest->base);
 }
 
 static struct move *take_all(struct spool *spool, struct move **list)

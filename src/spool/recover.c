@@ -152,20 +152,20 @@ static void scan_part(struct scan *scan, const struct parts *parts, uint32_t num
     struct part *part = &parts->part[number];
     const struct segment_head *next = next_head(parts, number);
     uint64_t from = part->base + SEGMENT_HEAD_BYTES, end = part->base + segment_bytes;
+    uint64_t sure = next ? next->previous_sure : SCAN_SURE_BY_MARKS;
     uint64_t before = scan_sum(scan).record_count;
 
     if (next && next->previous_end < end)
         end = next->previous_end;
     if (end <= part->base)
-        return; /* void, head and all */
+        return;          /* void, head and all */
+    if (!part->has_head) /* nothing but a torn first write, or damage */
+        scan_hole(scan, part->base, from, sure);
     if (from < end) {
         read_bytes(part->file, memory, SEGMENT_HEAD_BYTES, end - part->base);
-        scan_bytes(scan, bytes_of(memory, end - from), from,
-            next ? next->previous_sure : SCAN_SURE_BY_MARKS);
+        scan_bytes(scan, bytes_of(memory, end - from), from, sure);
     }
     part->record_count = scan_sum(scan).record_count - before;
-    if (!part->has_head && (next || part->record_count))
-        scan_tell_damage(scan, part->base, "the head of a segment does not hold");
 }
 
 static void scan_parts(struct scan *scan, const struct parts *parts,

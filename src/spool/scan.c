@@ -13,6 +13,7 @@ struct live {
     struct table_node node;
     struct list order;
     struct spool_entry entry;
+    uint64_t sure;  /* of its segment */
     bool is_broken; /* a chunk of it lies in a hole */
     uint8_t envelope[];
 };
@@ -30,6 +31,7 @@ struct scan {
     uint32_t hole_count, hole_room;
     uint64_t durable_max; /* the highest mark in a record */
     uint64_t record_count, end;
+    uint64_t sure; /* of the bytes that are being scanned */
 };
 
 struct scan *scan_new(struct store_id store, const struct spool_visitor *visitor)
@@ -163,6 +165,7 @@ static void take_message(
         live->entry.outcome.many = mem_new(record->recipient_count);
     if (parts->envelope.n)
         memcpy(live->envelope, parts->envelope.at, parts->envelope.n);
+    live->sure = scan->sure;
     take_places(scan, live, parts->places);
     take_states(live, parts->states, before);
     if (before)
@@ -205,7 +208,7 @@ static void take(struct scan *scan, const struct record *record, struct bytes pa
 /* --- Bytes ----------------------------------------------------------------------------------
  */
 
-static void add_hole(struct scan *scan, uint64_t from, uint64_t to, uint64_t sure)
+void scan_hole(struct scan *scan, uint64_t from, uint64_t to, uint64_t sure)
 {
     if (scan->hole_count == scan->hole_room) {
         scan->hole_room = scan->hole_room ? 2 * scan->hole_room : 8;
@@ -234,13 +237,14 @@ void scan_bytes(struct scan *scan, struct bytes bytes, uint64_t at, uint64_t sur
 {
     uint64_t sound = at; /* behind the last whole record */
 
+    scan->sure = sure;
     while (bytes.n >= RECORD_ALIGN) {
         struct record record;
         enum found found = look(scan, bytes, at, &record);
         uint64_t step = found == FOUND_NOTHING ? RECORD_ALIGN : record_bytes(&record);
         if (found == FOUND_WHOLE) {
             if (sound < at)
-                add_hole(scan, sound, at, sure);
+                scan_hole(scan, sound, at, sure);
             take(scan, &record, bytes_of(bytes.at + RECORD_HEADER_BYTES, record.payload_bytes));
             sound = scan->end = at + step;
         }
@@ -249,16 +253,16 @@ void scan_bytes(struct scan *scan, struct bytes bytes, uint64_t at, uint64_t sur
     }
     at += bytes.n;
     if (sound < at)
-        add_hole(scan, sound, at, sure);
+        scan_hole(scan, sound, at, sure);
 }
 
 /* --- What is told ---------------------------------------------------------------------------
  */
 
-static bool is_torn(const struct scan *scan, const struct hole *hole)
+/* Was what is missing at AT never flushed? */
+static bool is_torn(const struct scan *scan, uint64_t at, uint64_t sure)
 {
-    uint64_t sure = hole->sure == SCAN_SURE_BY_MARKS ? scan->durable_max : hole->sure;
-    return hole->from >= sure;
+    return at >= (sure == SCAN_SURE_BY_MARKS ? scan->durable_max : sure);
 }
 
 struct scan_sum scan_sum(const struct scan *scan)
@@ -267,7 +271,8 @@ struct scan_sum scan_sum(const struct scan *scan)
 
     for (uint32_t i = 0; i < scan->hole_count && sum.torn == UINT64_MAX; i++) {
         const struct hole *hole = &scan->holes[i];
-        if (hole->sure == SCAN_SURE_BY_MARKS && is_torn(scan, hole) && hole->from < scan->end)
+        if (hole->sure == SCAN_SURE_BY_MARKS && is_torn(scan, hole->from, hole->sure) &&
+            hole->from < scan->end)
             sum.torn = hole->from;
     }
     return sum;
@@ -284,7 +289,7 @@ static void tell_holes(struct scan *scan)
     for (uint32_t i = 0; i < scan->hole_count; i++) {
         const struct hole *hole = &scan->holes[i];
         char why[128];
-        if (is_torn(scan, hole))
+        if (is_torn(scan, hole->from, hole->sure))
             continue;
         snprintf(why, sizeof why, "%llu bytes that were flushed hold no valid record",
             (unsigned long long)(hole->to - hole->from));
@@ -297,7 +302,7 @@ static void tell_broken(struct scan *scan, const struct live *live)
 {
     char text[ID_TEXT_BYTES], why[128];
 
-    if (live->entry.at >= scan->durable_max)
+    if (is_torn(scan, live->entry.at, live->sure))
         return;
     mid_format(live->entry.mid, text);
     snprintf(why, sizeof why, "message %s: a part of its content is missing", text);

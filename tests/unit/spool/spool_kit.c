@@ -104,9 +104,8 @@ static void on_damage(void *me, uint64_t at, const char *why)
 {
     struct bench *bench = me;
 
-    (void)at;
     bench->damage_count++;
-    snprintf(bench->damage, sizeof bench->damage, "%s", why);
+    snprintf(bench->damage, sizeof bench->damage, "%llx: %s", (unsigned long long)at, why);
 }
 
 enum err bench_try_open(struct bench *bench, char why[256])
