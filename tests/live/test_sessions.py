@@ -1,0 +1,240 @@
+"""Sessions: nobody can hold others up, nothing is smuggled into TLS, memory stays small."""
+import os
+import re
+import socket
+import ssl
+import subprocess
+import threading
+
+from tests.kit import mails, process, relais, sink
+from tests.kit.talk import Talk
+
+
+def relay(start, target, *bindings, **options):
+    port = process.free_port()
+    node = start(relais.receive("In", f"127.0.0.1:{port}", **options) +
+                 relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"]), port)
+    return node, port
+
+
+def test_commands_behind_starttls_in_the_clear(start):
+    """SM-3: what came in the clear is not heard inside, and the session ends."""
+    with sink.Sink() as target:
+        _, port = relay(start, target)
+        with Talk(port) as talk:
+            assert "STARTTLS" in talk.extensions
+            talk.raw(b"STARTTLS\r\nMAIL FROM:<evil@evil.test>\r\nRCPT TO:<b@example.com>\r\n")
+            first = talk.reply()
+            rest = talk.file.read()
+            assert first == "" or not first.startswith("250"), first
+            assert b"250" not in rest, rest
+        with Talk(port) as talk:  # and the relay is well
+            assert talk.say("NOOP").startswith("250")
+
+
+def test_tls_inside(start):
+    with sink.Sink() as target:
+        node, port = relay(start, target)
+        with Talk(port) as talk:
+            assert talk.say("STARTTLS").startswith("220")
+            context = ssl._create_unverified_context()
+            talk.socket = context.wrap_socket(talk.socket)
+            talk.file = talk.socket.makefile("rb")
+            assert "STARTTLS" not in talk.say("EHLO client.test")
+            assert talk.send(mails.PLAIN).startswith("250 2.")
+        node.wait_empty()
+        assert re.search(rb"with (UTF8)?E?SMTPS", target.mails[0].content)
+
+
+def test_slow_clients_hold_nobody_up(start):
+    """Fifty that send a byte and stop, in every state; then one that works as if alone."""
+    with sink.Sink() as target:
+        node, port = relay(start, target)
+        stuck = []
+        for n in range(50):
+            talk = Talk(port)
+            for line in ("MAIL FROM:<a@sender.test>", "RCPT TO:<b@example.com>", "DATA")[:n % 4]:
+                talk.say(line)
+            talk.raw(b"x")
+            stuck.append(talk)
+        with Talk(port) as talk:
+            for _ in range(200):
+                assert talk.send(mails.PLAIN).startswith("250 2.")
+        node.wait_empty()
+        for talk in stuck:
+            talk.close()
+        process.wait_for("no session", lambda: node.status()["sessions"] == 0)
+
+
+def test_a_client_that_does_not_read(start):
+    """Its replies pile up on its own connection; it is not read from any more."""
+    with sink.Sink() as target:
+        node, port = relay(start, target)
+        deaf = socket.create_connection(("127.0.0.1", port))
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.setblocking(False)
+        sent = 0
+        try:
+            while sent < 64_000_000:
+                sent += deaf.send(b"NOOP\r\n" * 1000)
+        except BlockingIOError:
+            pass
+        assert sent < 64_000_000, "all of it was read"
+        with Talk(port) as talk:
+            assert talk.send(mails.PLAIN).startswith("250 2.")
+        own = process.memory_bytes(node.pid, "RssAnon")
+        assert own < 40e6 * process.SLOWER ** 2
+        deaf.close()
+
+
+def test_idle_sessions_end(start):
+    with sink.Sink() as target:
+        _, port = relay(start, target, idle_timeout="1s")
+        with Talk(port) as talk:
+            assert talk.reply().startswith("421 4.4.2")
+            assert talk.reply() == ""
+
+
+def test_half_open(start):
+    """A client that shuts its side down in the middle of a mail: no mail, no session left."""
+    with sink.Sink() as target:
+        node, port = relay(start, target)
+        with Talk(port) as talk:
+            for line in ("MAIL FROM:<a@sender.test>", "RCPT TO:<b@example.com>", "DATA"):
+                talk.say(line)
+            talk.raw(b"Subject: half\r\n\r\nhalf a mail\r\n")
+            talk.socket.shutdown(socket.SHUT_WR)
+            process.wait_for("no session", lambda: node.status()["sessions"] == 0)
+        assert node.queued() == 0 and not target.mails
+
+
+def test_end_of_file_inside_bdat(start):
+    with sink.Sink() as target:
+        node, port = relay(start, target)
+        with Talk(port) as talk:
+            talk.say("MAIL FROM:<a@sender.test>")
+            talk.say("RCPT TO:<b@example.com>")
+            talk.raw(b"BDAT 1000 LAST\r\nSubject: half\r\n\r\n")
+            talk.socket.shutdown(socket.SHUT_WR)
+            process.wait_for("no session", lambda: node.status()["sessions"] == 0)
+        assert node.queued() == 0 and not target.mails
+
+
+def test_too_many_errors(start):
+    with sink.Sink() as target:
+        _, port = relay(start, target)
+        with Talk(port) as talk:
+            replies = []
+            while not replies or replies[-1][:3] not in ("421", ""):
+                replies.append(talk.say("NONSENSE"))
+                assert len(replies) < 20
+            assert replies[-1].startswith("421 4.7.0"), replies
+            assert len(replies) in (5, 6)
+
+
+def test_connections_of_one_source(start):
+    with sink.Sink() as target:
+        _, port = relay(start, target, connections_per_source=3)
+        open_ones = [Talk(port) for _ in range(3)]
+        with Talk(port, hello=False) as talk:
+            assert talk.banner.startswith("421 4."), talk.banner
+        with Talk(port, source="127.0.0.2") as talk:
+            assert talk.say("NOOP").startswith("250")
+        for talk in open_ones:
+            talk.close()
+
+
+def test_too_large(start):
+    with sink.Sink() as target:
+        _, port = relay(start, target, size_max="64k")
+        with Talk(port) as talk:
+            assert re.search(r"^250[ -]SIZE 65536", talk.extensions, re.M)
+            assert talk.say("MAIL FROM:<a@sender.test> SIZE=70000").startswith("552 5.3.4")
+            assert talk.send(b"Subject: large\r\n\r\n" + b"x" * 70 * 1000 + b"\r\n").startswith("552 5.3.4")
+            assert talk.send(mails.PLAIN).startswith("250 2.")
+
+
+IDLE = 10_000
+
+
+def test_ten_thousand_idle_connections(start):
+    """Below 4 KiB each of ours, and mail flows meanwhile."""
+    import resource
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    assert hard > IDLE + 100, f"only {hard} descriptors allowed here"
+    with sink.Sink() as target:
+        node, port = relay(start, target, connections_max=20000, connections_per_source=20000)
+        before = process.memory_bytes(node.pid, "RssAnon")
+        idle = []
+        for n in range(IDLE):
+            s = socket.create_connection(("127.0.0.1", port), 30)
+            idle.append(s)
+        for s in idle:
+            assert s.recv(100).startswith(b"220")
+        for s in idle:
+            s.sendall(b"EHLO client.test\r\n")
+        for s in idle:
+            assert s.recv(1000).startswith(b"250")
+        assert node.status()["sessions"] == IDLE
+        each = (process.memory_bytes(node.pid, "RssAnon") - before) / IDLE
+        print(f"{each:.0f} bytes each")
+        with Talk(port) as talk:
+            for _ in range(100):
+                assert talk.send(mails.PLAIN).startswith("250 2.")
+        process.wait_for("100 mails", lambda: len(target.mails) == 100)
+        if process.SLOWER == 1:  # the sanitizers' own memory is not ours
+            assert each < 4096, f"{each:.0f} bytes each"
+        for s in idle:
+            s.close()
+        process.wait_for("no session", lambda: node.status()["sessions"] == 0)
+
+
+def test_many_clients_at_once(start):
+    with sink.Sink() as target:
+        node, port = relay(start, target)
+        failures = []
+
+        def client():
+            try:
+                with Talk(port) as talk:
+                    for _ in range(20):
+                        assert talk.send(mails.PLAIN).startswith("250 2.")
+            except Exception as e:  # shown below
+                failures.append(e)
+        threads = [threading.Thread(target=client) for _ in range(50)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert not failures
+        node.wait_empty()
+        assert len(target.mails) == 1000
+
+
+def test_flush_between_the_dot_and_its_250(start, folder):
+    """SP-1, seen from outside: strace shows fdatasync return between the read of the final dot and
+    the write of 250."""
+    with sink.Sink() as target:
+        node, port = relay(start, target)
+        trace = f"{folder}/strace"
+        tracer = subprocess.Popen(["strace", "-f", "-qq", "-s", "600", "-p", str(node.pid), "-o", trace, "-e",
+                                   "trace=read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,pwritev,"
+                                   "pwritev2,fdatasync,fsync"], stderr=subprocess.DEVNULL)
+        threads = len(os.listdir(f"/proc/{node.pid}/task"))
+        process.wait_for("strace", lambda: tracer.poll() is None and sum(
+            "TracerPid:\t0" not in open(f"/proc/{node.pid}/task/{t}/status").read()
+            for t in os.listdir(f"/proc/{node.pid}/task")) == threads)
+        with Talk(port) as talk:
+            assert talk.send(b"Subject: traced\r\n\r\ntraced body\r\n").startswith("250 2.")
+        tracer.terminate()
+        tracer.wait()
+        lines = open(trace).read().splitlines()
+        shown = "\n".join(lines)
+        dot = next((n for n, line in enumerate(lines) if r"traced body\r\n.\r\n" in line and
+                    re.search(r"(read|recv)\w*\(|resumed", line)), None)
+        assert dot is not None, shown
+        said = next(n for n, line in enumerate(lines) if n > dot and re.search(r'(write|send)\w*\(.*"?250 2\.', line))
+        flushed = [n for n, line in enumerate(lines) if dot < n < said and re.search(r"(fdatasync|fsync)\b.*= 0$", line)]
+        assert flushed, "no flush returned before 250:\n" + shown
+        assert any(re.search(r"\bpwrite", line) for line in lines[dot:flushed[-1]]), shown
