@@ -4,9 +4,13 @@
  *
  * FAULTS_KIND is ENOSPC, EIO or SHORT: a short write does half of what was asked, once.  With
  * FAULTS_FOR=k the k calls from the n-th on fail (1 by default).  One line for each failure is
- * written to FAULTS_LOG: the number and the call. */
+ * written to FAULTS_LOG: the number and the call.
+ *
+ * What does not fail goes on to the library behind this one, so powercut.so can stand there: a
+ * flush that failed has forgiven nothing. */
 #include "track.h"
 
+#include <dlfcn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 
@@ -31,6 +35,9 @@ static __attribute__((constructor)) void start(void)
         log_fd = (int)syscall(
             SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
+
+/* The same function of the next library. */
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 /* Is it this call's turn to fail?  errno is set when it is. */
 static bool fails(const char *call)
@@ -57,7 +64,7 @@ ssize_t pwrite(int fd, const void *from, size_t n, off_t at)
             return -1;
         n = (n + 1) / 2;
     }
-    return syscall(SYS_pwrite64, fd, from, n, at);
+    return NEXT(pwrite)(fd, from, n, at);
 }
 
 /* Cuts RUNS to half of their bytes in COPY; returns how many runs are left. */
@@ -85,7 +92,7 @@ ssize_t pwritev(int fd, const struct iovec *runs, int count, off_t at)
         count = half(runs, count, copy);
         runs = copy;
     }
-    return syscall(SYS_pwritev, fd, runs, count, at, 0);
+    return NEXT(pwritev)(fd, runs, count, at);
 }
 
 ssize_t write(int fd, const void *from, size_t n)
@@ -95,7 +102,7 @@ ssize_t write(int fd, const void *from, size_t n)
             return -1;
         n = (n + 1) / 2;
     }
-    return syscall(SYS_write, fd, from, n);
+    return NEXT(write)(fd, from, n);
 }
 
 ssize_t writev(int fd, const struct iovec *runs, int count)
@@ -108,7 +115,7 @@ ssize_t writev(int fd, const struct iovec *runs, int count)
         count = half(runs, count, copy);
         runs = copy;
     }
-    return syscall(SYS_writev, fd, runs, count);
+    return NEXT(writev)(fd, runs, count);
 }
 
 /* --- The rest: fails, but with SHORT, where there is no half -------------------------------
@@ -120,14 +127,14 @@ int ftruncate(int fd, off_t size)
 {
     if (track_is_ours(fd) && FAILS("ftruncate"))
         return -1;
-    return (int)syscall(SYS_ftruncate, fd, size);
+    return NEXT(ftruncate)(fd, size);
 }
 
 int fallocate(int fd, int mode, off_t at, off_t n)
 {
     if (track_is_ours(fd) && FAILS("fallocate"))
         return -1;
-    return (int)syscall(SYS_fallocate, fd, mode, at, n);
+    return NEXT(fallocate)(fd, mode, at, n);
 }
 
 int posix_fallocate(int fd, off_t at, off_t n)
@@ -139,14 +146,14 @@ int fsync(int fd)
 {
     if (track_is_ours(fd) && FAILS("fsync"))
         return -1;
-    return (int)syscall(SYS_fsync, fd);
+    return NEXT(fsync)(fd);
 }
 
 int fdatasync(int fd)
 {
     if (track_is_ours(fd) && FAILS("fdatasync"))
         return -1;
-    return (int)syscall(SYS_fdatasync, fd);
+    return NEXT(fdatasync)(fd);
 }
 
 ssize_t pread(int fd, void *to, size_t n, off_t at)
@@ -156,7 +163,7 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
             return -1;
         n = (n + 1) / 2;
     }
-    return syscall(SYS_pread64, fd, to, n, at);
+    return NEXT(pread)(fd, to, n, at);
 }
 
 static int open_file(int dir, const char *path, int flags, mode_t mode)
@@ -166,7 +173,7 @@ static int open_file(int dir, const char *path, int flags, mode_t mode)
 
     if (is_ours && FAILS("open"))
         return -1;
-    int fd = (int)syscall(SYS_openat, dir, path, flags, mode);
+    int fd = NEXT(openat)(dir, path, flags, mode);
     if (fd >= 0 && is_ours)
         track_set(fd, true);
     return fd;
@@ -195,7 +202,7 @@ int openat(int dir, const char *path, int flags, ...)
 int close(int fd)
 {
     track_set(fd, false);
-    return (int)syscall(SYS_close, fd);
+    return NEXT(close)(fd);
 }
 
 int rename(const char *from, const char *to)
@@ -204,7 +211,7 @@ int rename(const char *from, const char *to)
 
     if (track_path(AT_FDCWD, to, full) && FAILS("rename"))
         return -1;
-    return (int)syscall(SYS_rename, from, to);
+    return NEXT(rename)(from, to);
 }
 
 int unlink(const char *path)
@@ -213,7 +220,7 @@ int unlink(const char *path)
 
     if (track_path(AT_FDCWD, path, full) && FAILS("unlink"))
         return -1;
-    return (int)syscall(SYS_unlink, path);
+    return NEXT(unlink)(path);
 }
 
 int link(const char *from, const char *to)
@@ -222,7 +229,7 @@ int link(const char *from, const char *to)
 
     if (track_path(AT_FDCWD, to, full) && FAILS("link"))
         return -1;
-    return (int)syscall(SYS_link, from, to);
+    return NEXT(link)(from, to);
 }
 
 int mkdir(const char *path, mode_t mode)
@@ -231,7 +238,7 @@ int mkdir(const char *path, mode_t mode)
 
     if (track_path(AT_FDCWD, path, full) && FAILS("mkdir"))
         return -1;
-    return (int)syscall(SYS_mkdir, path, mode);
+    return NEXT(mkdir)(path, mode);
 }
 
 /* The same calls under the names that large-file builds use. */
