@@ -427,3 +427,5 @@ int fallocate64(int fd, int mode, off_t at, off_t n) __attribute__((alias("fallo
 int posix_fallocate64(int fd, off_t at, off_t n) __attribute__((alias("posix_fallocate")));
 int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 int openat64(int dir, const char *path, int flags, ...) __attribute__((alias("openat")));
+ssize_t pwritev64v2(int fd, const struct iovec *runs, int count, off_t at, int flags)
+    __attribute__((alias("pwritev2")));
