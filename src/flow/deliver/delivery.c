@@ -241,7 +241,8 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
     }
 }
 
-/* One event into the engine, and further steps while it has more actions than one list holds. */
+/* One event into the engine, and further steps while it has more actions than one list holds.
+ */
 static size_t run(struct delivery *delivery, const struct smtp_client_event *event)
 {
     static const struct smtp_client_event nothing = { .type = SMTP_CLIENT_INPUT };
@@ -251,7 +252,8 @@ static size_t run(struct delivery *delivery, const struct smtp_client_event *eve
     delivery->depth++;
     delivery->had_more = false;
     do {
-        size_t n = smtp_client_step(delivery->engine, event, &actions, conn_out(delivery->conn));
+        size_t n =
+            smtp_client_step(delivery->engine, event, &actions, conn_out(delivery->conn));
         used = event == &nothing ? used : n;
         for (unsigned i = 0; i < actions.count; i++)
             do_action(delivery, &actions.list[i]);
@@ -416,9 +418,8 @@ static size_t on_input(void *me, struct bytes input)
 
     delivery->active = loop_now(delivery->destination->deliver->loop);
     while (used < input.n && !delivery->is_closing) {
-        size_t n = run(delivery,
-            &(struct smtp_client_event){
-                .type = SMTP_CLIENT_INPUT, .input = bytes_skip(input, used) });
+        size_t n = run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_INPUT,
+                                     .input = bytes_skip(input, used) });
         used += n;
         more = delivery->had_more;
         pump(delivery);

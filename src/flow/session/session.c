@@ -300,7 +300,8 @@ static bool is_stalled(const struct session *session)
            (receipt && receipt->writer && spool_writer_is_full(receipt->writer));
 }
 
-/* Content that was given up: the engine reads on to its end by itself and says no more of it. */
+/* Content that was given up: the engine reads on to its end by itself and says no more of it.
+ */
 static bool is_end_of_receipt(const struct smtp_server_event *event)
 {
     return event->type == SMTP_SERVER_BODY_FAILED || event->type == SMTP_SERVER_REFUSED;
