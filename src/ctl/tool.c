@@ -34,7 +34,7 @@ static void print_usage(const struct command *command, FILE *to)
         command->arguments);
 }
 
-static void say(const struct tool *tool, const char *format, va_list args)
+static void PRINTF(2, 0) say(const struct tool *tool, const char *format, va_list args)
 {
     fprintf(stderr, "relais%s%s: ", tool->command ? " " : "",
         tool->command ? tool->command->name : "");

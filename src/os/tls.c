@@ -96,8 +96,8 @@ static BIO *new_bio(struct tls_stream *stream)
  */
 
 /* The name to ask for and to look for in the certificate.  An address is no name of SNI (RFC
- * 6066, 3). */
-static bool set_host(SSL *ssl, const char *host)
+ * 6066, 3).  HOST is only read; OpenSSL's macro casts const away. */
+static bool set_host(SSL *ssl, char *host)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     struct ip ip;
