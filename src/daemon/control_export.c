@@ -13,6 +13,7 @@ struct export
     struct client *client;
     struct mid mid;
     uint64_t done;
+    bool is_begun;
     struct spool_read read;
 };
 
@@ -30,6 +31,14 @@ static void send_piece(struct client *client, struct bytes piece)
     client_row(client, &row);
 }
 
+static void send_prepend(struct client *client, struct bytes encoded)
+{
+    struct envelope envelope;
+
+    if (envelope_decode(encoded, &envelope) == OK)
+        send_piece(client, envelope.prepend);
+}
+
 static void read_next(struct export *export, struct message *message);
 
 static void on_read(struct spool_read *read)
@@ -43,6 +52,9 @@ static void on_read(struct spool_read *read)
         finish(export);
         return;
     }
+    if (read->wants_envelope)
+        send_prepend(export->client, bytes_of(read->envelope, read->envelope_n));
+    free(read->envelope);
     send_piece(export->client, bytes_of(read->at, read->n));
     export->done += read->n;
     free(read->at);
@@ -56,12 +68,13 @@ static void on_read(struct spool_read *read)
 
 static void read_next(struct export *export, struct message *message)
 {
-    if (export->done >= message->entry.content_bytes) {
+    if (export->is_begun && export->done >= message->entry.content_bytes) {
         client_ok(export->client);
         finish(export);
         return;
     }
-    export->read = (struct spool_read){ .done = on_read };
+    export->read = (struct spool_read){ .done = on_read, .wants_envelope = !export->is_begun };
+    export->is_begun = true;
     spool_read(export->client->control->path->spool, &message->entry, export->done, PIECE_BYTES,
         &export->read);
 }
@@ -69,7 +82,6 @@ static void read_next(struct export *export, struct message *message)
 void command_export(struct client *client, const struct ctl_object *request)
 {
     const char *text = ctl_text(request, "id");
-    struct envelope envelope;
     struct message *message;
     struct export *export;
     struct mid mid;
@@ -79,7 +91,7 @@ void command_export(struct client *client, const struct ctl_object *request)
         return;
     }
     message = queue_find(&client->control->path->queue, mid);
-    if (!message || envelope_decode(message_envelope(message), &envelope) != OK) {
+    if (!message) {
         client_error(client, EX_DATAERR, "no message %s in the queue", text);
         return;
     }
@@ -87,6 +99,5 @@ void command_export(struct client *client, const struct ctl_object *request)
     export->client = client;
     export->mid = mid;
     client_begin_work(client);
-    send_piece(client, envelope.prepend);
     read_next(export, message);
 }

@@ -1,6 +1,8 @@
 /* Queues and messages: list, show, retry, remove. */
 #include "daemon/control_internal.h"
 
+#include "base/mem.h"
+
 #include "report/report.h"
 
 #include <stdio.h>
@@ -309,16 +311,15 @@ static void add_recipients(const struct message *message, struct ctl_object *end
     }
 }
 
-void command_message(struct client *client, const struct ctl_object *request)
+/* Shows MESSAGE with its whole envelope. */
+static void show_message(
+    struct client *client, const struct message *message, struct bytes encoded)
 {
-    struct message *message = wanted_message(client, request);
     struct envelope envelope;
     struct ctl_object *end;
     char session[SESSION_ID_TEXT_BYTES];
 
-    if (!message)
-        return;
-    if (envelope_decode(message_envelope(message), &envelope) != OK) {
+    if (envelope_decode(encoded, &envelope) != OK) {
         client_error(client, EX_SOFTWARE, "the envelope cannot be read");
         return;
     }
@@ -341,6 +342,51 @@ void command_message(struct client *client, const struct ctl_object *request)
     ctl_set_text(end, "trace", envelope.prepend);
     add_recipients(message, end);
     client_end(client, &end);
+}
+
+/* The envelope of a message that rests is read from the spool first. */
+struct show {
+    struct client *client;
+    struct mid mid;
+    struct spool_read read;
+};
+
+static void on_show_read(struct spool_read *read)
+{
+    struct show *show = container_of(read, struct show, read);
+    struct client *client = show->client;
+    struct message *message = queue_find(&client->control->path->queue, show->mid);
+
+    if (!message)
+        client_error(client, EX_DATAERR, "the message left the queue meanwhile");
+    else if (read->err != OK)
+        show_message(client, message, message_envelope(message));
+    else
+        show_message(client, message, bytes_of(read->envelope, read->envelope_n));
+    free(read->envelope);
+    free(read->at);
+    free(show);
+    client_end_work(client);
+}
+
+void command_message(struct client *client, const struct ctl_object *request)
+{
+    struct message *message = wanted_message(client, request);
+    struct show *show;
+
+    if (!message)
+        return;
+    if (!message->is_resting) {
+        show_message(client, message, message_envelope(message));
+        return;
+    }
+    show = mem_new(sizeof *show);
+    show->client = client;
+    show->mid = message->entry.mid;
+    show->read.done = on_show_read;
+    show->read.wants_envelope = true;
+    client_begin_work(client);
+    spool_read(client->control->path->spool, &message->entry, 0, 0, &show->read);
 }
 
 /* --- Changes ---------------------------------------------------------------------------------

@@ -387,6 +387,7 @@ static void on_found(void *me, const struct spool_found *found)
     }
     message = message_new(
         found->mid, found->envelope, found->entry.recipient_count, envelope.arrived);
+    message_rest(message); /* the log has the rest */
     message->entry = found->entry;
     list_init(&message->entry.in_segment);
     for (uint32_t i = 0; i < found->entry.recipient_count; i++) {

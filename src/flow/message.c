@@ -21,7 +21,7 @@ static void item_done(struct item *item)
 struct message *message_new(
     struct mid mid, struct bytes envelope, uint32_t recipient_count, struct wall arrived)
 {
-    struct message *message = mem_new(sizeof *message + envelope.n);
+    struct message *message = mem_new(sizeof *message);
 
     list_init(&message->in_queue);
     list_init(&message->entry.in_segment);
@@ -29,7 +29,7 @@ struct message *message_new(
     message->arrived = arrived;
     message->pending_count = recipient_count;
     message->envelope_bytes = (uint32_t)envelope.n;
-    memcpy(message->envelope, envelope.at, envelope.n);
+    message->envelope = mem_copy(envelope.at, envelope.n);
     item_init(&message->first, message);
     return message;
 }
@@ -54,7 +54,49 @@ void message_free(struct message *message)
         return;
     message_clear_items(message);
     spool_content_free(message->content);
+    free(message->envelope);
     free(message);
+}
+
+static void shorten_envelope(struct message *message)
+{
+    struct bytes encoded = message_envelope(message);
+    struct envelope_cursor cursor;
+    struct recipient few[4], *recipients = few;
+    struct envelope envelope;
+    struct buf shorter;
+
+    if (envelope_decode(encoded, &envelope) != OK)
+        abort(); /* it was decoded when the message came in, and lies in our memory */
+    if (envelope.recipient_count > 4)
+        recipients = mem_new(envelope.recipient_count * sizeof *recipients);
+    envelope_recipients(encoded, &cursor);
+    for (size_t i = 0; i < envelope.recipient_count; i++)
+        if (!envelope_next_recipient(&cursor, &recipients[i]))
+            abort(); /* its count was checked when it was decoded */
+    envelope.recipients = recipients;
+    envelope.prepend = envelope.message_id = envelope.connector = BYTES_NONE;
+    envelope.client_name = envelope.client_ip = envelope.client_user = BYTES_NONE;
+    buf_init(&shorter, ENVELOPE_BYTES_MAX);
+    if (envelope_encode(&envelope, &shorter) != OK)
+        abort(); /* shorter than it was */
+    message->envelope_bytes = (uint32_t)shorter.n;
+    free(message->envelope);
+    message->envelope = mem_copy(shorter.at, shorter.n);
+    buf_done(&shorter);
+    if (recipients != few)
+        free(recipients);
+}
+
+void message_rest(struct message *message)
+{
+    if (message->delivering_count)
+        return;
+    spool_content_free(message->content);
+    message->content = NULL;
+    if (!message->is_resting)
+        shorten_envelope(message);
+    message->is_resting = true;
 }
 
 void item_add_recipient(struct item *item, uint32_t recipient)

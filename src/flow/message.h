@@ -34,7 +34,8 @@ struct item {
     uint8_t state; /* enum item_state */
 };
 
-/* One allocation with its envelope behind it: a queue of a million counts every byte. */
+/* A queue of a million counts every byte: a message that is not being delivered and not fresh
+ * rests, with what routing needs of its envelope and nothing of its content. */
 struct message {
     struct table_node by_mid;
     struct list in_queue; /* all messages, in the order they came here */
@@ -45,14 +46,19 @@ struct message {
     uint32_t pending_count;    /* recipients without an outcome */
     uint32_t delivering_count; /* items that deliver has, and notifications being committed */
     uint32_t envelope_bytes;
-    bool is_removed;    /* by the administrator, while it is being delivered */
-    uint8_t envelope[]; /* encoded: mail/envelope.h */
+    bool is_resting;
+    uint8_t *envelope; /* encoded: mail/envelope.h; malloc */
 };
 
 /* A copy of the encoded ENVELOPE, no recipient done. */
 struct message *message_new(
     struct mid mid, struct bytes envelope, uint32_t recipient_count, struct wall arrived);
 void message_free(struct message *message); /* its items too; the spool entry must be settled */
+
+/* The message will wait: lets go of its content, and of what of its envelope is needed only
+ * when it leaves (trace fields, the client's names).  The spool has both (spool_read,
+ * wants_envelope). Nothing when it is being delivered. */
+void message_rest(struct message *message);
 
 static inline struct bytes message_envelope(const struct message *message)
 {

@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "spool/internal.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 struct source source_of(struct spool *spool)
@@ -163,11 +162,16 @@ static void on_pool(struct loop_work *work)
         return;
     window.to = mem_grow(NULL, window.end - window.from);
     read->err = copy_content(&source, &record, payload, &window);
-    free(payload);
     if (read->err) {
+        free(payload);
         free(window.to);
         return;
     }
+    if (read->wants_envelope) {
+        read->envelope = mem_copy(payload, record.envelope_bytes);
+        read->envelope_n = record.envelope_bytes;
+    }
+    free(payload);
     read->at = window.to;
     read->n = window.end - window.from;
 }
@@ -177,8 +181,6 @@ static void on_pool_done(struct loop_work *work)
     struct spool_read *read = container_of(work, struct spool_read, work);
 
     spool_unpin(read->spool, read->place.first);
-    assert(read->entry->pin_count);
-    read->entry->pin_count--;
     if (read->err == ERR_CORRUPT)
         atomic_fetch_add(&read->spool->damaged, 1);
     read->done(read);
@@ -188,15 +190,15 @@ void spool_read(struct spool *spool, struct spool_entry *entry, uint64_t from, s
     struct spool_read *read)
 {
     read->spool = spool;
-    read->entry = entry;
     read->from = from;
     read->bytes_max = bytes_max;
     read->place = *entry; /* it may be moved meanwhile; this place is kept until DONE */
     read->at = NULL;
     read->n = 0;
+    read->envelope = NULL;
+    read->envelope_n = 0;
     read->work.run = on_pool;
     read->work.done = on_pool_done;
-    entry->pin_count++;
     spool_pin(spool, entry->first);
     loop_work(spool->home, &read->work);
 }

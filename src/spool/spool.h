@@ -53,10 +53,9 @@ struct spool_entry {
     uint32_t envelope_bytes;
     uint64_t content_bytes;
     uint32_t recipient_count;
-    bool is_in_chunks;  /* the content lies in chunk records; the commit record lists them */
-    bool is_moving;     /* the spool is copying it forward */
-    uint16_t pin_count; /* reads under way */
-    union {             /* enum spool_outcome for each recipient */
+    bool is_in_chunks; /* the content lies in chunk records; the commit record lists them */
+    bool is_moving;    /* the spool is copying it forward */
+    union {            /* enum spool_outcome for each recipient */
         uint8_t few[8];
         uint8_t *many; /* more than 8: malloc */
     } outcome;
@@ -210,19 +209,21 @@ void spool_flush(struct spool *spool, struct spool_barrier *barrier);
 /* --- Reading ---------------------------------------------------------------------------------
  */
 
-/* Embedded by the caller.  Reads on a thread of the pool; DONE on the home loop. */
+/* Embedded by the caller.  Reads on a thread of the pool; DONE on the home loop.  The entry may be
+ * settled, and its memory gone, meanwhile: its place in the log stays until DONE. */
 struct spool_read {
     struct loop_work work; /* the spool's own */
     struct spool *spool;
-    struct spool_entry
-        *entry;    /* pinned until DONE: settle may be called meanwhile, memory must stay */
     uint64_t from; /* first byte of the content */
     size_t bytes_max;
+    bool wants_envelope;      /* set by the caller */
     struct spool_entry place; /* the spool's own */
     /* Set before DONE. */
     enum err err; /* ERR_CORRUPT: the record is set aside; ERR_IO */
     uint8_t *at;  /* malloc, the callee's */
     size_t n;     /* less than asked for only at the end */
+    uint8_t *envelope; /* malloc, the callee's; NULL unless wanted */
+    size_t envelope_n;
     void (*done)(struct spool_read *read);
 };
 void spool_read(struct spool *spool, struct spool_entry *entry, uint64_t from, size_t bytes_max,

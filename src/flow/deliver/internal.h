@@ -60,6 +60,9 @@ struct sending {
     struct recipient *recipients; /* &one, or malloc */
     struct result one_result;
     struct result *results; /* &one_result, or malloc */
+    uint8_t *envelope;      /* our own, of a message that rested; else NULL */
+    size_t envelope_n;
+    bool is_filled; /* the offer is complete */
     struct bytes prepend;
     struct spool_content *content; /* held; NULL: it is read piece by piece */
     uint64_t content_bytes;

@@ -265,49 +265,67 @@ static void finish(struct job *job)
 
 static void go_on(struct loop_work *work);
 
+static void fail_reading(struct job *job, enum err err)
+{
+    bool is_passing = err == ERR_IO;
+
+    for (uint32_t i = 0; i < job->count; i++) {
+        if (job->results[i].fate != FATE_DELIVERED)
+            continue;
+        job->results[i].fate = is_passing ? FATE_DEFERRED : FATE_FAILED;
+        job->results[i].verdict = verdict_of(is_passing ? 451 : 554,
+            is_passing ? STATUS(4, 3, 0) : STATUS(5, 3, 0), "Message is damaged in the spool");
+    }
+    finish(job);
+}
+
+static void write_next(struct job *job)
+{
+    job->work.run = on_work_write;
+    job->work.done = go_on;
+    loop_work(job->destination->deliver->loop, &job->work);
+}
+
 static void on_piece(struct spool_read *read)
 {
     struct job *job = container_of(read, struct job, read);
 
     if (read->err != OK || read->n == 0) {
         free(read->at);
-        for (uint32_t i = 0; i < job->count; i++) {
-            if (job->results[i].fate != FATE_DELIVERED)
-                continue;
-            job->results[i].fate = read->err == ERR_IO ? FATE_DEFERRED : FATE_FAILED;
-            job->results[i].verdict = verdict_of(read->err == ERR_IO ? 451 : 554,
-                read->err == ERR_IO ? STATUS(4, 3, 0) : STATUS(5, 3, 0),
-                "Message is damaged in the spool");
-        }
-        finish(job);
+        fail_reading(job, read->err == OK ? ERR_CORRUPT : read->err);
         return;
     }
     free(job->piece);
     job->piece = read->at;
     job->piece_n = read->n;
-    job->work.run = on_work_write;
-    job->work.done = go_on;
-    loop_work(job->destination->deliver->loop, &job->work);
+    write_next(job);
 }
 
-/* The piece is written (or nothing is yet): the next one. */
+/* The files are begun. */
+static void on_begun(struct loop_work *work)
+{
+    struct job *job = container_of(work, struct job, work);
+
+    if (job->content_bytes == 0)
+        finish(job);
+    else if (job->content || job->piece_n)
+        write_next(job);
+    else
+        go_on(work);
+}
+
+/* What was there is written: the next piece. */
 static void go_on(struct loop_work *work)
 {
     struct job *job = container_of(work, struct job, work);
 
-    job->done +=
-        job->content && job->work.run == on_work_write ? job->content_bytes : job->piece_n;
+    job->done += job->content ? job->content_bytes : job->piece_n;
     if (job->done >= job->content_bytes) {
         finish(job);
         return;
     }
-    if (job->content) {
-        job->work.run = on_work_write;
-        job->work.done = go_on;
-        loop_work(job->destination->deliver->loop, &job->work);
-        return;
-    }
     job->read.done = on_piece;
+    job->read.wants_envelope = false;
     spool_read(job->destination->deliver->spool, &job->item->message->entry, job->done,
         PIECE_BYTES, &job->read);
 }
@@ -336,11 +354,43 @@ static void list_recipients(struct job *job, struct bytes encoded)
     }
 }
 
+/* The envelope is there: the files can be begun. */
+static void begin(struct job *job, struct bytes encoded)
+{
+    struct envelope envelope;
+
+    if (envelope_decode(encoded, &envelope) != OK)
+        abort(); /* it was decoded when the message came in, and its checksum holds */
+    buf_init(&job->head, HEAD_BYTES_MAX);
+    if (trace_return_path(envelope.sender, &job->head) != OK ||
+        buf_add(&job->head, envelope.prepend) != OK)
+        abort(); /* both are bounded far below the ceiling */
+    list_recipients(job, encoded);
+    job->work.run = on_work_begin;
+    job->work.done = on_begun;
+    loop_work(job->destination->deliver->loop, &job->work);
+}
+
+/* A message that rested: its envelope comes with its first piece. */
+static void on_first_piece(struct spool_read *read)
+{
+    struct job *job = container_of(read, struct job, read);
+
+    if (read->err != OK) {
+        list_recipients(job, message_envelope(job->item->message));
+        fail_reading(job, read->err);
+        return;
+    }
+    job->piece = read->at;
+    job->piece_n = read->n;
+    begin(job, bytes_of(read->envelope, read->envelope_n));
+    free(read->envelope);
+}
+
 static void start(struct destination *destination, struct item *item)
 {
     struct job *job = mem_new(sizeof *job);
     struct message *message = item->message;
-    struct envelope envelope;
     char mid[ID_TEXT_BYTES];
 
     job->destination = destination;
@@ -351,25 +401,24 @@ static void start(struct destination *destination, struct item *item)
     job->results = mem_new(job->count * sizeof *job->results);
     job->paths = mem_new(job->count * sizeof *job->paths);
     job->files = mem_new(job->count * sizeof *job->files);
-    if (envelope_decode(message_envelope(message), &envelope) != OK)
-        abort(); /* it was decoded when the message came in, and lies in our memory */
+    for (uint32_t i = 0; i < job->count; i++)
+        job->files[i].fd = -1;
     mid_format(message->entry.mid, mid);
     /* The same id again only after a crash between rename and outcome: then it replaces itself.
      */
     snprintf(job->name, sizeof job->name, "%lld.%s.%s", (long long)(message->arrived.ms / 1000),
         mid, destination->hop->setup->settings->node);
-    buf_init(&job->head, HEAD_BYTES_MAX);
-    if (trace_return_path(envelope.sender, &job->head) != OK ||
-        buf_add(&job->head, envelope.prepend) != OK)
-        abort(); /* both are bounded far below the ceiling */
     job->content_bytes = message->entry.content_bytes;
     if (message->content)
         job->content = spool_content_hold(message->content);
-    list_recipients(job, message_envelope(message));
     destination->job_count++;
-    job->work.run = on_work_begin;
-    job->work.done = go_on;
-    loop_work(destination->deliver->loop, &job->work);
+    if (!message->is_resting) {
+        begin(job, message_envelope(message));
+        return;
+    }
+    job->read.done = on_first_piece;
+    job->read.wants_envelope = true;
+    spool_read(destination->deliver->spool, &message->entry, 0, PIECE_BYTES, &job->read);
 }
 
 void maildir_want(struct destination *destination)

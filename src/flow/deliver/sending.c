@@ -25,8 +25,15 @@ static void fill_recipients(struct sending *sending, struct bytes encoded)
     assert(at == item->recipient_count);
 }
 
-static void fill_offer(struct sending *sending, const struct envelope *envelope)
+static void fill_offer(struct sending *sending, struct bytes encoded)
 {
+    struct envelope now, *envelope = &now;
+
+    if (envelope_decode(encoded, envelope) != OK)
+        abort(); /* it was decoded when the message came in, and its checksum holds */
+    sending->prepend = envelope->prepend;
+    fill_recipients(sending, encoded);
+    sending->is_filled = true;
     sending->offer = (struct smtp_client_message){
         .tag = (uint64_t)(uintptr_t)sending,
         .sender = envelope->sender,
@@ -50,7 +57,6 @@ struct sending *sending_new(struct delivery *delivery, struct item *item)
 {
     struct sending *sending = mem_new(sizeof *sending);
     struct message *message = item->message;
-    struct envelope envelope;
 
     sending->delivery = delivery;
     sending->item = item;
@@ -62,14 +68,11 @@ struct sending *sending_new(struct delivery *delivery, struct item *item)
         sending->recipients = mem_new(item->recipient_count * sizeof *sending->recipients);
         sending->results = mem_new(item->recipient_count * sizeof *sending->results);
     }
-    if (envelope_decode(message_envelope(message), &envelope) != OK)
-        abort(); /* it was decoded when the message came in, and lies in our memory */
-    sending->prepend = envelope.prepend;
     sending->content_bytes = message->entry.content_bytes;
     if (message->content)
         sending->content = spool_content_hold(message->content);
-    fill_recipients(sending, message_envelope(message));
-    fill_offer(sending, &envelope);
+    if (!message->is_resting)
+        fill_offer(sending, message_envelope(message));
     return sending;
 }
 
@@ -77,6 +80,7 @@ static void free_now(struct sending *sending)
 {
     spool_content_free(sending->content);
     free(sending->piece);
+    free(sending->envelope);
     if (sending->recipients != &sending->one)
         free(sending->recipients);
     if (sending->results != &sending->one_result)
@@ -118,6 +122,15 @@ static struct bytes next_run(const struct sending *sending)
     return BYTES_NONE;
 }
 
+static void take_envelope(struct sending *sending, struct spool_read *read)
+{
+    if (!read->envelope)
+        return;
+    sending->envelope = read->envelope;
+    sending->envelope_n = read->envelope_n;
+    fill_offer(sending, bytes_of(sending->envelope, sending->envelope_n));
+}
+
 static void on_read(struct spool_read *read)
 {
     struct sending *sending = container_of(read, struct sending, read);
@@ -126,13 +139,16 @@ static void on_read(struct spool_read *read)
     sending->is_reading = false;
     if (sending->is_abandoned) {
         free(read->at);
+        free(read->envelope);
         free_now(sending);
         return;
     }
-    if (read->err != OK || read->n == 0) {
+    if (read->err != OK || (read->n == 0 && sending->content_bytes)) {
         free(read->at);
+        free(read->envelope);
         sending->is_damaged = true;
     } else {
+        take_envelope(sending, read);
         free(sending->piece);
         sending->piece = read->at;
         sending->piece_n = read->n;
@@ -152,13 +168,15 @@ static void read_piece(struct sending *sending, uint64_t from)
 
     sending->is_reading = true;
     sending->read.done = on_read;
+    sending->read.wants_envelope = !sending->is_filled;
     spool_read(delivery->destination->deliver->spool, &sending->item->message->entry, from,
         PIECE_BYTES, &sending->read);
 }
 
 bool sending_is_prepared(const struct sending *sending)
 {
-    return sending->content || sending->content_bytes == 0 || sending->piece;
+    return sending->is_filled &&
+           (sending->content || sending->content_bytes == 0 || sending->piece);
 }
 
 void sending_prepare(struct sending *sending)

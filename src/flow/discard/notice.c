@@ -24,6 +24,8 @@ struct notice {
     char host[200];
     struct mid mid;
     struct spool_read read;
+    uint8_t *envelope; /* our own, of a message that rested; else NULL */
+    size_t envelope_n;
     struct buf original; /* the part that is attached */
     struct securing securing;
     struct timer again;
@@ -33,8 +35,17 @@ static void notice_free(struct notice *notice)
 {
     timer_stop(&notice->again);
     buf_done(&notice->original);
+    free(notice->envelope);
     free(notice->results);
     free(notice);
+}
+
+/* The message's whole envelope. */
+static struct bytes envelope_of(const struct notice *notice)
+{
+    if (notice->envelope)
+        return bytes_of(notice->envelope, notice->envelope_n);
+    return message_envelope(notice->message);
 }
 
 static void finish(struct notice *notice)
@@ -96,7 +107,7 @@ static void list_recipients(
     struct recipient recipient;
     uint32_t at = 0;
 
-    envelope_recipients(message_envelope(notice->message), &cursor);
+    envelope_recipients(envelope_of(notice), &cursor);
     for (uint32_t i = 0; at < notice->count && envelope_next_recipient(&cursor, &recipient);
          i++) {
         const struct result *result = &notice->results[at];
@@ -123,7 +134,7 @@ static void format_notice(
     struct envelope envelope;
     struct dsn dsn;
 
-    if (envelope_decode(message_envelope(notice->message), &envelope) != OK)
+    if (envelope_decode(envelope_of(notice), &envelope) != OK)
         abort(); /* it was decoded when the message came in, and lies in our memory */
     list_recipients(notice, recipients, texts);
     dsn = (struct dsn){
@@ -160,7 +171,7 @@ static struct message *make_message(
     struct message *message;
     struct buf encoded;
 
-    if (envelope_decode(message_envelope(notice->message), &original) != OK)
+    if (envelope_decode(envelope_of(notice), &original) != OK)
         abort();
     recipient = (struct recipient){ .address = original.sender, .notify = NOTIFY_NEVER };
     envelope = (struct envelope){
@@ -246,6 +257,8 @@ static void on_original(struct spool_read *read)
 {
     struct notice *notice = container_of(read, struct notice, read);
 
+    notice->envelope = read->envelope;
+    notice->envelope_n = read->envelope_n;
     if (read->err == OK)
         err_ignore(
             buf_add(&notice->original, bytes_of(read->at, read->n))); /* its room is known */
@@ -293,12 +306,13 @@ static void start(struct discard *discard, struct message *message,
     message->delivering_count++;
     bytes = attached_bytes(notice);
     buf_init(&notice->original, bytes ? bytes : 1);
-    if (message->content || bytes == 0) {
+    if (message->content || (bytes == 0 && !message->is_resting)) {
         take_from_memory(notice, bytes);
         commit(notice);
         return;
     }
     notice->read.done = on_original;
+    notice->read.wants_envelope = message->is_resting;
     spool_read(discard->secure->spool, &message->entry, 0, bytes, &notice->read);
 }
 

@@ -165,6 +165,10 @@ void queue_hop_down(struct queue *queue, struct hop *hop, const char *error)
     if (!hop->connector)
         return;
     random_fill(&random, sizeof random);
+    if (!hop->is_down) {
+        list_each (node, &hop->ready)
+            message_rest(container_of(node, struct item, in_hop)->message);
+    }
     hop->is_down = true;
     hop->failure_count++;
     set_error(hop, error);
@@ -226,6 +230,8 @@ static void push_ready(struct queue *queue, struct item *item, bool first)
     else
         list_add_last(&hop->ready, &item->in_hop);
     hop->ready_count++;
+    if (!may_go(hop))
+        message_rest(item->message);
     want(queue, hop);
 }
 
@@ -314,11 +320,7 @@ void queue_defer(struct queue *queue, struct item *item, const char *error)
     item->state = ITEM_WAITING;
     list_add_last(&hop->waiting, &item->in_hop);
     hop->waiting_count++;
-    /* Its content is read from the spool when its time comes. */
-    if (item->message->delivering_count == 0) {
-        spool_content_free(item->message->content);
-        item->message->content = NULL;
-    }
+    message_rest(item->message);
     start_wake(hop);
 }
 
