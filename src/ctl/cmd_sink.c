@@ -41,6 +41,8 @@ static bool read_options(struct tool *tool, int argc, char **argv, struct words 
             "a line for each message: the header's value" },
         { "header", 0, OPTION_TEXT, &settings->header, "NAME",
             "for --append [X-Load-Id, else Message-ID]" },
+        { "trace", 0, OPTION_FLAG, &settings->appends_trace, NULL,
+            "for --append: behind it the id in the first Received, and the Unix time" },
         { "fsync", 0, OPTION_FLAG, &settings->syncs, NULL, "flush what is written before 250" },
         { "reply-banner", 0, OPTION_TEXT, &words->replies[SINK_AT_BANNER], "REPLY",
             "such as \"421 4.3.2 try later\", in place of the banner" },

@@ -25,6 +25,7 @@ struct sink_settings {
     const char *store_folder; /* NULL: do not store */
     const char *append_file;  /* NULL: none */
     const char *header;       /* whose value is appended; without one the Message-ID */
+    bool appends_trace;       /* behind it the newest Received's id, and when it came */
     struct verdict replies[SINK_STAGE_COUNT]; /* code 0: accept */
     uint64_t fail_percent;                    /* of messages, at random: 451 */
     unsigned drop_at, stall_at;               /* enum sink_stage */

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "ctl/sink.h"
+#include "os/clock.h"
 #include "os/file.h"
 
 #include <fcntl.h>
@@ -7,7 +8,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES_MAX = 64 << 10 };
+enum {
+    HEADER_BYTES_MAX = 64 << 10,
+    TRACE_BYTES_MAX = 2000, /* where the newest Received stands */
+    LINE_PART_BYTES_MAX = 1000,
+    LINE_BYTES_MAX = 2 * LINE_PART_BYTES_MAX + 100,
+};
 
 struct sink_store {
     const struct sink_settings *settings;
@@ -163,21 +169,53 @@ static struct bytes find_field(struct bytes content, struct bytes name)
     return BYTES_NONE;
 }
 
+/* The word behind "id" in the header's first lines: the relay that sent this names itself
+ * there, perhaps on a folded line.  "-" when there is none. */
+static struct bytes find_trace_id(struct bytes content)
+{
+    struct bytes head = bytes_first(content, TRACE_BYTES_MAX);
+
+    for (size_t at = 0; at + 4 < head.n; at++) {
+        const uint8_t *p = head.at + at;
+        if ((p[0] == ' ' || p[0] == '\t') && p[1] == 'i' && p[2] == 'd' && p[3] == ' ') {
+            struct bytes id = bytes_skip(head, at + 4);
+            size_t n = 0;
+            while (n < id.n && id.at[n] > ' ' && id.at[n] != ';')
+                n++;
+            return bytes_first(id, n);
+        }
+    }
+    return BYTES("-");
+}
+
+static size_t format_line(
+    const struct sink_store *store, const struct sink_message *message, char *out, size_t room)
+{
+    struct bytes name = find_field(message->content, bytes_text(store->settings->header));
+    struct bytes id = find_trace_id(message->content);
+    int n;
+
+    if (name.n == 0)
+        name = find_field(message->content, BYTES("Message-ID"));
+    if (name.n == 0)
+        name = BYTES("-");
+    name = bytes_first(name, LINE_PART_BYTES_MAX);
+    id = bytes_first(id, LINE_PART_BYTES_MAX);
+    if (store->settings->appends_trace)
+        n = snprintf(out, room, "%.*s %.*s %.3f\n", BYTES_ARGS(name), BYTES_ARGS(id),
+            (double)clock_wall().ms / 1000);
+    else
+        n = snprintf(out, room, "%.*s\n", BYTES_ARGS(name));
+    return (size_t)n;
+}
+
 /* One write(2) for each line: what is in the file was received, whatever happens to us. */
 static enum err append_line(struct sink_store *store, const struct sink_message *message)
 {
-    struct bytes id = find_field(message->content, bytes_text(store->settings->header));
-    char line[1100];
-    size_t n;
+    char line[LINE_BYTES_MAX];
+    size_t n = format_line(store, message, line, sizeof line);
 
-    if (id.n == 0)
-        id = find_field(message->content, BYTES("Message-ID"));
-    if (id.n == 0)
-        id = BYTES("-");
-    n = id.n < 1000 ? id.n : 1000;
-    memcpy(line, id.at, n);
-    line[n] = '\n';
-    if (write(store->append_fd, line, n + 1) != (ssize_t)n + 1)
+    if (write(store->append_fd, line, n) != (ssize_t)n)
         return ERR_IO;
     return store->settings->syncs && fdatasync(store->append_fd) != 0 ? ERR_IO : OK;
 }

@@ -56,7 +56,7 @@ def test_stays_one_mail_or_none(pair, end, connector):
     harmless = end == "CRLF..CRLF"  # a stuffed dot is a dot
     assert reply.startswith("250 2.") if harmless else reply[:4] in ("250 ", "550 "), reply
     if connector == 0 and not harmless:
-        assert reply.startswith("550 5.6.11"), reply
+        assert reply.startswith("550 5.6.0" if "NUL" in end else "550 5.6.11"), reply
     with Talk(node.ports[0]) as talk:
         assert talk.send(b"Subject: marker\r\n\r\n", sender="marker@sender.test").startswith("250")
     process.wait_for("the marker", lambda: len(target.mails) > before and
