@@ -372,7 +372,7 @@ void spool_get_facts(struct spool *spool, struct spool_facts *out)
     out->segments = spool->segment_count;
     out->segments_spare = spool->keeper.prepared_count;
     pthread_mutex_unlock(&spool->lock);
-    err = spool_has_room(spool, 1, out->why);
+    err = spool_has_room(spool, spool->settings.chunk_bytes, out->why);
     out->is_full = err == ERR_SPACE;
     out->is_unhealthy = err == ERR_IO;
 }

@@ -244,7 +244,8 @@ struct spool_facts {
     uint64_t content_memory_bytes;
     uint64_t commits, flushes, flush_errors, bytes_written, messages_moved, damaged;
     uint64_t flush_us_total;
-    bool is_full, is_unhealthy;
+    bool is_full; /* for a message of chunk_bytes */
+    bool is_unhealthy;
     char why[128]; /* of full or unhealthy */
 };
 void spool_get_facts(struct spool *spool, struct spool_facts *out); /* home loop */
