@@ -340,6 +340,9 @@ static size_t on_input(void *me, struct bytes input)
         used = step(session, &event);
         all += used;
     } while (used && all < input.n && !session->wants_close);
+    if (conn_out_is_empty(session->conn) &&
+        smtp_client_waits(session->client) != SMTP_CLIENT_WAITS_NOT)
+        conn_acknowledge(session->conn);
     go_on(session); /* may close the connection: what was used does not matter then */
     return session->conn ? all : input.n;
 }

@@ -25,8 +25,7 @@ static const struct command {
     { "stop", command_stop },
 };
 
-/* --- Answers ---------------------------------------------------------------------------------
- */
+/* --- Answers ----------------------------------------------------------------------------- */
 
 static void pump(struct client *client)
 {
@@ -88,8 +87,7 @@ void client_error(struct client *client, int code, const char *format, ...)
     client_end(client, &end);
 }
 
-/* --- Commands --------------------------------------------------------------------------------
- */
+/* --- Commands ---------------------------------------------------------------------------- */
 
 static void run_line(struct client *client, struct bytes line)
 {
@@ -113,8 +111,7 @@ static void run_line(struct client *client, struct bytes line)
     ctl_free(request);
 }
 
-/* --- The socket ------------------------------------------------------------------------------
- */
+/* --- The socket -------------------------------------------------------------------------- */
 
 static void client_free(struct client *client)
 {

@@ -11,8 +11,7 @@
 
 enum { ROWS_DEFAULT = 1000, ROWS_MAX = 100000, NAME_BYTES = 400 };
 
-/* --- Queues ----------------------------------------------------------------------------------
- */
+/* --- Queues ------------------------------------------------------------------------------ */
 
 static const char *kind_of(const struct hop *hop)
 {
@@ -108,8 +107,7 @@ void command_queues(struct client *client, const struct ctl_object *request)
     client_ok(client);
 }
 
-/* --- Messages --------------------------------------------------------------------------------
- */
+/* --- Messages ---------------------------------------------------------------------------- */
 
 static const char *item_status(const struct item *item)
 {
@@ -389,8 +387,7 @@ void command_message(struct client *client, const struct ctl_object *request)
     spool_read(client->control->path->spool, &message->entry, 0, 0, &show->read);
 }
 
-/* --- Changes ---------------------------------------------------------------------------------
- */
+/* --- Changes ----------------------------------------------------------------------------- */
 
 static void end_with_count(struct client *client, const char *name, int64_t count)
 {

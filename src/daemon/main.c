@@ -4,6 +4,7 @@
 #include "daemon/notify.h"
 #include "daemon/path.h"
 #include "directory/directory.h"
+#include "os/file.h"
 #include "proto/ctl/ctl.h"
 #include "report/report.h"
 
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 
@@ -32,8 +34,7 @@ static const char usage[] =
     "      --version       the version\n"
     "See relaisd(8).\n";
 
-/* --- Settings --------------------------------------------------------------------------------
- */
+/* --- Settings ---------------------------------------------------------------------------- */
 
 static void print_complaints(const struct complaints *complaints)
 {
@@ -69,8 +70,7 @@ static enum err start_report(const struct settings *settings, char why[256])
     return report_init(&report_settings, why);
 }
 
-/* --- Reload ----------------------------------------------------------------------------------
- */
+/* --- Reload ------------------------------------------------------------------------------ */
 
 static void add_complaints(const struct complaints *complaints, struct ctl_object *end)
 {
@@ -123,8 +123,7 @@ static struct ctl_object *reload(void *me)
     return end;
 }
 
-/* --- Signals ---------------------------------------------------------------------------------
- */
+/* --- Signals ----------------------------------------------------------------------------- */
 
 static void stop(void *me)
 {
@@ -169,8 +168,7 @@ static void raise_limits(void)
     setrlimit(RLIMIT_NOFILE, &limit); /* as it was, when refused */
 }
 
-/* --- The run ---------------------------------------------------------------------------------
- */
+/* --- The run ----------------------------------------------------------------------------- */
 
 static int fail(int code, const char *what, const char *why)
 {
@@ -180,12 +178,29 @@ static int fail(int code, const char *what, const char *why)
     return code;
 }
 
+/* The folders that files of ours stand in, where a package has not made them. */
+static void make_folders(const struct settings *settings)
+{
+    const char *const files[] = { settings->control_socket, settings->log_file,
+        settings->protocol_log_file };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *slash = files[i] ? strrchr(files[i], '/') : NULL;
+        if (slash && slash > files[i]) {
+            char *folder = bytes_to_text(bytes_of(files[i], (size_t)(slash - files[i])));
+            err_ignore(folder_make(folder, 0750)); /* who opens the file says what is wrong */
+            free(folder);
+        }
+    }
+}
+
 static int run(struct daemon *daemon, struct settings **settings)
 {
     char why[512] = "";
     char *socket_name = mem_text((*settings)->control_socket);
 
     raise_limits();
+    make_folders(*settings);
     if (start_report(*settings, why) != OK) {
         fprintf(stderr, "relaisd: %s\n", why);
         return EX_CANTCREAT;

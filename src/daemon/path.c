@@ -232,8 +232,7 @@ static void reroute_if_stale(struct path *path, struct message *message, const s
         path_reroute(path, message);
 }
 
-/* --- queue -> deliver -> discard -------------------------------------------------------------
- */
+/* --- queue -> deliver -> discard --------------------------------------------------------- */
 
 static void on_want(struct queue *queue, struct hop *hop)
 {
@@ -253,10 +252,10 @@ static void on_expire(struct queue *queue, struct item *item)
     discard_expired(&path->discard, item);
 }
 
-static struct item *on_take(struct deliver *deliver, struct hop *hop)
+static struct item *on_take(struct deliver *deliver, struct hop *hop, uint32_t recipients_max)
 {
     struct path *path = deliver->me;
-    return path->deliver.is_stopping ? NULL : queue_take(&path->queue, hop);
+    return path->deliver.is_stopping ? NULL : queue_take(&path->queue, hop, recipients_max);
 }
 
 static void on_put_back(struct deliver *deliver, struct item *item)
@@ -319,6 +318,12 @@ static void on_defer(struct discard *discard, struct item *item, const char *err
     reroute_if_stale(path, message, hop);
 }
 
+static void on_again(struct discard *discard, struct item *item)
+{
+    struct path *path = discard->me;
+    on_put_back(&path->deliver, item);
+}
+
 static void on_item_done(struct discard *discard, struct item *item)
 {
     struct path *path = discard->me;
@@ -363,8 +368,7 @@ bool path_remove(
     return any;
 }
 
-/* --- Recovery --------------------------------------------------------------------------------
- */
+/* --- Recovery ---------------------------------------------------------------------------- */
 
 struct recovery {
     struct path *path;
@@ -454,8 +458,7 @@ static void queue_recovered(struct path *path, struct recovery *recovery)
         R_MS("routed-in", clock_moment().ms - before.ms));
 }
 
-/* --- Opening ---------------------------------------------------------------------------------
- */
+/* --- Opening ----------------------------------------------------------------------------- */
 
 static void join_stages(struct path *path, const struct settings *settings)
 {
@@ -481,6 +484,7 @@ static void join_stages(struct path *path, const struct settings *settings)
         .secure = &path->secure,
         .setup = &path->setup,
         .defer = on_defer,
+        .put_back = on_again,
         .item_done = on_item_done,
         .forget = on_forget_message,
         .is_known = is_known,
@@ -544,8 +548,7 @@ fail_setup:
     return err;
 }
 
-/* --- Change ----------------------------------------------------------------------------------
- */
+/* --- Change ------------------------------------------------------------------------------ */
 
 static const struct send_connector *find_connector(
     const struct settings *settings, const char *name)
@@ -602,8 +605,7 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
     return OK;
 }
 
-/* --- Stopping --------------------------------------------------------------------------------
- */
+/* --- Stopping ---------------------------------------------------------------------------- */
 
 static void on_stop_house(struct loop_post *post)
 {

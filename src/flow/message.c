@@ -131,6 +131,22 @@ uint32_t item_keep_pending(struct item *item)
     return kept;
 }
 
+struct item *item_split(struct item *item, uint32_t count)
+{
+    struct item *rest = mem_new(sizeof *rest);
+
+    assert(count && count < item->recipient_count && item->recipients);
+    item_init(rest, item->message);
+    rest->hop = item->hop;
+    rest->attempt_count = item->attempt_count;
+    rest->next = item->next;
+    item->next = rest;
+    for (uint32_t i = count; i < item->recipient_count; i++)
+        item_add_recipient(rest, item->recipients[i]);
+    item->recipient_count = count;
+    return rest;
+}
+
 struct item *message_add_item(struct message *message, uint32_t recipient)
 {
     struct item *item = &message->first;

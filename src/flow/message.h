@@ -75,6 +75,10 @@ static inline uint32_t item_recipient(const struct item *item, uint32_t at)
     return item->recipients ? item->recipients[at] : item->only;
 }
 
+/* Keeps the first COUNT recipients (of more); the rest is a new item of the same message and
+ * hop. */
+struct item *item_split(struct item *item, uint32_t count);
+
 /* Adds a recipient's number; an item has at least one from its making on. */
 void item_add_recipient(struct item *item, uint32_t recipient);
 /* Keeps those recipients for which KEEP says so, and returns how many. */

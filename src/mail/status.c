@@ -71,3 +71,19 @@ struct verdict verdict_of(uint16_t code, struct status status, const char *forma
     }
     return verdict;
 }
+
+struct status verdict_status(const struct verdict *verdict)
+{
+    if (verdict->status.class)
+        return verdict->status;
+    return STATUS((uint8_t)(verdict->code / 100), 0, 0);
+}
+
+void verdict_format(const struct verdict *verdict, char out[VERDICT_TEXT_BYTES])
+{
+    char status[STATUS_TEXT_BYTES];
+
+    status_format(verdict->status, status);
+    snprintf(out, VERDICT_TEXT_BYTES, "%u %s%s%s", verdict->code, status, *status ? " " : "",
+        verdict->text);
+}

@@ -32,6 +32,14 @@ static inline bool verdict_is_ok(const struct verdict *verdict)
     return verdict->code >= 200 && verdict->code < 300;
 }
 
+enum { VERDICT_TEXT_BYTES = 220 };
+
+/* "550 5.1.1 no such user", without the enhanced code where none was given. */
+void verdict_format(const struct verdict *verdict, char out[VERDICT_TEXT_BYTES]);
+
+/* Its enhanced code, or "C.0.0" of its class where none was given (RFC 3463, 2). */
+struct status verdict_status(const struct verdict *verdict);
+
 /* Fills a verdict; the text is cut to its room. */
 struct verdict verdict_of(uint16_t code, struct status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

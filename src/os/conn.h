@@ -62,6 +62,11 @@ bool conn_out_is_empty(const struct conn *conn);
 void conn_pause(struct conn *conn);  /* on_input is not called again before conn_resume() */
 void conn_resume(struct conn *conn); /* kept bytes are given in the loop's next step */
 
+/* Acknowledges what was received now, not 40 ms later.  For when more is expected and nothing is
+ * to be sent: a peer that writes in small pieces under Nagle's rule waits for it.  One system
+ * call; nothing on a UNIX socket. */
+void conn_acknowledge(struct conn *conn);
+
 /* Bytes received and not used yet: input behind STARTTLS (SM-3). */
 size_t conn_kept_bytes(const struct conn *conn);
 

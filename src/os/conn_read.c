@@ -10,6 +10,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 bool conn_wants_input(const struct conn *conn)
@@ -43,6 +45,14 @@ ssize_t conn_receive(struct conn *conn, void *to, size_t n)
     if (conn->end_err == OK && got < 0)
         conn->end_err = (uint8_t)err_of_errno(errno);
     return 0;
+}
+
+void conn_acknowledge(struct conn *conn)
+{
+    int on = 1;
+
+    /* It fails on a UNIX socket, which has nothing to acknowledge. */
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 /* Bytes that came before the handshake must not be taken for the handshake's, nor for what it

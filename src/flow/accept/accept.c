@@ -10,8 +10,7 @@
 
 enum { TRY_AGAIN_MS = 5000, UNIX_MODE = 0666 };
 
-/* --- Counts ----------------------------------------------------------------------------------
- */
+/* --- Counts ------------------------------------------------------------------------------ */
 
 struct count {
     struct table_node node;
@@ -76,8 +75,7 @@ void accept_gone(struct accept *accept, const char *connector, struct ip peer)
     uncount(&accept->connectors, find_connector(accept, connector, false));
 }
 
-/* --- Turning away ----------------------------------------------------------------------------
- */
+/* --- Turning away ------------------------------------------------------------------------ */
 
 static size_t ignore_input(void *me, struct bytes input)
 {
@@ -175,8 +173,7 @@ static void on_accept(
     accept->open_session(accept, fd, &arrival, setup, connector);
 }
 
-/* --- Sockets ---------------------------------------------------------------------------------
- */
+/* --- Sockets ----------------------------------------------------------------------------- */
 
 static bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {

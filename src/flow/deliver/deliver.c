@@ -111,7 +111,7 @@ void deliver_fail_hop(struct deliver *deliver, struct hop *hop, const struct ver
 {
     struct item *item;
 
-    while ((item = deliver->take(deliver, hop))) {
+    while ((item = deliver->take(deliver, hop, 0))) {
         uint32_t count = item->recipient_count;
         struct result *results = mem_new(count * sizeof *results);
         for (uint32_t i = 0; i < count; i++)

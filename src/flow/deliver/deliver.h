@@ -20,7 +20,8 @@ struct deliver {
     struct list destinations;
     bool is_stopping;
 
-    struct item *(*take)(struct deliver *deliver, struct hop *hop);
+    /* At most RECIPIENTS_MAX recipients of a message (0: all of them). */
+    struct item *(*take)(struct deliver *deliver, struct hop *hop, uint32_t recipients_max);
     void (*put_back)(struct deliver *deliver, struct item *item);
     /* RESULTS: one for each recipient of the item.  HOST: "name[address]:port", or "". */
     void (*finished)(struct deliver *deliver, struct item *item, const struct result *results,

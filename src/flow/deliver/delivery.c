@@ -10,8 +10,7 @@
 
 enum { UNDER_WAY_MAX = 8 };
 
-/* --- Beginning and end -----------------------------------------------------------------------
- */
+/* --- Beginning and end ------------------------------------------------------------------- */
 
 static void configure(struct delivery *delivery)
 {
@@ -126,8 +125,7 @@ static void set_error(
     delivery->error = mem_text(line);
 }
 
-/* --- Results ---------------------------------------------------------------------------------
- */
+/* --- Results ----------------------------------------------------------------------------- */
 
 static struct sending *sending_of(const struct smtp_client_action *action)
 {
@@ -152,8 +150,6 @@ static void on_result(struct delivery *delivery, const struct smtp_client_action
     } else {
         result->fate = reply->code >= 500 && reply->code < 600 ? FATE_FAILED : FATE_DEFERRED;
     }
-    if (result->verdict.status.class == 0)
-        result->verdict.status = STATUS((uint8_t)(reply->code / 100), 0, 0);
 }
 
 static void on_done(struct delivery *delivery, struct sending *sending)
@@ -181,8 +177,7 @@ static void on_returned(struct delivery *delivery, struct sending *sending)
     deliver->put_back(deliver, item);
 }
 
-/* --- The engine's turn -----------------------------------------------------------------------
- */
+/* --- The engine's turn ------------------------------------------------------------------- */
 
 static void on_up(struct delivery *delivery)
 {
@@ -277,8 +272,7 @@ static void pump(struct delivery *delivery)
     }
 }
 
-/* --- Serving ---------------------------------------------------------------------------------
- */
+/* --- Serving ----------------------------------------------------------------------------- */
 
 static void offer(struct delivery *delivery, struct sending *sending)
 {
@@ -299,6 +293,17 @@ static bool may_serve(const struct delivery *delivery)
            !delivery->asked && !conn_out_is_high(delivery->conn);
 }
 
+/* The connector's limit, or the host's own (LIMITS RCPTMAX, RFC 9422). */
+static uint32_t recipients_max(const struct delivery *delivery)
+{
+    uint32_t ours = delivery->connector->recipients_per_message;
+    uint32_t theirs = smtp_client_peer(delivery->engine)->rcpt_max;
+
+    if (ours && theirs)
+        return ours < theirs ? ours : theirs;
+    return ours ? ours : theirs;
+}
+
 /* Takes one item, if the session would have one and there is one. */
 static bool serve_one(struct delivery *delivery)
 {
@@ -314,7 +319,7 @@ static bool serve_one(struct delivery *delivery)
         run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_QUIT });
         return false;
     }
-    item = deliver->take(deliver, destination->hop);
+    item = deliver->take(deliver, destination->hop, recipients_max(delivery));
     if (!item)
         return false;
     not_ready(delivery);
@@ -381,8 +386,7 @@ void delivery_prepared(struct delivery *delivery, struct sending *sending)
     turn(delivery);
 }
 
-/* --- The connection --------------------------------------------------------------------------
- */
+/* --- The connection ---------------------------------------------------------------------- */
 
 static void lose(struct delivery *delivery, struct verdict verdict)
 {
@@ -410,6 +414,13 @@ static void on_connected(void *me, enum err err)
         delivery_step(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_CONNECTED });
 }
 
+/* Replies are outstanding and nothing goes out that would carry the acknowledgement. */
+static bool is_waiting_for_more(const struct delivery *delivery)
+{
+    return conn_out_is_empty(delivery->conn) &&
+        smtp_client_waits(delivery->engine) != SMTP_CLIENT_WAITS_NOT;
+}
+
 static size_t on_input(void *me, struct bytes input)
 {
     struct delivery *delivery = me;
@@ -428,6 +439,8 @@ static size_t on_input(void *me, struct bytes input)
     }
     if (delivery->is_closing)
         used = input.n;
+    else if (is_waiting_for_more(delivery))
+        conn_acknowledge(delivery->conn);
     turn(delivery);
     return used;
 }
@@ -469,8 +482,7 @@ static const struct conn_handler handler = {
     .on_end = on_end,
 };
 
-/* --- Time (RFC 5321, 4.5.3.2) ----------------------------------------------------------------
- */
+/* --- Time (RFC 5321, 4.5.3.2) ------------------------------------------------------------ */
 
 static int64_t limit_ms(const struct delivery *delivery)
 {

@@ -12,8 +12,7 @@
 
 enum { ADDRESS_TTL_MS_MIN = 30000, ADDRESS_TTL_MS_MAX = 3600000, MX_MAX = 20 };
 
-/* --- Making and ending -----------------------------------------------------------------------
- */
+/* --- Making and ending ------------------------------------------------------------------- */
 
 static void on_probe(struct timer *timer);
 
@@ -101,8 +100,7 @@ void destination_free_if_done(struct destination *destination)
     free(destination);
 }
 
-/* --- Whole next hop --------------------------------------------------------------------------
- */
+/* --- Whole next hop ---------------------------------------------------------------------- */
 
 static void hop_down(struct destination *destination, const char *error)
 {
@@ -112,8 +110,7 @@ static void hop_down(struct destination *destination, const char *error)
         deliver->hop_down(deliver, destination->hop, error);
 }
 
-/* --- Who the hosts are -----------------------------------------------------------------------
- */
+/* --- Who the hosts are ------------------------------------------------------------------- */
 
 static void pick_and_connect(struct destination *destination);
 
@@ -207,9 +204,12 @@ static void on_mx(void *me, const struct dns_result *result)
         pick_and_connect(destination);
         return;
     case DNS_NO_NAME:
-        fail_hop(
-            destination, verdict_of(550, STATUS(5, 1, 2), "Domain %s does not exist", domain));
-        return;
+        if (destination->hop->connector->delivery == DELIVERY_MX) {
+            fail_hop(destination,
+                verdict_of(550, STATUS(5, 1, 2), "Domain %s does not exist", domain));
+            return;
+        }
+        break; /* a smart host of ours: a mistake to be mended, not the recipient's fault */
     case DNS_FAILED:
     case DNS_BOGUS:
         break;
@@ -249,8 +249,7 @@ static void look_up_hosts(struct destination *destination)
     destination->query = dns_mx(destination->deliver->dns, domain, on_mx, destination);
 }
 
-/* --- A host's addresses ----------------------------------------------------------------------
- */
+/* --- A host's addresses ------------------------------------------------------------------ */
 
 static void host_failed(struct host *host, const char *error);
 
@@ -300,8 +299,7 @@ static void connect_host(struct destination *destination, struct host *host)
     host->query = dns_addresses(destination->deliver->dns, host->name, on_addresses, host);
 }
 
-/* --- Choice ----------------------------------------------------------------------------------
- */
+/* --- Choice ------------------------------------------------------------------------------ */
 
 /* Among the hosts that may be tried, those of the lowest priority; of them one by weight. */
 static struct host *pick(const struct destination *destination, bool down_too)
@@ -381,8 +379,7 @@ void destination_open(struct destination *destination)
     pick_and_connect(destination);
 }
 
-/* --- The circuit breaker ---------------------------------------------------------------------
- */
+/* --- The circuit breaker ----------------------------------------------------------------- */
 
 /* A dead host is probed in the background while others carry the mail: a session with nothing
  * to send.  (When all are dead the retry plan of the hop does it.) */

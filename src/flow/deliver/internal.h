@@ -98,8 +98,7 @@ struct delivery {
     bool had_more; /* the last event needed more than one list of actions */
 };
 
-/* --- destination.c ---------------------------------------------------------------------------
- */
+/* --- destination.c ----------------------------------------------------------------------- */
 
 struct destination *destination_get(struct deliver *deliver, struct hop *hop);
 /* One more connection, to the best host that answers. */
@@ -110,8 +109,7 @@ void destination_attempt_failed(
     struct destination *destination, struct host *host, unsigned address_at, const char *error);
 void destination_host_up(struct destination *destination, struct host *host);
 
-/* --- delivery.c ------------------------------------------------------------------------------
- */
+/* --- delivery.c -------------------------------------------------------------------------- */
 
 void delivery_open(struct destination *destination, struct host *host, unsigned address_at);
 /* Takes items as long as the session would have some. */
@@ -125,8 +123,7 @@ void delivery_prepared(struct delivery *delivery, struct sending *sending);
 /* A further piece of the content is here. */
 void delivery_pump(struct delivery *delivery);
 
-/* --- sending.c -------------------------------------------------------------------------------
- */
+/* --- sending.c --------------------------------------------------------------------------- */
 
 struct sending *sending_new(struct delivery *delivery, struct item *item);
 void sending_free(struct sending *sending); /* waits for a read under way by itself */
@@ -138,13 +135,11 @@ void sending_ask(struct sending *sending, bool is_stuffed);
 /* The output has room again. */
 void sending_pump(struct sending *sending);
 
-/* --- maildir.c -------------------------------------------------------------------------------
- */
+/* --- maildir.c --------------------------------------------------------------------------- */
 
 void maildir_want(struct destination *destination);
 
-/* --- deliver.c -------------------------------------------------------------------------------
- */
+/* --- deliver.c --------------------------------------------------------------------------- */
 
 /* May one more connection of the node be opened?  If not, the hop is put in turn. */
 bool deliver_claim(struct deliver *deliver, struct hop *hop);

@@ -38,8 +38,7 @@ struct job {
     struct loop_work work;
 };
 
-/* --- Where it goes ---------------------------------------------------------------------------
- */
+/* --- Where it goes ----------------------------------------------------------------------- */
 
 /* Nothing that could lead out of the pattern's folder. */
 static bool is_safe_name(struct bytes name)
@@ -99,8 +98,7 @@ static bool expand(const char *pattern, struct bytes recipient, char out[PATH_BY
     return ok;
 }
 
-/* --- On the pool's thread --------------------------------------------------------------------
- */
+/* --- On the pool's thread ---------------------------------------------------------------- */
 
 static void set_failure(struct result *result, enum err err, const char *what)
 {
@@ -217,8 +215,7 @@ static void on_work_finish(struct loop_work *work)
         finish_one(job, i);
 }
 
-/* --- On the home loop ------------------------------------------------------------------------
- */
+/* --- On the home loop -------------------------------------------------------------------- */
 
 static void job_free(struct job *job)
 {
@@ -430,7 +427,7 @@ void maildir_want(struct destination *destination)
         struct item *item;
         if (!deliver_claim(deliver, hop))
             return;
-        item = deliver->take(deliver, hop);
+        item = deliver->take(deliver, hop, hop->connector->recipients_per_message);
         if (!item) {
             deliver->connection_count--;
             return;

@@ -102,8 +102,7 @@ void sending_free(struct sending *sending)
         free_now(sending);
 }
 
-/* --- The content -----------------------------------------------------------------------------
- */
+/* --- The content ------------------------------------------------------------------------- */
 
 /* What comes next, as far as it is in memory; empty: it must be read (or all is out). */
 static struct bytes next_run(const struct sending *sending)

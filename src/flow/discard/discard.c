@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- The delivery line -----------------------------------------------------------------------
- */
+/* --- The delivery line ------------------------------------------------------------------- */
 
 static const char *status_word(const struct result *result)
 {
@@ -27,10 +26,10 @@ static const char *status_word(const struct result *result)
 static void report_delivery(const struct item *item, const struct recipient *recipient,
     const struct envelope *envelope, const struct result *result, const char *host, int64_t now)
 {
-    char status[STATUS_TEXT_BYTES], text[260];
+    char status[STATUS_TEXT_BYTES], text[VERDICT_TEXT_BYTES];
 
-    status_format(result->verdict.status, status);
-    snprintf(text, sizeof text, "%u %s", result->verdict.code, result->verdict.text);
+    status_format(verdict_status(&result->verdict), status);
+    verdict_format(&result->verdict, text);
     report(REPORT_DELIVERY, R_MID(item->message->entry.mid),
         R_ADDRESS("to", recipient->address), R_ADDRESS("from", envelope->sender),
         R_CHARS("connector", item->hop->connector ? item->hop->connector->name : "unreachable"),
@@ -40,8 +39,7 @@ static void report_delivery(const struct item *item, const struct recipient *rec
         R_SESSION(envelope->session));
 }
 
-/* --- Outcomes --------------------------------------------------------------------------------
- */
+/* --- Outcomes ---------------------------------------------------------------------------- */
 
 void discard_check_over(struct discard *discard, struct message *message)
 {
@@ -90,12 +88,11 @@ static bool owes_notice(const struct envelope *envelope, const struct recipient 
     return recipient->notify == 0 || (recipient->notify & NOTIFY_FAILURE);
 }
 
-/* --- Sorting an item's results ---------------------------------------------------------------
- */
+/* --- Sorting an item's results ----------------------------------------------------------- */
 
 struct sorted {
     struct result *notices, *plain; /* malloc'd, room for all */
-    uint32_t notice_count, plain_count, deferred_count;
+    uint32_t notice_count, plain_count, deferred_count, delivered_count;
     uint32_t *deferred;
     const struct result *last_deferred;
 };
@@ -113,6 +110,7 @@ static const struct result *result_for(
 static void sort_one(struct sorted *sorted, const struct envelope *envelope,
     const struct recipient *recipient, const struct result *result)
 {
+    sorted->delivered_count += result->fate == FATE_DELIVERED;
     if (result->fate == FATE_DEFERRED) {
         sorted->deferred[sorted->deferred_count++] = result->recipient;
         sorted->last_deferred = result;
@@ -160,6 +158,26 @@ static void keep_deferred(struct item *item, const struct sorted *sorted)
     item->recipient_count = sorted->deferred_count;
 }
 
+/* The host took as many recipients as it takes at once: the rest goes right behind (RFC 5321,
+ * 4.5.3.1.10). */
+static bool is_too_many(const struct sorted *sorted)
+{
+    const struct status *status = &sorted->last_deferred->verdict.status;
+
+    return sorted->delivered_count && sorted->last_deferred->verdict.code == 452 &&
+           status->subject == 5 && status->detail == 3;
+}
+
+static void defer(
+    struct discard *discard, struct item *item, const struct result *why, const char *host)
+{
+    char text[VERDICT_TEXT_BYTES], error[400];
+
+    verdict_format(&why->verdict, text);
+    snprintf(error, sizeof error, "%s%s%s", host, *host ? " said: " : "", text);
+    discard->defer(discard, item, error);
+}
+
 static void settle_item(
     struct discard *discard, struct item *item, struct sorted *sorted, const char *host)
 {
@@ -168,12 +186,11 @@ static void settle_item(
     if (sorted->notice_count)
         notice_send(discard, message, sorted->notices, sorted->notice_count, host);
     if (sorted->deferred_count) {
-        char error[400];
-        const struct verdict *verdict = &sorted->last_deferred->verdict;
-        snprintf(error, sizeof error, "%s%s%u %s", host, *host ? " said: " : "", verdict->code,
-            verdict->text);
         keep_deferred(item, sorted);
-        discard->defer(discard, item, error);
+        if (is_too_many(sorted))
+            discard->put_back(discard, item);
+        else
+            defer(discard, item, sorted->last_deferred, host);
     } else {
         discard->item_done(discard, item);
     }
@@ -225,8 +242,7 @@ void discard_item(
     free(sorted.deferred);
 }
 
-/* --- Ends by ourselves -----------------------------------------------------------------------
- */
+/* --- Ends by ourselves ------------------------------------------------------------------- */
 
 static void fail_all(struct discard *discard, struct item *item, const struct verdict *verdict)
 {

@@ -13,6 +13,8 @@ struct discard {
     struct setup_slot *setup;
     /* The item's remaining recipients are to be tried again. */
     void (*defer)(struct discard *discard, struct item *item, const char *error);
+    /* The same, but at once: no fault was found with them. */
+    void (*put_back)(struct discard *discard, struct item *item);
     void (*item_done)(struct discard *discard, struct item *item);
     /* No recipient is pending, nothing is being delivered: settled in the spool, take it out.
      */

@@ -79,8 +79,7 @@ static void on_secured(struct securing *securing, const struct verdict *verdict)
     timer_start(&notice->again, TRY_AGAIN_MS);
 }
 
-/* --- Its content -----------------------------------------------------------------------------
- */
+/* --- Its content ------------------------------------------------------------------------- */
 
 static enum dsn_action action_of(const struct result *result)
 {
@@ -89,19 +88,18 @@ static enum dsn_action action_of(const struct result *result)
     return result->is_final ? DSN_DELIVERED : DSN_RELAYED;
 }
 
-static struct bytes reply_text(const struct result *result, const char *host, char out[260])
+static struct bytes reply_text(
+    const struct result *result, const char *host, char out[VERDICT_TEXT_BYTES])
 {
-    int n;
-
     if (!*host)
         return bytes_text(result->verdict.text);
-    n = snprintf(out, 260, "%u %s", result->verdict.code, result->verdict.text);
-    return bytes_of(out, n < 260 ? (size_t)n : 259);
+    verdict_format(&result->verdict, out);
+    return bytes_text(out);
 }
 
 /* The recipients' part; the texts stand in TEXTS. */
 static void list_recipients(
-    const struct notice *notice, struct dsn_recipient *out, char (*texts)[260])
+    const struct notice *notice, struct dsn_recipient *out, char (*texts)[VERDICT_TEXT_BYTES])
 {
     struct envelope_cursor cursor;
     struct recipient recipient;
@@ -117,7 +115,7 @@ static void list_recipients(
             .address = recipient.address,
             .orcpt = recipient.orcpt,
             .action = action_of(result),
-            .status = result->verdict.status,
+            .status = verdict_status(&result->verdict),
             .remote_host = bytes_text(notice->host),
             .reply = reply_text(result, notice->host, texts[at]),
             .last_attempt = loop_wall(notice->discard->secure->home),
@@ -130,7 +128,7 @@ static void format_notice(
     const struct notice *notice, const struct setup *setup, struct wall now, struct buf *out)
 {
     struct dsn_recipient *recipients = mem_new(notice->count * sizeof *recipients);
-    char(*texts)[260] = mem_new(notice->count * sizeof *texts);
+    char(*texts)[VERDICT_TEXT_BYTES] = mem_new(notice->count * sizeof *texts);
     struct envelope envelope;
     struct dsn dsn;
 
@@ -195,8 +193,7 @@ static struct message *make_message(
     return message;
 }
 
-/* --- Its way into the spool ------------------------------------------------------------------
- */
+/* --- Its way into the spool -------------------------------------------------------------- */
 
 static void derive_mid(struct notice *notice)
 {

@@ -7,8 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* --- Hops ------------------------------------------------------------------------------------
- */
+/* --- Hops -------------------------------------------------------------------------------- */
 
 static bool may_go(const struct hop *hop)
 {
@@ -207,8 +206,7 @@ void queue_retry_message(struct queue *queue, struct message *message)
     }
 }
 
-/* --- Items -----------------------------------------------------------------------------------
- */
+/* --- Items ------------------------------------------------------------------------------- */
 
 static void unlink_item(struct item *item)
 {
@@ -268,7 +266,7 @@ void queue_take_item(struct queue *queue, struct item *item)
     item->message->delivering_count++;
 }
 
-struct item *queue_take(struct queue *queue, struct hop *hop)
+struct item *queue_take(struct queue *queue, struct hop *hop, uint32_t recipients_max)
 {
     struct list *node;
     struct item *item;
@@ -279,6 +277,12 @@ struct item *queue_take(struct queue *queue, struct hop *hop)
     if (!node)
         return NULL;
     item = container_of(node, struct item, in_hop);
+    if (recipients_max && item->recipient_count > recipients_max) {
+        struct item *rest = item_split(item, recipients_max);
+        rest->state = ITEM_READY;
+        list_insert_before(node->next, &rest->in_hop);
+        hop->ready_count++;
+    }
     queue_take_item(queue, item);
     return item;
 }
@@ -331,8 +335,7 @@ void queue_item_done(struct queue *queue, struct item *item)
     item->state = ITEM_DONE;
 }
 
-/* --- Messages --------------------------------------------------------------------------------
- */
+/* --- Messages ---------------------------------------------------------------------------- */
 
 struct message *queue_find(struct queue *queue, struct mid mid)
 {
@@ -365,8 +368,7 @@ void queue_forget(struct queue *queue, struct message *message)
     message_free(message);
 }
 
-/* --- Expiry ----------------------------------------------------------------------------------
- */
+/* --- Expiry ------------------------------------------------------------------------------ */
 
 enum { SWEEP_STEP = 2000, SWEEP_MS_MAX = 60000, SWEEP_MS_MIN = 50 };
 
@@ -426,8 +428,7 @@ void queue_set_expiry(struct queue *queue, int64_t expiry_ms)
     timer_start(&queue->sweep, sweep_wait_ms(queue));
 }
 
-/* --- Beginning and end -----------------------------------------------------------------------
- */
+/* --- Beginning and end ------------------------------------------------------------------- */
 
 void queue_init(struct queue *queue, struct loop *loop, int64_t expiry_ms)
 {

@@ -54,8 +54,9 @@ bool queue_unlink_items(struct queue *queue, struct message *message);
 /* The message is over: takes it out and frees it. */
 void queue_forget(struct queue *queue, struct message *message);
 
-/* The next item to be delivered, state DELIVERING; NULL: none now. */
-struct item *queue_take(struct queue *queue, struct hop *hop);
+/* The next item to be delivered, state DELIVERING; NULL: none now.  Of one with more recipients
+ * than RECIPIENTS_MAX (0: any number) the rest becomes an item of its own, next in turn. */
+struct item *queue_take(struct queue *queue, struct hop *hop, uint32_t recipients_max);
 /* This very one, which is queued (expired, or removed by command): it ends like a delivery. */
 void queue_take_item(struct queue *queue, struct item *item);
 

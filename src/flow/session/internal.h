@@ -61,8 +61,7 @@ struct session {
     struct verdict verdict; /* of the answer */
 };
 
-/* --- receipt.c -------------------------------------------------------------------------------
- */
+/* --- receipt.c --------------------------------------------------------------------------- */
 
 struct receipt *receipt_new(const struct smtp_mail *mail);
 struct bytes receipt_sender(const struct receipt *receipt);
@@ -77,8 +76,7 @@ struct verdict receipt_add(
 /* All content is there: writes the envelope and gives all to secure. */
 void receipt_store(struct receipt *receipt, struct session *session);
 
-/* --- session.c, for receipt.c ----------------------------------------------------------------
- */
+/* --- session.c, for receipt.c ------------------------------------------------------------ */
 
 /* The answer to the end of data. */
 void session_on_stored(

@@ -9,8 +9,7 @@
 
 enum { LOOK_AGAIN_MS = 1000 };
 
-/* --- Configuration of the engine -------------------------------------------------------------
- */
+/* --- Configuration of the engine --------------------------------------------------------- */
 
 /* "%{fqdn} ESMTP relais" with its names filled in. */
 static char *expand_banner(
@@ -94,8 +93,7 @@ static bool refresh_setup(struct session *session)
     return true;
 }
 
-/* --- Answers to the engine -------------------------------------------------------------------
- */
+/* --- Answers to the engine --------------------------------------------------------------- */
 
 static void answer(
     struct session *session, enum smtp_server_event_type type, struct verdict verdict)
@@ -263,8 +261,7 @@ static void do_action(struct session *session, const struct smtp_server_action *
     }
 }
 
-/* --- The engine's turn -----------------------------------------------------------------------
- */
+/* --- The engine's turn ------------------------------------------------------------------- */
 
 static void log_replies(struct session *session, struct bytes sent)
 {
@@ -387,8 +384,7 @@ static void step_and_settle(
     settle(session);
 }
 
-/* --- The connection --------------------------------------------------------------------------
- */
+/* --- The connection ---------------------------------------------------------------------- */
 
 static size_t on_input(void *me, struct bytes input)
 {
@@ -490,8 +486,7 @@ void session_on_stored(
     settle(session);
 }
 
-/* --- Time ------------------------------------------------------------------------------------
- */
+/* --- Time -------------------------------------------------------------------------------- */
 
 static void on_idle(struct timer *timer)
 {
@@ -513,8 +508,7 @@ static void on_idle(struct timer *timer)
             idle_left <= 0 ? "idle for too long" : "session without mail for too long"));
 }
 
-/* --- Beginning and end -----------------------------------------------------------------------
- */
+/* --- Beginning and end ------------------------------------------------------------------- */
 
 void session_open(struct session_house *house, const struct session_start *start)
 {
