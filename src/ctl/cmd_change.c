@@ -8,23 +8,38 @@
 #include <inttypes.h>
 #include <sysexits.h>
 
-/* Asks, and says what came of it: "3 messages", where the daemon counts. */
+/* "removed: 3 messages"; or DONE alone where the daemon does not count them. */
+static void say(const struct ctl_object *answer, const char *done)
+{
+    int64_t count = ctl_number(answer, done, -1), busy = ctl_number(answer, "busy", 0);
+
+    for (size_t i = 0; i < ctl_list_count(answer, "complaints"); i++) {
+        const char *text = ctl_list_text(answer, "complaints", i); /* warnings */
+        if (text)
+            fprintf(stderr, "%s\n", text);
+    }
+    if (count >= 0)
+        printf("%s: %" PRId64 " message%s\n", done, count, count == 1 ? "" : "s");
+    else
+        puts(done);
+    if (busy)
+        fprintf(stderr, "being delivered just now, so not %s: %" PRId64 "\n", done, busy);
+}
+
 static int ask(struct tool *tool, struct ctl_object **request, const char *done)
 {
     struct ctl_object *answer = NULL;
     int code = link_ask(tool, request, NULL, &answer);
-    int64_t count;
 
     if (code == LINK_DOWN)
         return link_needed(tool);
-    if (code == EX_OK && tool->is_json && answer) {
-        print_json_row(answer);
-    } else if (code == EX_OK) {
-        count = ctl_number(answer, "count", -1);
-        if (count >= 0)
-            printf("%s: %" PRId64 " message%s\n", done, count, count == 1 ? "" : "s");
+    if (code == EX_OK && answer) {
+        if (tool->is_json)
+            print_json_row(answer);
         else
-            puts(done);
+            say(answer, done);
+        if (ctl_number(answer, "busy", 0))
+            code = EX_TEMPFAIL;
     }
     ctl_free(answer);
     return code;
@@ -55,7 +70,7 @@ int cmd_retry(struct tool *tool, int argc, char **argv)
         ctl_set_bool(request, "all", true);
     else
         ctl_set_text(request, is_id(argv[0]) ? "id" : "queue", bytes_text(argv[0]));
-    return ask(tool, &request, "tried again");
+    return ask(tool, &request, "retried");
 }
 
 static int remove_one(struct tool *tool, const char *name, const char *value, bool ndr)

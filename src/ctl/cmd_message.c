@@ -68,7 +68,7 @@ static void print_text(const struct ctl_object *row, const char *title, const ch
 {
     const char *text = ctl_text(row, name);
 
-    if (text)
+    if (text && text[0])
         print_fact(title, "%s", text);
 }
 

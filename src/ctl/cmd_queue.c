@@ -15,8 +15,8 @@ enum { LIMIT = 1000 };
 struct listing {
     const struct tool *tool;
     struct print_table *table;
-    uint64_t limit; /* 0: none */
-    uint64_t rows, left_out;
+    uint64_t limit;     /* 0: none */
+    uint64_t rows, all; /* all: that there are, as far as is known */
 };
 
 static const char *or_dash(const char *text)
@@ -86,10 +86,9 @@ static void on_message_found(void *me, const struct spool_found *found)
     struct listing *listing = me;
     struct ctl_object *row;
 
-    if (listing->limit && listing->rows >= listing->limit) {
-        listing->left_out++;
+    listing->all++;
+    if (listing->limit && listing->rows >= listing->limit)
         return;
-    }
     row = offline_row(found, false);
     on_message_row(listing, row);
     ctl_free(row);
@@ -98,13 +97,18 @@ static void on_message_found(void *me, const struct spool_found *found)
 static int ask_messages(struct tool *tool, struct listing *listing, const char *queue)
 {
     struct link_reader reader = { on_message_row, listing };
-    struct ctl_object *request = link_request("queue");
+    struct ctl_object *request = link_request("queue"), *answer = NULL;
+    int code;
 
     if (queue)
         ctl_set_text(request, "queue", bytes_text(queue));
-    if (listing->limit)
-        ctl_set_number(request, "limit", (int64_t)listing->limit);
-    return link_ask(tool, &request, &reader, NULL);
+    /* -1: as many as the daemon gives at once */
+    ctl_set_number(request, "limit", listing->limit ? (int64_t)listing->limit : -1);
+    code = link_ask(tool, &request, &reader, &answer);
+    if (code == EX_OK && answer && !queue)
+        listing->all = (uint64_t)ctl_number(answer, "messages", 0);
+    ctl_free(answer);
+    return code;
 }
 
 static int scan_messages(struct tool *tool, struct listing *listing, const char *queue)
@@ -132,8 +136,11 @@ static int list_messages(struct tool *tool, const char *queue, uint64_t limit)
         return code;
     if (listing.rows == 0)
         puts("nothing is waiting");
-    else if (listing.left_out || (limit && listing.rows >= limit))
-        fprintf(stderr, "the first %" PRIu64 " (all of them: --limit 0)\n", listing.rows);
+    else if (listing.rows < listing.all)
+        fprintf(stderr, "the first %" PRIu64 " of %" PRIu64 " (more: --limit)\n", listing.rows,
+            listing.all);
+    else if (queue && limit && listing.rows >= limit)
+        fprintf(stderr, "the first %" PRIu64 " (more: --limit)\n", listing.rows);
     return code;
 }
 
@@ -193,8 +200,8 @@ int cmd_queue(struct tool *tool, int argc, char **argv)
     uint64_t limit = LIMIT;
     bool by_queue = false;
     const struct option options[] = {
-        { "limit", 'n', OPTION_NUMBER, &limit, "N", "at most so many; 0: all [1000]",
-            .max = INT64_MAX },
+        { "limit", 'n', OPTION_NUMBER, &limit, "N",
+            "at most so many; 0: as many as there are [1000]", .max = INT64_MAX },
         { "by-queue", 0, OPTION_FLAG, &by_queue, NULL, "as relais queues" },
     };
     int code;

@@ -39,8 +39,8 @@ int cmd_trace(struct tool *tool, int argc, char **argv)
     ctl_set_text(request, "id", bytes_text(argv[0]));
     code = link_ask(tool, &request, &reader, NULL);
     if (code == LINK_DOWN)
-        return link_needed(tool); /* what it did lately is in its memory; the log has it too */
+        return link_needed(tool); /* without it, look into the logs yourself */
     if (code == EX_OK && trace.rows == 0)
-        return tool_fail(tool, EX_NOINPUT, "nothing is known of it (any more)");
+        return tool_fail(tool, EX_DATAERR, "nothing is known of it (any more)");
     return code;
 }

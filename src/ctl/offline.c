@@ -132,7 +132,7 @@ struct ctl_object *offline_row(const struct spool_found *found, bool all)
     }
     wall_format_iso(envelope.arrived, arrived);
     ctl_set_text(row, "from", envelope.sender);
-    ctl_set_number(row, "size", (int64_t)(envelope.prepend.n + found->entry.content_bytes));
+    ctl_set_number(row, "size", (int64_t)found->entry.content_bytes);
     ctl_set_text(row, "arrived", bytes_text(arrived));
     ctl_set_number(row, "age_s", (clock_wall().ms - envelope.arrived.ms) / 1000);
     ctl_set_text(row, "status", BYTES("stored"));
@@ -194,7 +194,7 @@ int offline_message(
     if (code != EX_OK)
         return code;
     if (!search.row)
-        return tool_fail(tool, EX_NOINPUT, "there is no such message");
+        return tool_fail(tool, EX_DATAERR, "no such message is in the spool");
     err = read_content(tool_spool_folder(tool), &search.entry, content);
     if (err != OK) {
         ctl_free(search.row);

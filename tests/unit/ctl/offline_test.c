@@ -155,7 +155,7 @@ static void test_row(void **state)
     assert_string_equal(ctl_text(row, "arrived"), "2026-11-21T10:00:00.123Z");
     assert_int_equal(ctl_list_count(row, "to"), 1);
     assert_string_equal(ctl_list_text(row, "to", 0), "c@example.com");
-    assert_int_equal(ctl_number(row, "size", 0), sizeof PREPEND CONTENT - 1);
+    assert_int_equal(ctl_number(row, "size", 0), sizeof CONTENT - 1);
     assert_int_equal(ctl_list_count(row, "recipients"), 0);
     ctl_free(row);
 }
@@ -190,7 +190,7 @@ static void test_none(void **state)
     struct buf content;
 
     buf_init(&content, 1 << 20);
-    assert_int_equal(offline_message(&tool, (struct mid){ { 9 } }, &row, &content), EX_NOINPUT);
+    assert_int_equal(offline_message(&tool, (struct mid){ { 9 } }, &row, &content), EX_DATAERR);
     assert_null(row);
     assert_int_equal(offline_scan(&tool, &reader), EX_NOINPUT);
     buf_done(&content);
