@@ -13,6 +13,22 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* What lies in a folder survives a power cut only when the folder's own name does. */
+static enum err sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent;
+    enum err err;
+
+    if (!slash)
+        return folder_sync(".");
+    parent =
+        slash == path ? mem_text("/") : bytes_to_text(bytes_of(path, (size_t)(slash - path)));
+    err = folder_sync(parent);
+    free(parent);
+    return err;
+}
+
 static enum err make_one(const char *path, unsigned mode)
 {
     struct file_event event = { FILE_CALL_MAKE_FOLDER, .fd = -1, .path = path };
@@ -27,7 +43,7 @@ static enum err make_one(const char *path, unsigned mode)
         return err;
     if (mkdir(path, mode) < 0 && errno != EEXIST) /* another process may be as quick */
         return file_after(&event, err_of_errno(errno));
-    return file_after(&event, OK);
+    return file_after(&event, sync_parent(path));
 }
 
 enum err folder_make(const char *path, unsigned mode)
