@@ -194,9 +194,15 @@ uint32_t path_session_count(const struct path *path)
 /* --- secure -> route -> queue
  * ----------------------------------------------------------------- */
 
+static void route(struct path *path, struct message *message)
+{
+    message->revision = (uint32_t)path->routed_by->settings->revision;
+    route_message(&path->router, message);
+}
+
 static void route_and_queue(struct path *path, struct message *message)
 {
-    route_message(&path->router, message);
+    route(path, message);
     queue_add(&path->queue, message);
 }
 
@@ -220,15 +226,16 @@ bool path_reroute(struct path *path, struct message *message)
 {
     if (!queue_unlink_items(&path->queue, message))
         return false;
-    route_message(&path->router, message);
+    route(path, message);
     queue_items(&path->queue, message);
     return true;
 }
 
-/* A delivery ended on a hop of settings that are no more: its message goes by the new ones. */
-static void reroute_if_stale(struct path *path, struct message *message, const struct hop *hop)
+/* It was being delivered while the settings changed: what is left goes by the new ones (SC-6).
+ */
+static void reroute_if_stale(struct path *path, struct message *message)
 {
-    if (hop->setup != path->routed_by && message->delivering_count == 0)
+    if (message->revision != (uint32_t)path->routed_by->settings->revision)
         path_reroute(path, message);
 }
 
@@ -242,8 +249,8 @@ static void on_want(struct queue *queue, struct hop *hop)
 
 static void on_forget_hop(struct queue *queue, struct hop *hop)
 {
-    struct path *path = queue->me;
-    deliver_forget(&path->deliver, hop);
+    (void)queue;
+    deliver_forget(hop);
 }
 
 static void on_expire(struct queue *queue, struct item *item)
@@ -262,10 +269,10 @@ static void on_put_back(struct deliver *deliver, struct item *item)
 {
     struct path *path = deliver->me;
     struct message *message = item->message;
-    const struct hop *hop = item->hop;
 
     queue_put_back(&path->queue, item);
-    reroute_if_stale(path, message, hop);
+    if (message->delivering_count == 0)
+        reroute_if_stale(path, message);
 }
 
 static void on_finished(
@@ -275,14 +282,29 @@ static void on_finished(
     discard_item(&path->discard, item, results, host);
 }
 
-/* The alternative connector takes over what waits (SC-4). */
+/* Whether it may be routed anew without touching a recipient's turn elsewhere. */
+static bool is_movable(const struct message *message)
+{
+    for (const struct item *item = &message->first; item; item = item->next) {
+        if (item->state == ITEM_WAITING)
+            return false;
+    }
+    return message->delivering_count == 0;
+}
+
+/* The alternative connector takes over what is ready (SC-4).  What finds no better hop, or
+ * cannot be moved, comes to the end of the list, in the old order. */
 static void move_to_alternative(struct path *path, struct hop *hop)
 {
-    list_each (node, &hop->ready) {
-        struct item *item = container_of(node, struct item, in_hop);
-        struct message *message = item->message;
-        if (message->first.next == NULL) /* of several items, each keeps its turn */
+    for (size_t count = hop->ready_count; count && hop->ready_count; count--) {
+        struct list *node = list_first(&hop->ready);
+        struct message *message = container_of(node, struct item, in_hop)->message;
+        if (is_movable(message)) {
             path_reroute(path, message);
+        } else {
+            list_remove(node);
+            list_add_last(&hop->ready, node);
+        }
     }
 }
 
@@ -311,11 +333,7 @@ static void on_hop_up(struct deliver *deliver, struct hop *hop)
 static void on_defer(struct discard *discard, struct item *item, const char *error)
 {
     struct path *path = discard->me;
-    struct message *message = item->message;
-    const struct hop *hop = item->hop;
-
     queue_defer(&path->queue, item, error);
-    reroute_if_stale(path, message, hop);
 }
 
 static void on_again(struct discard *discard, struct item *item)
@@ -334,6 +352,11 @@ static void on_forget_message(struct discard *discard, struct message *message)
 {
     struct path *path = discard->me;
     queue_forget(&path->queue, message);
+}
+
+static void on_idle_message(struct discard *discard, struct message *message)
+{
+    reroute_if_stale(discard->me, message);
 }
 
 static bool is_known(struct discard *discard, struct mid mid)
@@ -487,6 +510,7 @@ static void join_stages(struct path *path, const struct settings *settings)
         .put_back = on_again,
         .item_done = on_item_done,
         .forget = on_forget_message,
+        .idle = on_idle_message,
         .is_known = is_known,
         .me = path,
     };
@@ -569,10 +593,10 @@ static void change_hops(struct path *path)
         const struct send_connector *connector = NULL;
         if (hop->connector) {
             connector = find_connector(path->routed_by->settings, hop->connector->name);
-            if (!connector)
+            if (!connector || !connector->enabled)
                 continue;
         }
-        deliver_reset(&path->deliver, hop);
+        deliver_forget(hop);
         queue_change_hop(hop, path->routed_by, connector);
     }
 }
@@ -593,6 +617,11 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
 
     if (err != OK)
         return err;
+    if (path->is_stopping) {
+        snprintf(why, 512, "the daemon is stopping");
+        setup_free(setup);
+        return ERR_CLOSED;
+    }
     setup_free(path->routed_by);
     path->routed_by = setup_hold(setup);
     path->router.setup = path->routed_by;

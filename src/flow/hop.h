@@ -14,12 +14,13 @@ struct destination;
 
 struct hop {
     struct table_node by_name;
-    struct list in_hops; /* all hops, in the order of their making */
-    struct list in_turn; /* waits for a connection of the whole node's number */
-    uint32_t number;     /* "node\number" in commands */
-    char *name;          /* see route_hop_name() */
-    char *domain;        /* what is looked up for MX; empty otherwise */
-    struct setup *setup; /* held: where CONNECTOR lies */
+    struct list in_hops;   /* all hops, in the order of their making */
+    struct list in_turn;   /* waits for a connection of the whole node's number */
+    struct list in_wanted; /* is served in deliver's next step */
+    uint32_t number;       /* "node\number" in commands */
+    char *name;            /* see route_hop_name() */
+    char *domain;          /* what is looked up for MX; empty otherwise */
+    struct setup *setup;   /* held: where CONNECTOR lies */
     const struct send_connector *connector; /* NULL: the Unreachable queue */
     struct list ready;                      /* items that may go now, oldest first */
     struct list waiting;                    /* items refused for now, by their next attempt */
@@ -37,6 +38,17 @@ struct hop {
 static inline size_t hop_item_count(const struct hop *hop)
 {
     return hop->ready_count + hop->waiting_count + hop->delivering_count;
+}
+
+/* No host of it answers, and its retry plan does not say yet to try again. */
+static inline bool hop_is_resting(const struct hop *hop)
+{
+    return hop->is_down && timer_is_running(&hop->retry);
+}
+
+static inline bool hop_may_go(const struct hop *hop)
+{
+    return hop->connector && !hop->is_suspended && !hop_is_resting(hop);
 }
 
 #endif

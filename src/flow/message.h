@@ -46,6 +46,7 @@ struct message {
     uint32_t pending_count;    /* recipients without an outcome */
     uint32_t delivering_count; /* items that deliver has, and notifications being committed */
     uint32_t envelope_bytes;
+    uint32_t revision; /* of the settings it was routed by */
     bool is_resting;
     uint8_t *envelope; /* encoded: mail/envelope.h; malloc */
 };

@@ -23,8 +23,8 @@ struct securing {
     struct secure *secure;
     struct spool_ticket ticket;
     struct message *message;
-    /* On the loop secure_store() was called on.  VERDICT: 250 (safe: say so), 452 or 451 (it
-     * does not exist). */
+    /* On the loop secure_store() was called on.  VERDICT: 250 (safe: say so); 452, 451 or 552
+     * (it does not exist). */
     void (*on_done)(struct securing *securing, const struct verdict *verdict);
 };
 

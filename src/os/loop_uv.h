@@ -47,16 +47,6 @@ struct loop {
     struct loop_conns *conns; /* what its connections share: conn_memory.c */
 };
 
-/* Something to be done soon, not inside the call that asks for it.  Embedded. */
-struct loop_step {
-    struct list node;
-    void (*on_step)(struct loop_step *step);
-};
-
-void loop_step_init(struct loop_step *step, void (*on_step)(struct loop_step *step));
-void loop_step_ask(struct loop *loop, struct loop_step *step); /* again is harmless */
-void loop_step_cancel(struct loop_step *step);
-
 /* What lives on by itself when its owner has let go of it: ended when the loop is freed. */
 struct loop_background {
     struct list node;

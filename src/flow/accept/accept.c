@@ -75,6 +75,17 @@ void accept_gone(struct accept *accept, const char *connector, struct ip peer)
     uncount(&accept->connectors, find_connector(accept, connector, false));
 }
 
+/* The same path where the settings have it, which the session holds. */
+static const char *receive_path(const struct receive_connector *connector, const char *path)
+{
+    for (size_t i = 0; i < connector->binding_count; i++) {
+        const struct binding *binding = &connector->bindings[i];
+        if (binding->is_unix && strcmp(binding->path, path) == 0)
+            return binding->path;
+    }
+    return NULL; /* not reached: it was chosen by this path */
+}
+
 /* --- Turning away ------------------------------------------------------------------------ */
 
 static size_t ignore_input(void *me, struct bytes input)
@@ -146,7 +157,7 @@ static void on_accept(
     struct setup *setup = setup_slot_hold(accept->setup);
     struct arrival arrival = {
         .is_unix = local->is_unix,
-        .path = binding->endpoint.path,
+        .path = local->is_unix ? binding->endpoint.path : NULL,
         .local = local->ip,
         .peer = peer->ip,
         .port = local->port,
@@ -167,6 +178,8 @@ static void on_accept(
         setup_free(setup);
         return;
     }
+    if (arrival.is_unix) /* the binding may be closed on the way to the session's loop */
+        arrival.path = receive_path(connector, arrival.path);
     accept->connection_count++;
     find_source(accept, arrival.peer, true)->connections++;
     find_connector(accept, connector->name, true)->connections++;

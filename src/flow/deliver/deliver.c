@@ -8,14 +8,106 @@
 /* A further connection only for a backlog: few connections, reused, are faster than many. */
 enum { BACKLOG_PER_CONNECTION = 4 };
 
+/* --- Wants -------------------------------------------------------------------------------- */
+
+/* Served in the loop's next step, never inside the call: what asks is often in the middle of a
+ * message, an item or a connection that a delivery could bring to its end. */
+void deliver_want(struct deliver *deliver, struct hop *hop)
+{
+    if (list_is_linked(&hop->in_wanted) || deliver->is_stopping)
+        return;
+    list_add_last(&deliver->wanted, &hop->in_wanted);
+    loop_step_ask(deliver->loop, &deliver->step);
+}
+
+static bool wants_more(const struct destination *destination)
+{
+    const struct hop *hop = destination->hop;
+
+    if (hop->ready_count == 0 || destination->opening_count)
+        return false;
+    if (destination->connection_count == 0)
+        return true;
+    /* A host that lets no more of us in is asked again by the circuit breaker alone. */
+    return destination_any_up(destination) &&
+           destination->connection_count < hop->connector->connections_max &&
+           hop->ready_count > BACKLOG_PER_CONNECTION * destination->connection_count;
+}
+
+/* Gives what is ready to the connections that would have it. */
+static void serve_ready(struct destination *destination)
+{
+    struct list *before = NULL, *node;
+
+    while (
+        destination->hop->ready_count && (node = list_first(&destination->ready)) != before) {
+        before = node; /* still the first afterwards: it takes none just now */
+        delivery_serve(container_of(node, struct delivery, in_ready));
+    }
+}
+
+static void serve(struct deliver *deliver, struct hop *hop)
+{
+    struct destination *destination;
+
+    if (hop->ready_count == 0 || !hop_may_go(hop))
+        return;
+    destination = destination_get(deliver, hop);
+    if (hop->connector->delivery == DELIVERY_MAILDIR) {
+        maildir_want(destination);
+        return;
+    }
+    serve_ready(destination);
+    if (wants_more(destination))
+        destination_open(destination);
+}
+
+/* A hop whose turn came may have nothing ready any more: then it is the next one's. */
+static void serve_in_turn(struct deliver *deliver)
+{
+    struct list *node;
+
+    while (!deliver->is_stopping && deliver->connection_count < deliver->connections_max &&
+           (node = list_first(&deliver->in_turn))) {
+        list_remove(node);
+        serve(deliver, container_of(node, struct hop, in_turn));
+    }
+}
+
+/* Those that are wanted until now; whom a full node could not serve waits for its turn. */
+static void on_step(struct loop_step *step)
+{
+    struct deliver *deliver = container_of(step, struct deliver, step);
+    struct list *node;
+
+    serve_in_turn(deliver);
+    while ((node = list_first(&deliver->wanted))) {
+        list_remove(node);
+        list_add_last(&deliver->serving, node);
+    }
+    while ((node = list_first(&deliver->serving))) {
+        list_remove(node);
+        if (!deliver->is_stopping)
+            serve(deliver, container_of(node, struct hop, in_wanted));
+    }
+}
+
 void deliver_init(
     struct deliver *deliver, struct loop *loop, struct spool *spool, struct dns *dns)
 {
     deliver->loop = loop;
     deliver->spool = spool;
     deliver->dns = dns;
+    list_init(&deliver->wanted);
+    list_init(&deliver->serving);
     list_init(&deliver->in_turn);
     list_init(&deliver->destinations);
+    loop_step_init(&deliver->step, on_step);
+}
+
+void deliver_done(struct deliver *deliver)
+{
+    loop_step_cancel(&deliver->step);
 }
 
 static void each_delivery(struct deliver *deliver, void (*end)(struct delivery *delivery))
@@ -55,56 +147,24 @@ bool deliver_claim(struct deliver *deliver, struct hop *hop)
 
 void deliver_release(struct deliver *deliver)
 {
-    struct list *node;
-
     assert(deliver->connection_count > 0);
     deliver->connection_count--;
-    node = list_first(&deliver->in_turn);
-    if (node) {
-        struct hop *hop = container_of(node, struct hop, in_turn);
-        list_remove(node);
-        deliver_want(deliver, hop);
-    }
+    if (!list_is_empty(&deliver->in_turn))
+        loop_step_ask(deliver->loop, &deliver->step);
 }
 
-static bool wants_more(const struct destination *destination)
+struct result deliver_unreadable(uint32_t recipient, enum err err)
 {
-    const struct hop *hop = destination->hop;
+    struct result result = { .recipient = recipient, .fate = FATE_DEFERRED };
 
-    if (hop->ready_count == 0 || destination->opening_count)
-        return false;
-    if (destination->connection_count == 0)
-        return true;
-    return destination->connection_count < hop->connector->connections_max &&
-           hop->ready_count > BACKLOG_PER_CONNECTION * destination->connection_count;
-}
-
-/* Gives what is ready to the connections that would have it. */
-static void serve_ready(struct destination *destination)
-{
-    struct list *before = NULL, *node;
-
-    while (
-        destination->hop->ready_count && (node = list_first(&destination->ready)) != before) {
-        before = node; /* still the first afterwards: it takes none just now */
-        delivery_serve(container_of(node, struct delivery, in_ready));
+    if (err == ERR_CORRUPT) {
+        result.fate = FATE_FAILED;
+        result.verdict = verdict_of(554, STATUS(5, 3, 0), "Message is damaged in the spool");
+    } else {
+        result.verdict = verdict_of(
+            451, STATUS(4, 3, 0), "Message cannot be read from the spool: %s", err_text(err));
     }
-}
-
-void deliver_want(struct deliver *deliver, struct hop *hop)
-{
-    struct destination *destination;
-
-    if (!hop->connector || hop->ready_count == 0 || deliver->is_stopping)
-        return;
-    destination = destination_get(deliver, hop);
-    if (hop->connector->delivery == DELIVERY_MAILDIR) {
-        maildir_want(destination);
-        return;
-    }
-    serve_ready(destination);
-    if (wants_more(destination))
-        destination_open(destination);
+    return result;
 }
 
 void deliver_fail_hop(struct deliver *deliver, struct hop *hop, const struct verdict *verdict)
@@ -123,28 +183,10 @@ void deliver_fail_hop(struct deliver *deliver, struct hop *hop, const struct ver
     }
 }
 
-void deliver_reset(struct deliver *deliver, struct hop *hop)
+void deliver_forget(struct hop *hop)
 {
-    (void)deliver;
-    if (!hop->destination)
-        return;
-    deliver_forget(deliver, hop);
-}
-
-void deliver_forget(struct deliver *deliver, struct hop *hop)
-{
-    struct destination *destination = hop->destination;
-
-    (void)deliver;
-    if (!destination)
-        return;
-    hop->destination = NULL;
-    destination->is_forgotten = true;
-    destination->users++;
-    list_each (node, &destination->deliveries)
-        delivery_quit(container_of(node, struct delivery, in_destination));
-    destination->users--;
-    destination_free_if_done(destination);
+    if (hop->destination)
+        destination_forget(hop->destination);
 }
 
 uint32_t deliver_connection_count(const struct hop *hop)

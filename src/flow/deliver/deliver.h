@@ -17,6 +17,9 @@ struct deliver {
     uint32_t connections_max; /* of all hops together */
     uint32_t connection_count;
     struct list in_turn; /* hops that wait for one to be free */
+    struct list wanted;  /* hops with something ready, until the next step */
+    struct list serving; /* those of this step */
+    struct loop_step step;
     struct list destinations;
     bool is_stopping;
 
@@ -40,14 +43,14 @@ void deliver_init(
 void deliver_stop(struct deliver *deliver);
 void deliver_break(struct deliver *deliver);
 
-/* There is something ready at HOP. */
+void deliver_done(struct deliver *deliver); /* after the loop ended */
+
+/* There is something ready at HOP: it is served soon, never inside this call. */
 void deliver_want(struct deliver *deliver, struct hop *hop);
 
-/* The hop's connector has changed: connections end once they are idle, hosts are looked up
- * anew. */
-void deliver_reset(struct deliver *deliver, struct hop *hop);
-/* The hop is going away; it has no items. */
-void deliver_forget(struct deliver *deliver, struct hop *hop);
+/* The hop's connector has changed, or the hop, which has no items, is going away: connections
+ * end once they are idle, hosts are looked up anew. */
+void deliver_forget(struct hop *hop);
 
 /* For `relais queue`: each host's name, address and state. */
 void deliver_each_host(const struct hop *hop,

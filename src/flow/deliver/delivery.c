@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { UNDER_WAY_MAX = 8 };
+enum { UNDER_WAY_MAX = 8, NO_TLS_MS = 600000 };
 
 /* --- Beginning and end ------------------------------------------------------------------- */
 
@@ -20,7 +20,8 @@ static void configure(struct delivery *delivery)
 
     if (connector->tls == SEND_TLS_ENCRYPT)
         tls = SMTP_CLIENT_TLS_MUST;
-    else if (connector->tls == SEND_TLS_MAY && !delivery->host->no_tls)
+    else if (connector->tls == SEND_TLS_MAY &&
+             delivery->host->no_tls_until.ms <= delivery->active.ms)
         tls = SMTP_CLIENT_TLS_MAY;
     delivery->config = (struct smtp_client_config){
         .fqdn = bytes_text(connector->fqdn ? connector->fqdn : settings->fqdn),
@@ -93,22 +94,23 @@ static void end(struct delivery *delivery)
     struct deliver *deliver = destination->deliver;
     struct host *host = delivery->host;
     bool was_up = delivery->is_up, was_tls_trouble = delivery->is_tls_trouble;
+    bool has_failed = !was_up || delivery->has_failed;
     unsigned address_at = delivery->address_at;
     char *error = delivery->error;
 
     delivery->error = NULL;
     destination->users++;
     delivery_free(delivery);
-    if (was_tls_trouble && !host->no_tls) {
-        host->no_tls = true; /* TLS "may": rather in clear than not at all (RFC 7435) */
+    if (was_tls_trouble) { /* TLS "may": rather in clear than not at all (RFC 7435) */
+        host->no_tls_until.ms = loop_now(deliver->loop).ms + NO_TLS_MS;
         delivery_open(destination, host, address_at);
-    } else if (!was_up) {
+    } else if (has_failed && !deliver->is_stopping) {
         destination_attempt_failed(
-            destination, host, address_at, error ? error : "451 4.4.2 connection lost");
+            destination, host, address_at, was_up, error ? error : "451 4.4.2 connection lost");
     }
     free(error);
     destination->users--;
-    if (!destination->is_forgotten && was_up)
+    if (!destination->is_forgotten && !has_failed)
         deliver_want(deliver, destination->hop);
     destination_free_if_done(destination);
 }
@@ -157,12 +159,9 @@ static void on_done(struct delivery *delivery, struct sending *sending)
     struct deliver *deliver = delivery->destination->deliver;
     struct item *item = sending->item;
 
-    if (sending->is_damaged) {
+    if (sending->trouble != OK) {
         for (uint32_t i = 0; i < item->recipient_count; i++)
-            sending->results[i] = (struct result){ .recipient = item_recipient(item, i),
-                .fate = FATE_FAILED,
-                .verdict =
-                    verdict_of(554, STATUS(5, 3, 0), "Message is damaged in the spool") };
+            sending->results[i] = deliver_unreadable(item_recipient(item, i), sending->trouble);
     }
     deliver->finished(deliver, item, sending->results, delivery->text);
     sending_free(sending);
@@ -222,6 +221,7 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
         on_returned(delivery, sending_of(action));
         return;
     case SMTP_CLIENT_FAILED:
+        delivery->has_failed = true;
         set_error(delivery, action->reply->code, action->reply->status, action->reply->text);
         return;
     case SMTP_CLIENT_LINE_OUT:
@@ -377,7 +377,7 @@ void delivery_prepared(struct delivery *delivery, struct sending *sending)
 {
     assert(delivery->preparing == sending);
     delivery->preparing = NULL;
-    if (sending->is_damaged) { /* never sent in part */
+    if (sending->trouble != OK) { /* never sent in part */
         on_done(delivery, sending);
         on_ready(delivery);
     } else {
@@ -418,7 +418,7 @@ static void on_connected(void *me, enum err err)
 static bool is_waiting_for_more(const struct delivery *delivery)
 {
     return conn_out_is_empty(delivery->conn) &&
-        smtp_client_waits(delivery->engine) != SMTP_CLIENT_WAITS_NOT;
+           smtp_client_waits(delivery->engine) != SMTP_CLIENT_WAITS_NOT;
 }
 
 static size_t on_input(void *me, struct bytes input)
@@ -531,7 +531,8 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
     struct delivery *delivery;
     struct endpoint to;
 
-    if (destination->is_forgotten || !deliver_claim(destination->deliver, hop))
+    if (destination->is_forgotten || destination->deliver->is_stopping ||
+        !deliver_claim(destination->deliver, hop))
         return;
     delivery = mem_new(sizeof *delivery);
     delivery->destination = destination;
@@ -545,11 +546,11 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
     list_add_last(&destination->deliveries, &delivery->in_destination);
     destination->connection_count++;
     destination->opening_count++;
+    delivery->active = loop_now(destination->deliver->loop);
     configure(delivery);
     delivery->engine = smtp_client_new(&delivery->config);
     delivery->protocol.id = random_session_id();
     delivery->protocol.connector = delivery->connector->name;
-    delivery->active = loop_now(destination->deliver->loop);
     timer_init(&delivery->timer, destination->deliver->loop, on_timer);
     timer_start(&delivery->timer, 1000);
     to = endpoint_of(host, address_at);

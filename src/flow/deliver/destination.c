@@ -10,7 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ADDRESS_TTL_MS_MIN = 30000, ADDRESS_TTL_MS_MAX = 3600000, MX_MAX = 20 };
+enum {
+    ADDRESS_TTL_MS_MIN = 30000,
+    ADDRESS_TTL_MS_MAX = 3600000,
+    MX_MAX = 20,
+    PROBE_AGAIN_MS = 1000
+};
 
 /* --- Making and ending ------------------------------------------------------------------- */
 
@@ -91,13 +96,26 @@ void destination_free_if_done(struct destination *destination)
     if (!destination->is_forgotten || destination->users || destination->connection_count ||
         destination->job_count)
         return;
-    if (destination->query)
-        dns_cancel(destination->query);
     for (size_t i = 0; i < destination->host_count; i++)
         host_free(destination->hosts[i]);
     free(destination->hosts);
     list_remove(&destination->in_deliver);
     free(destination);
+}
+
+void destination_forget(struct destination *destination)
+{
+    destination->hop->destination = NULL;
+    destination->is_forgotten = true;
+    if (destination->query) {
+        dns_cancel(destination->query);
+        destination->query = NULL;
+    }
+    destination->users++;
+    list_each (node, &destination->deliveries)
+        delivery_quit(container_of(node, struct delivery, in_destination));
+    destination->users--;
+    destination_free_if_done(destination);
 }
 
 /* --- Whole next hop ---------------------------------------------------------------------- */
@@ -148,10 +166,19 @@ static unsigned hosts_before_us(
     return mx->host_count;
 }
 
+/* What DNS says of a recipient's domain is final.  A smart host's name is ours: a mistake in it
+ * must not send the mail back. */
 static void fail_hop(struct destination *destination, struct verdict verdict)
 {
+    char error[HOST_ERROR_BYTES];
+
     destination->lookup = LOOKUP_NEEDED;
-    deliver_fail_hop(destination->deliver, destination->hop, &verdict);
+    if (destination->hop->connector->delivery == DELIVERY_MX) {
+        deliver_fail_hop(destination->deliver, destination->hop, &verdict);
+        return;
+    }
+    snprintf(error, sizeof error, "451 4.4.4 %s", verdict.text);
+    hop_down(destination, error);
 }
 
 static void use_mx(struct destination *destination, const struct dns_result *mx)
@@ -331,7 +358,7 @@ static struct host *pick(const struct destination *destination, bool down_too)
     return NULL;
 }
 
-static bool any_up(const struct destination *destination)
+bool destination_any_up(const struct destination *destination)
 {
     for (size_t i = 0; i < destination->host_count; i++) {
         if (!destination->hosts[i]->is_down)
@@ -354,20 +381,27 @@ static const char *last_error(const struct destination *destination)
 /* The next host of this round; none left: the hop is down until its retry plan says more. */
 static void pick_and_connect(struct destination *destination)
 {
-    struct host *host = pick(destination, !any_up(destination));
+    struct host *host = pick(destination, !destination_any_up(destination));
 
+    if (destination->deliver->is_stopping)
+        return;
     if (host)
         connect_host(destination, host);
     else if (destination->connection_count == 0 && destination->opening_count == 0)
         hop_down(destination, last_error(destination));
 }
 
+static void begin_round(struct destination *destination)
+{
+    for (size_t i = 0; i < destination->host_count; i++)
+        destination->hosts[i]->was_tried = destination->hosts[i]->is_probed = false;
+}
+
 void destination_open(struct destination *destination)
 {
     struct loop *loop = destination->deliver->loop;
 
-    for (size_t i = 0; i < destination->host_count; i++)
-        destination->hosts[i]->was_tried = false;
+    begin_round(destination);
     if (destination->lookup == LOOKUP_RUNNING)
         return;
     if (destination->lookup == LOOKUP_NEEDED ||
@@ -390,11 +424,12 @@ static void on_probe(struct timer *timer)
 
     if (destination->is_forgotten || destination->deliver->is_stopping || !host->is_down)
         return;
-    if (any_up(destination) && destination->opening_count == 0) {
+    timer_start(timer, PROBE_AGAIN_MS); /* an attempt is under way, or none can be made now */
+    if (destination->opening_count == 0 &&
+        (destination->connection_count || destination_any_up(destination))) {
+        host->is_probed = true;
         connect_host(destination, host);
-        return;
     }
-    timer_start(timer, 1000);
 }
 
 static void host_failed(struct host *host, const char *error)
@@ -415,16 +450,23 @@ static void host_failed(struct host *host, const char *error)
     snprintf(host->error, sizeof host->error, "%s", error);
     random_fill(&random, sizeof random);
     timer_start(&host->probe, retry_hop_ms(connector, host->failure_count, random));
-    if (destination->hop->ready_count || destination->connection_count == 0)
+    if (!host->is_probed)
         pick_and_connect(destination);
+    else if (destination->hop->ready_count) /* it waited for the end of the probe */
+        deliver_want(destination->deliver, destination->hop);
+    host->is_probed = false;
 }
 
-void destination_attempt_failed(
-    struct destination *destination, struct host *host, unsigned address_at, const char *error)
+void destination_attempt_failed(struct destination *destination, struct host *host,
+    unsigned address_at, bool was_up, const char *error)
 {
     if (destination->is_forgotten)
         return;
-    if (!host->is_unix && address_at + 1 < host->address_count) {
+    if (was_up) { /* its round is long over: another one, of the other hosts */
+        begin_round(destination);
+        host->was_tried = true;
+    }
+    if (!was_up && !host->is_unix && address_at + 1 < host->address_count) {
         snprintf(host->error, sizeof host->error, "%s", error);
         delivery_open(destination, host, address_at + 1); /* v6, then v4, at once (SM-8) */
         return;
@@ -436,14 +478,17 @@ void destination_host_up(struct destination *destination, struct host *host)
 {
     struct deliver *deliver = destination->deliver;
 
+    if (destination->is_forgotten)
+        return;
     if (host->is_down)
         report(REPORT_HOST_UP, R_CHARS("queue", destination->hop->name),
             R_CHARS("host", host->name));
     host->is_down = false;
+    host->is_probed = false;
     host->is_answering = true;
     host->failure_count = 0;
     host->error[0] = 0;
     timer_stop(&host->probe);
-    if (!destination->is_forgotten)
-        deliver->hop_up(deliver, destination->hop);
+    deliver->hop_up(deliver, destination->hop);
+    deliver_want(deliver, destination->hop); /* a backlog may want more than this one */
 }

@@ -19,11 +19,12 @@ struct host {
     uint32_t priority, weight;
     struct ip addresses[HOST_ADDRESSES_MAX];
     unsigned address_count;
-    struct moment expires; /* of the addresses */
+    struct moment expires;      /* of the addresses */
+    struct moment no_tls_until; /* a handshake failed: TLS "may" goes on without */
     struct dns_query *query;
     bool is_down;
     bool was_tried;    /* in this round of attempts */
-    bool no_tls;       /* a handshake failed: TLS "may" goes on without */
+    bool is_probed;    /* the attempt under way is the circuit breaker's, no round's */
     bool is_answering; /* a session came up */
     uint32_t failure_count;
     struct timer probe; /* while it is down and others are not */
@@ -68,7 +69,8 @@ struct sending {
     uint64_t content_bytes;
     uint64_t done; /* of prepend and content together */
     struct smtp_stuff stuff;
-    bool is_stuffed, is_asked, is_reading, is_abandoned, is_damaged, is_all_out;
+    bool is_stuffed, is_asked, is_reading, is_abandoned, is_all_out;
+    enum err trouble; /* of reading: OK, ERR_CORRUPT for good, others for now */
     struct spool_read read;
     uint8_t *piece;
     size_t piece_n;
@@ -95,7 +97,8 @@ struct delivery {
     char *error;                /* why the session ended before it was up */
     unsigned depth;             /* steps of the engine that are running */
     bool is_up, is_ready, is_quitting, is_closing, is_tls_trouble;
-    bool had_more; /* the last event needed more than one list of actions */
+    bool has_failed; /* the engine says that the host is to be left alone for a while */
+    bool had_more;   /* the last event needed more than one list of actions */
 };
 
 /* --- destination.c ----------------------------------------------------------------------- */
@@ -104,9 +107,13 @@ struct destination *destination_get(struct deliver *deliver, struct hop *hop);
 /* One more connection, to the best host that answers. */
 void destination_open(struct destination *destination);
 void destination_free_if_done(struct destination *destination);
+/* The hop goes on without it, or goes: it ends with what is under way. */
+void destination_forget(struct destination *destination);
+bool destination_any_up(const struct destination *destination);
 /* From a delivery that ended before its session was up. */
-void destination_attempt_failed(
-    struct destination *destination, struct host *host, unsigned address_at, const char *error);
+/* ... or (WAS_UP) did so before it was of any use. */
+void destination_attempt_failed(struct destination *destination, struct host *host,
+    unsigned address_at, bool was_up, const char *error);
 void destination_host_up(struct destination *destination, struct host *host);
 
 /* --- delivery.c -------------------------------------------------------------------------- */
@@ -144,6 +151,8 @@ void maildir_want(struct destination *destination);
 /* May one more connection of the node be opened?  If not, the hop is put in turn. */
 bool deliver_claim(struct deliver *deliver, struct hop *hop);
 void deliver_release(struct deliver *deliver);
+/* What becomes of a recipient when the content cannot be read: never sent in part. */
+struct result deliver_unreadable(uint32_t recipient, enum err err);
 /* The whole next hop refuses for good (null MX, no such domain). */
 void deliver_fail_hop(struct deliver *deliver, struct hop *hop, const struct verdict *verdict);
 

@@ -264,14 +264,9 @@ static void go_on(struct loop_work *work);
 
 static void fail_reading(struct job *job, enum err err)
 {
-    bool is_passing = err == ERR_IO;
-
     for (uint32_t i = 0; i < job->count; i++) {
-        if (job->results[i].fate != FATE_DELIVERED)
-            continue;
-        job->results[i].fate = is_passing ? FATE_DEFERRED : FATE_FAILED;
-        job->results[i].verdict = verdict_of(is_passing ? 451 : 554,
-            is_passing ? STATUS(4, 3, 0) : STATUS(5, 3, 0), "Message is damaged in the spool");
+        if (job->results[i].fate == FATE_DELIVERED)
+            job->results[i] = deliver_unreadable(job->results[i].recipient, err);
     }
     finish(job);
 }

@@ -145,7 +145,7 @@ static void on_read(struct spool_read *read)
     if (read->err != OK || (read->n == 0 && sending->content_bytes)) {
         free(read->at);
         free(read->envelope);
-        sending->is_damaged = true;
+        sending->trouble = read->err != OK ? read->err : ERR_CORRUPT;
     } else {
         take_envelope(sending, read);
         free(sending->piece);
@@ -155,7 +155,7 @@ static void on_read(struct spool_read *read)
     }
     if (delivery->preparing == sending)
         delivery_prepared(delivery, sending);
-    else if (sending->is_damaged)
+    else if (sending->trouble != OK)
         delivery_break(delivery); /* in the middle: what was sent must not look whole */
     else
         delivery_pump(delivery);

@@ -43,8 +43,12 @@ static void report_delivery(const struct item *item, const struct recipient *rec
 
 void discard_check_over(struct discard *discard, struct message *message)
 {
-    if (message->pending_count || message->delivering_count)
+    if (message->delivering_count)
         return;
+    if (message->pending_count) {
+        discard->idle(discard, message);
+        return;
+    }
     spool_settle(discard->secure->spool, &message->entry);
     report(REPORT_REMOVED, R_MID(message->entry.mid));
     discard->forget(discard, message);
@@ -187,15 +191,15 @@ static void settle_item(
         notice_send(discard, message, sorted->notices, sorted->notice_count, host);
     if (sorted->deferred_count) {
         keep_deferred(item, sorted);
+        discard_note(discard, message, sorted->plain, sorted->plain_count);
         if (is_too_many(sorted))
             discard->put_back(discard, item);
         else
             defer(discard, item, sorted->last_deferred, host);
     } else {
         discard->item_done(discard, item);
-    }
-    if (sorted->plain_count)
         discard_note(discard, message, sorted->plain, sorted->plain_count);
+    }
     discard_check_over(discard, message);
 }
 

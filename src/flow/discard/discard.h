@@ -19,6 +19,9 @@ struct discard {
     /* No recipient is pending, nothing is being delivered: settled in the spool, take it out.
      */
     void (*forget)(struct discard *discard, struct message *message);
+    /* Nothing of it is under way any more, but recipients are pending: it may be routed anew.
+     */
+    void (*idle)(struct discard *discard, struct message *message);
     bool (*is_known)(struct discard *discard, struct mid mid);
     void *me;
 };

@@ -14,7 +14,7 @@ void notice_send(struct discard *discard, struct message *message, const struct 
 void discard_note(struct discard *discard, struct message *message,
     const struct result *results, uint32_t count);
 
-/* Ends the message when it is over. */
+/* Ends the message when it is over; it may be gone then. */
 void discard_check_over(struct discard *discard, struct message *message);
 
 #endif

@@ -9,16 +9,9 @@
 
 /* --- Hops -------------------------------------------------------------------------------- */
 
-static bool may_go(const struct hop *hop)
-{
-    if (!hop->connector || hop->is_suspended)
-        return false;
-    return !hop->is_down || !timer_is_running(&hop->retry);
-}
-
 static void want(struct queue *queue, struct hop *hop)
 {
-    if (hop->ready_count && may_go(hop))
+    if (hop->ready_count && hop_may_go(hop))
         queue->want(queue, hop);
 }
 
@@ -88,6 +81,7 @@ struct hop *queue_hop(struct queue *queue, const char *name, const char *domain,
     list_init(&hop->ready);
     list_init(&hop->waiting);
     list_init(&hop->in_turn);
+    list_init(&hop->in_wanted);
     list_init(&hop->in_hops);
     timer_init(&hop->retry, queue->loop, on_retry);
     timer_init(&hop->wake, queue->loop, on_wake);
@@ -133,6 +127,7 @@ static void hop_free(struct queue *queue, struct hop *hop)
     table_remove(&queue->hops, &hop->by_name);
     list_remove(&hop->in_hops);
     list_remove(&hop->in_turn);
+    list_remove(&hop->in_wanted);
     setup_free(hop->setup);
     free(hop->name);
     free(hop->domain);
@@ -228,7 +223,7 @@ static void push_ready(struct queue *queue, struct item *item, bool first)
     else
         list_add_last(&hop->ready, &item->in_hop);
     hop->ready_count++;
-    if (!may_go(hop))
+    if (!hop_may_go(hop))
         message_rest(item->message);
     want(queue, hop);
 }
@@ -238,7 +233,7 @@ void queue_items(struct queue *queue, struct message *message)
     struct item *next;
 
     for (struct item *item = &message->first; item; item = next) {
-        next = item->next; /* WANT may begin a delivery, never end one */
+        next = item->next;
         if (item->recipient_count && item->state == ITEM_NEW)
             push_ready(queue, item, false);
     }

@@ -17,7 +17,8 @@ struct queue {
     struct timer sweep;
     struct list sweep_mark;
 
-    /* Something is ready at HOP, which is not down and not suspended. */
+    /* Something is ready at HOP, which is not down and not suspended.  Nothing may be delivered
+     * inside this call. */
     void (*want)(struct queue *queue, struct hop *hop);
     /* Takes the item out of its queue: its message is too old. */
     void (*expire)(struct queue *queue, struct item *item);

@@ -48,7 +48,7 @@ static struct hop *choose_hop(struct router *router, const char *domain, uint64_
         route_hop_name(connector, bytes_text(domain), name);
         hop = router->find_hop(
             router, name, connector->delivery == DELIVERY_MX ? domain : "", connector);
-        if (!hop->is_down)
+        if (!hop_is_resting(hop)) /* or it is time to try it again */
             return hop;
         if (!first)
             first = hop;

@@ -37,6 +37,8 @@ static struct verdict verdict_of_failure(enum err err)
 {
     if (err == ERR_SPACE)
         return verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage");
+    if (err == ERR_LIMIT)
+        return verdict_of(552, STATUS(5, 3, 4), "Too many recipients for one message");
     return verdict_of(451, STATUS(4, 3, 0), "Message could not be stored: %s", err_text(err));
 }
 

@@ -45,6 +45,7 @@ struct session {
     struct setup *setup;
     const struct receive_connector *connector; /* in setup */
     struct arrival arrival;
+    char *unix_path; /* what arrival.path is; NULL: none */
     struct smtp_server engine;
     struct smtp_server_config config;
     struct receipt *receipt; /* NULL outside a transaction */

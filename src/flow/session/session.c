@@ -351,6 +351,7 @@ static void free_session(struct session *session)
     house->on_gone(house, session->counted_as, session->arrival.peer);
     setup_free(session->setup);
     free(session->client_name);
+    free(session->unix_path);
     free(session->banner);
     free(session);
     if (house->is_stopping && house->count == 0)
@@ -518,6 +519,8 @@ void session_open(struct session_house *house, const struct session_start *start
     session->setup = start->setup;
     session->connector = start->connector;
     session->arrival = start->arrival;
+    if (start->arrival.path) /* the binding may be closed while the session goes on */
+        session->arrival.path = session->unix_path = mem_text(start->arrival.path);
     session->protocol.id = start->id;
     snprintf(session->counted_as, sizeof session->counted_as, "%s", start->connector->name);
     list_init(&session->in_house);

@@ -25,7 +25,7 @@ struct session_house {
     void *me;
 };
 
-enum { SESSION_CONNECTOR_BYTES = 64 };
+enum { SESSION_CONNECTOR_BYTES = 72 }; /* a name has 64 at most */
 
 /* What accept found out. */
 struct session_start {
