@@ -1,7 +1,5 @@
 #include "conn_kit.h"
 
-#include "base/mem.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -136,6 +134,12 @@ static void test_listen_unix(void **state)
 /* --- Connecting ------------------------------------------------------------------------------
  */
 
+static void ignore_connected(void *me, enum err err)
+{
+    (void)me;
+    assert_int_equal(err, OK);
+}
+
 static void refused(void *me, enum err err)
 {
     struct end *end = me;
@@ -167,6 +171,42 @@ static void test_connect_fails(void **state)
     loop_run(pair.loop);
     assert_int_equal(end->connected, ERR_REFUSED);
     loop_free(pair.loop);
+}
+
+static void see_source(struct end *server)
+{
+    const struct ip source = { { [10] = 0xff, 0xff, 127, 0, 0, 2 } };
+
+    assert_int_equal(ip_compare(conn_peer(server->conn)->ip, source), 0);
+    pair_stop(server->pair);
+}
+
+static void test_source(void **state)
+{
+    static const struct conn_handler quiet = { .on_connected = ignore_connected };
+    const struct ip ours = { { [10] = 0xff, 0xff, 127, 0, 0, 2 } };
+    const struct ip other_family = { { [15] = 1 } };
+    const struct ip nobodys = { { [10] = 0xff, 0xff, 192, 0, 2, 1 } };
+    struct pair pair = { .on_accepted = NULL };
+    struct conn *conn = NULL;
+    struct endpoint to;
+
+    (void)state;
+    pair_open_tcp(&pair);
+    to = *listener_endpoint(pair.listener);
+    pair.on_accepted = stop;
+    pair_run(&pair); /* the one without a source is out of the way */
+    conn_close(&pair.server.conn, false);
+    pair.on_accepted = see_source;
+    assert_int_equal(conn_connect(pair.loop, &to, &ours, &quiet, NULL, &conn), OK);
+    pair_run(&pair);
+    conn_close(&conn, false);
+    assert_int_equal(
+        conn_connect(pair.loop, &to, &other_family, &quiet, NULL, &conn), ERR_UNREACHABLE);
+    assert_int_equal(
+        conn_connect(pair.loop, &to, &nobodys, &quiet, NULL, &conn), ERR_UNREACHABLE);
+    assert_null(conn);
+    pair_close(&pair);
 }
 
 /* --- Kept input ------------------------------------------------------------------------------
@@ -333,7 +373,7 @@ static void accept_useless(
         conn_accept(much->pair.loop, fd, &handler, much, &much->pair.server.conn), OK);
 }
 
-static void ignore_connected(void *me, enum err err)
+static void say_much_when_connected(void *me, enum err err)
 {
     assert_int_equal(err, OK);
     say_much(me);
@@ -341,7 +381,7 @@ static void ignore_connected(void *me, enum err err)
 
 static void test_kept_ceiling(void **state)
 {
-    static const struct conn_handler talker = { .on_connected = ignore_connected };
+    static const struct conn_handler talker = { .on_connected = say_much_when_connected };
     struct much much = { .said = 0 };
     struct pair *pair = &much.pair;
     struct endpoint at = loopback(0);
@@ -365,107 +405,6 @@ static void test_kept_ceiling(void **state)
     loop_free(pair->loop);
 }
 
-/* --- The end ---------------------------------------------------------------------------------
- */
-
-static void close_much(struct end *client)
-{
-    struct much *much = container_of(client->pair, struct much, pair);
-    uint8_t *all = mem_new(3 << 20);
-
-    for (size_t i = 0; i < 3 << 20; i++)
-        all[i] = byte_at(i);
-    assert_int_equal(buf_add(conn_out(client->conn), bytes_of(all, 3 << 20)), OK);
-    much->said = 3 << 20;
-    free(all);
-    end_close(client);
-    assert_null(client->conn);
-}
-
-/* The output of a connection that was closed comes whole. */
-static void test_linger(void **state)
-{
-    struct much much = { .pair.client.on_up = close_much };
-
-    (void)state;
-    pair_open_tcp(&much.pair);
-    much.pair.server.on_ended = stop;
-    pair_run(&much.pair);
-    assert_int_equal(much.pair.server.got.n, 3 << 20);
-    pair_close(&much.pair);
-}
-
-static void say_late(struct end *client)
-{
-    end_say(client, "MAIL and more that nobody reads\r\n");
-}
-
-static void turn_away(struct end *server)
-{
-    conn_pause(server->conn);
-}
-
-/* What the client said has left it: on the loopback it is at the server then. */
-static bool is_said(struct slow *slow)
-{
-    struct pair *pair = &slow->pair;
-
-    if (pair->server.conn && pair->client.connected == OK &&
-        conn_out_is_empty(pair->client.conn))
-        return true;
-    timer_start(&slow->again, 1);
-    return false;
-}
-
-static void answer_and_close(struct timer *timer)
-{
-    struct slow *slow = container_of(timer, struct slow, again);
-
-    if (!is_said(slow))
-        return;
-    end_say(&slow->pair.server, "421 go away\r\n");
-    end_close(&slow->pair.server);
-}
-
-/* Unread input must not make the kernel throw our last answer away with a reset. */
-static void test_linger_unread(void **state)
-{
-    struct slow slow = { .pair = { .client.on_up = say_late, .on_accepted = turn_away } };
-
-    (void)state;
-    pair_open_tcp(&slow.pair);
-    timer_init(&slow.again, slow.pair.loop, answer_and_close);
-    timer_start(&slow.again, 1);
-    slow.pair.client.on_ended = close_and_stop;
-    pair_run(&slow.pair);
-    check_bytes("answer", buf_bytes(&slow.pair.client.got), BYTES("421 go away\r\n"));
-    assert_int_equal(slow.pair.client.ended, OK);
-    pair_close(&slow.pair);
-}
-
-/* The server has not read what came: closing resets, and the client hears of it. */
-static void close_unread(struct timer *timer)
-{
-    struct slow *slow = container_of(timer, struct slow, again);
-
-    if (is_said(slow))
-        conn_close(&slow->pair.server.conn, false);
-}
-
-static void test_reset(void **state)
-{
-    struct slow slow = { .pair = { .client.on_up = say_late, .on_accepted = turn_away } };
-
-    (void)state;
-    pair_open_tcp(&slow.pair);
-    timer_init(&slow.again, slow.pair.loop, close_unread);
-    timer_start(&slow.again, 1);
-    slow.pair.client.on_ended = close_and_stop;
-    pair_run(&slow.pair);
-    assert_int_equal(slow.pair.client.ended, ERR_CLOSED);
-    pair_close(&slow.pair);
-}
-
 /* --- Memory ----------------------------------------------------------------------------------
  */
 
@@ -482,6 +421,39 @@ static void test_idle_bytes(void **state)
     pair_close(&pair);
 }
 
+/* Stops the loop once the server's end holds no buffer, which the sweep of idle connections
+ * sees to. */
+static void on_look(struct timer *timer)
+{
+    struct slow *slow = container_of(timer, struct slow, again);
+
+    if (conn_bytes(slow->pair.server.conn) < 700)
+        pair_stop(&slow->pair);
+    else
+        timer_start(timer, 10);
+}
+
+static void say_few(struct end *server)
+{
+    end_say(server, "250 ok\r\n");
+}
+
+static void test_idle_sweep(void **state)
+{
+    struct slow slow = { .pair.client.on_up = say_ten };
+
+    (void)state;
+    pair_open_tcp(&slow.pair);
+    timer_init(&slow.again, slow.pair.loop, on_look);
+    slow.pair.server.on_got = say_few;
+    slow.pair.client.on_got = stop;
+    pair_run(&slow.pair);
+    assert_in_range(conn_bytes(slow.pair.server.conn), 700, 8192); /* kept for the next */
+    timer_start(&slow.again, 10);
+    pair_run(&slow.pair);
+    pair_close(&slow.pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,14 +462,13 @@ int main(void)
         cmocka_unit_test(test_listen_busy),
         cmocka_unit_test(test_listen_unix),
         cmocka_unit_test(test_connect_fails),
+        cmocka_unit_test(test_source),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_resume_inside),
         cmocka_unit_test(test_much),
         cmocka_unit_test(test_kept_ceiling),
-        cmocka_unit_test(test_linger),
-        cmocka_unit_test(test_linger_unread),
-        cmocka_unit_test(test_reset),
         cmocka_unit_test(test_idle_bytes),
+        cmocka_unit_test(test_idle_sweep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
