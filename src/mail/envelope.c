@@ -110,7 +110,7 @@ static void write_message(struct writer *writer, const struct envelope *envelope
     write_field(writer, TAG_ENVID, envelope->envid);
     write_field(writer, TAG_AUTH, envelope->auth);
     if (envelope->priority)
-        write_number(writer, TAG_PRIORITY, (uint64_t)(envelope->priority + PRIORITY_MAX + 1));
+        write_number(writer, TAG_PRIORITY, (unsigned)(envelope->priority + PRIORITY_MAX + 1));
     write_number(writer, TAG_CRASH_COUNT, envelope->crash_count);
     write_number(writer, TAG_HOP_COUNT, envelope->hop_count);
     write_number(writer, TAG_ARRIVED, (uint64_t)envelope->arrived.ms);
