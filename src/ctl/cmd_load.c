@@ -20,8 +20,7 @@ struct run {
     bool is_tty, was_stopped;
 };
 
-/* --- Options --------------------------------------------------------------------------------
- */
+/* --- Options ----------------------------------------------------------------------------- */
 
 static const char *const tls_modes[] = { "none", "starttls", "implicit", NULL };
 
@@ -93,8 +92,7 @@ static const char *mistake(const char *to, struct load_settings *settings)
     return NULL;
 }
 
-/* --- Running --------------------------------------------------------------------------------
- */
+/* --- Running ----------------------------------------------------------------------------- */
 
 static void wake_all(struct load *load)
 {
@@ -222,8 +220,7 @@ static void send_all(struct run *run)
         fputc('\n', stderr);
 }
 
-/* --- The report -----------------------------------------------------------------------------
- */
+/* --- The report -------------------------------------------------------------------------- */
 
 static double seconds(const struct run *run)
 {

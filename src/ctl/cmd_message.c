@@ -13,8 +13,7 @@
 
 enum { CONTENT_BYTES_MAX = 1 << 30 };
 
-/* --- Content --------------------------------------------------------------------------------
- */
+/* --- Content ----------------------------------------------------------------------------- */
 
 struct content {
     struct buf bytes;
@@ -61,8 +60,7 @@ static bool parse_id(struct tool *tool, const char *text, struct mid *mid, int *
     return false;
 }
 
-/* --- Show -----------------------------------------------------------------------------------
- */
+/* --- Show -------------------------------------------------------------------------------- */
 
 static void print_text(const struct ctl_object *row, const char *title, const char *name)
 {
@@ -180,8 +178,7 @@ int cmd_message_show(struct tool *tool, int argc, char **argv)
     return code;
 }
 
-/* --- Export ---------------------------------------------------------------------------------
- */
+/* --- Export ------------------------------------------------------------------------------ */
 
 static int write_all(struct tool *tool, int fd, struct bytes bytes)
 {

@@ -34,8 +34,7 @@ static void number_text(const struct ctl_object *row, const char *name, char out
         snprintf(out, 32, "%" PRId64, number);
 }
 
-/* --- Messages -------------------------------------------------------------------------------
- */
+/* --- Messages ---------------------------------------------------------------------------- */
 
 static const struct print_column message_columns[] = { { "ID" }, { "AGE", true },
     { "SIZE", true }, { "FROM" }, { "TO" }, { "QUEUE" }, { "STATUS" }, { "NEXT", true },
@@ -144,8 +143,7 @@ static int list_messages(struct tool *tool, const char *queue, uint64_t limit)
     return code;
 }
 
-/* --- Queues ---------------------------------------------------------------------------------
- */
+/* --- Queues ------------------------------------------------------------------------------ */
 
 static const struct print_column queue_columns[] = { { "IDENTITY" }, { "NAME" }, { "KIND" },
     { "STATUS" }, { "MESSAGES", true }, { "CONN", true }, { "OLDEST", true }, { "NEXT", true },
@@ -192,8 +190,7 @@ static int list_queues(struct tool *tool)
     return code;
 }
 
-/* --- Commands -------------------------------------------------------------------------------
- */
+/* --- Commands ---------------------------------------------------------------------------- */
 
 int cmd_queue(struct tool *tool, int argc, char **argv)
 {

@@ -24,8 +24,7 @@ struct run {
     bool is_tty;
 };
 
-/* --- Options --------------------------------------------------------------------------------
- */
+/* --- Options ----------------------------------------------------------------------------- */
 
 static const char *const stages[] = { "never", "banner", "mail", "rcpt", "data", "end", NULL };
 
@@ -95,8 +94,7 @@ static bool take_words(
     return true;
 }
 
-/* --- Running --------------------------------------------------------------------------------
- */
+/* --- Running ----------------------------------------------------------------------------- */
 
 static void on_accept(
     void *me, int fd, const struct endpoint *peer, const struct endpoint *local)

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-/* --- The daemon's answer --------------------------------------------------------------------
- */
+/* --- The daemon's answer ----------------------------------------------------------------- */
 
 static void print_spool(const struct ctl_object *status)
 {
@@ -92,8 +91,7 @@ static void print_status(const struct ctl_object *status)
     ctl_free(counters);
 }
 
-/* --- Without the daemon ---------------------------------------------------------------------
- */
+/* --- Without the daemon ------------------------------------------------------------------ */
 
 struct summary {
     uint64_t messages, bytes, damages;

@@ -24,8 +24,7 @@ struct load_settings {
     bool uses_pipelining, uses_chunking, is_lmtp, retries;
 };
 
-/* --- The work: numbers from 1 on, what was handed back, what became of them ------------------
- */
+/* --- The work: numbers from 1 on, what was handed back, what became of them -------------- */
 
 enum { LOAD_CODE_MAX = 600, LOAD_HEAD_BYTES = 512 };
 
@@ -75,8 +74,7 @@ struct bytes load_content_at(
 
 uint64_t load_now_us(void);
 
-/* --- Sessions -------------------------------------------------------------------------------
- */
+/* --- Sessions ---------------------------------------------------------------------------- */
 
 struct load_session;
 

@@ -40,8 +40,7 @@ struct load_session {
 
 static void connect_now(struct load_session *session);
 
-/* --- Ends -----------------------------------------------------------------------------------
- */
+/* --- Ends -------------------------------------------------------------------------------- */
 
 static void be_over(struct load_session *session)
 {
@@ -73,8 +72,7 @@ static void next_connection(struct load_session *session, bool was_failure)
         connect_now(session);
 }
 
-/* --- The engine -----------------------------------------------------------------------------
- */
+/* --- The engine -------------------------------------------------------------------------- */
 
 static void finish_flight(struct load_session *session, struct flight *flight)
 {
@@ -195,8 +193,7 @@ static void lose(struct load_session *session, const char *why)
     session->wants_close = true;
 }
 
-/* --- Messages -------------------------------------------------------------------------------
- */
+/* --- Messages ---------------------------------------------------------------------------- */
 
 static struct flight *free_flight(struct load_session *session)
 {
@@ -308,8 +305,7 @@ static void go_on(struct load_session *session)
         conn_send(session->conn);
 }
 
-/* --- The connection -------------------------------------------------------------------------
- */
+/* --- The connection ---------------------------------------------------------------------- */
 
 static void on_connected(void *me, enum err err)
 {
@@ -414,8 +410,7 @@ static void on_again(struct timer *timer)
         connect_now(session);
 }
 
-/* --- Outside --------------------------------------------------------------------------------
- */
+/* --- Outside ----------------------------------------------------------------------------- */
 
 struct load_session *load_session_new(struct load *load)
 {

@@ -79,8 +79,7 @@ void load_work_done(struct load_work *work)
     free(work->returned);
 }
 
-/* --- Numbers --------------------------------------------------------------------------------
- */
+/* --- Numbers ----------------------------------------------------------------------------- */
 
 bool load_work_take(struct load_work *work, uint64_t *number)
 {
@@ -149,8 +148,7 @@ bool load_work_is_given_out(const struct load_work *work)
            (work->taken == 0 || !work->settings->retries);
 }
 
-/* --- Content --------------------------------------------------------------------------------
- */
+/* --- Content ----------------------------------------------------------------------------- */
 
 void load_content_make(
     const struct load_work *work, uint64_t number, struct load_content *content)

@@ -62,8 +62,7 @@ void offline_say(struct tool *tool)
         stderr, "relais: the daemon is down; reading the spool %s\n", tool_spool_folder(tool));
 }
 
-/* --- Rows -----------------------------------------------------------------------------------
- */
+/* --- Rows -------------------------------------------------------------------------------- */
 
 static const char *const outcomes[] = { "pending", "delivered", "failed", "removed",
     "relayed" };
@@ -142,8 +141,7 @@ struct ctl_object *offline_row(const struct spool_found *found, bool all)
     return row;
 }
 
-/* --- One message ----------------------------------------------------------------------------
- */
+/* --- One message ------------------------------------------------------------------------- */
 
 struct search {
     struct mid mid;

@@ -88,8 +88,7 @@ void print_clean(struct bytes text)
     clean_to(stdout, text, true);
 }
 
-/* --- Tables ---------------------------------------------------------------------------------
- */
+/* --- Tables ------------------------------------------------------------------------------ */
 
 struct print_table {
     const struct print_column *columns;

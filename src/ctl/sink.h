@@ -56,8 +56,7 @@ void sink_sessions_close(struct sink *sink); /* all, at once */
 void sink_received(struct sink *sink, uint64_t bytes);
 void sink_session_ended(struct sink *sink);
 
-/* --- Storing ---------------------------------------------------------------------------------
- */
+/* --- Storing ----------------------------------------------------------------------------- */
 
 struct sink_store;
 

@@ -77,8 +77,7 @@ static void decide(struct session *session, enum sink_stage stage)
     answer(session, SMTP_SERVER_DECIDED, verdict);
 }
 
-/* --- The end of a message -------------------------------------------------------------------
- */
+/* --- The end of a message ---------------------------------------------------------------- */
 
 static bool fails_by_chance(struct sink *sink)
 {
@@ -152,8 +151,7 @@ static void on_body_end(struct session *session)
         finish_message(session);
 }
 
-/* --- Actions --------------------------------------------------------------------------------
- */
+/* --- Actions ----------------------------------------------------------------------------- */
 
 static void set(struct buf *buf, struct bytes bytes)
 {
@@ -240,8 +238,7 @@ static void step(struct session *session, const struct smtp_server_event *event)
         act(session, &actions.list[i]);
 }
 
-/* --- The connection -------------------------------------------------------------------------
- */
+/* --- The connection ---------------------------------------------------------------------- */
 
 static bool wants_input(const struct session *session)
 {

@@ -78,8 +78,7 @@ size_t sink_store_keeps(const struct sink_store *store)
     return store->append_fd >= 0 ? HEADER_BYTES_MAX : 0;
 }
 
-/* --- A file for each message ----------------------------------------------------------------
- */
+/* --- A file for each message ------------------------------------------------------------- */
 
 /* Writes BYTES to a file of its own that nobody sees half-written. */
 static enum err write_file(struct sink_store *store, struct bytes bytes, const char *path)
@@ -147,8 +146,7 @@ static enum err write_pair(struct sink_store *store, const struct sink_message *
                                                : err;
 }
 
-/* --- A line for each message ----------------------------------------------------------------
- */
+/* --- A line for each message ------------------------------------------------------------- */
 
 /* The value of the header field NAME; empty when there is none. */
 static struct bytes find_field(struct bytes content, struct bytes name)

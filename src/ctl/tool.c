@@ -25,8 +25,7 @@ static struct option_set common_options(struct tool *tool)
     return (struct option_set){ list, 5 };
 }
 
-/* --- Saying ---------------------------------------------------------------------------------
- */
+/* --- Saying ------------------------------------------------------------------------------ */
 
 static void print_usage(const struct command *command, FILE *to)
 {
@@ -88,8 +87,7 @@ bool tool_options(struct tool *tool, int *argc, char **argv, const struct option
     return false;
 }
 
-/* --- Settings -------------------------------------------------------------------------------
- */
+/* --- Settings ---------------------------------------------------------------------------- */
 
 const struct settings *tool_settings(struct tool *tool)
 {
@@ -150,8 +148,7 @@ int tool_code(enum err err)
     }
 }
 
-/* --- Running --------------------------------------------------------------------------------
- */
+/* --- Running ----------------------------------------------------------------------------- */
 
 /* The command that the first one or two words of ARGV name; *words is how many. */
 static const struct command *find(int argc, char **argv, int *words)

@@ -51,7 +51,7 @@ static const struct kind {
 
 enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
 
-/* --- Pieces ------------------------------------------------------------------------------- */
+/* --- Pieces ------------------------------------------------------------------------------ */
 
 static void add(struct writer *writer, struct bytes bytes)
 {
@@ -157,7 +157,7 @@ static void choose_boundary(struct writer *writer)
            contains(dsn->original, writer->boundary));
 }
 
-/* --- Header and text ---------------------------------------------------------------------- */
+/* --- Header and text --------------------------------------------------------------------- */
 
 /* "<...>" without spaces, else nothing: it is copied from a header field of anybody's. */
 static bool is_message_id(struct bytes id)
@@ -267,7 +267,7 @@ static void add_text_part(struct writer *writer)
         add_text_of_kind(writer, (enum dsn_action)kind);
 }
 
-/* --- The machine's part: RFC 3464, 2 ------------------------------------------------------ */
+/* --- The machine's part: RFC 3464, 2 ----------------------------------------------------- */
 
 /* "rfc822;a+2Bb@c" is said decoded (RFC 3461, 6.3).  A type of UTF-8 has an encoding of its own
  * (RFC 6533, 3), which its reader undoes. */
@@ -334,7 +334,7 @@ static void add_status_part(struct writer *writer)
         add_status_of_recipient(writer, &dsn->recipients[i]);
 }
 
-/* --- The original ------------------------------------------------------------------------- */
+/* --- The original ------------------------------------------------------------------------ */
 
 static const char *original_type(const struct dsn *dsn)
 {
@@ -384,7 +384,7 @@ enum err dsn_format(const struct dsn *dsn, struct buf *out)
     return writer.err;
 }
 
-/* --- Its id ------------------------------------------------------------------------------- */
+/* --- Its id ------------------------------------------------------------------------------ */
 
 /* The hash of: the original's id, the kind (one byte), the recipients' numbers (four bytes
  * each, the lowest first). */

@@ -49,7 +49,7 @@ enum {
 
 enum { PRIORITY_MAX = 9, NOTIFY_MAX = 15, VARINT_BYTES_MAX = 5 };
 
-/* --- Writing ------------------------------------------------------------------------------ */
+/* --- Writing ----------------------------------------------------------------------------- */
 
 /* Writes at AT, or only counts when AT is NULL: the same code says how much room it takes. */
 struct writer {
@@ -155,7 +155,7 @@ enum err envelope_encode(const struct envelope *envelope, struct buf *out)
     return OK;
 }
 
-/* --- Reading ------------------------------------------------------------------------------ */
+/* --- Reading ----------------------------------------------------------------------------- */
 
 struct field {
     uint8_t tag;

@@ -33,7 +33,7 @@ void scan_init(struct scan *scan)
     *scan = (struct scan){ 0 };
 }
 
-/* --- Lines and bytes ---------------------------------------------------------------------- */
+/* --- Lines and bytes --------------------------------------------------------------------- */
 
 static void note_line(struct scan *scan, uint64_t bytes)
 {
@@ -81,7 +81,7 @@ static bool has_8bit(struct bytes content)
     return false;
 }
 
-/* --- The header --------------------------------------------------------------------------- */
+/* --- The header -------------------------------------------------------------------------- */
 
 static enum field field_of(struct bytes name)
 {

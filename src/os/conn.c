@@ -15,8 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- Waiting ---------------------------------------------------------------------------------
- */
+/* --- Waiting ----------------------------------------------------------------------------- */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
@@ -95,8 +94,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         conn_wait(conn);
 }
 
-/* --- Steps -----------------------------------------------------------------------------------
- */
+/* --- Steps ------------------------------------------------------------------------------- */
 
 void conn_ask_step(struct conn *conn)
 {
@@ -136,8 +134,7 @@ static void on_step(struct loop_step *step)
         conn_wait(conn);
 }
 
-/* --- Making ----------------------------------------------------------------------------------
- */
+/* --- Making ------------------------------------------------------------------------------ */
 
 static void read_local(struct conn *conn)
 {
@@ -283,8 +280,7 @@ enum err conn_connect(struct loop *loop, const struct endpoint *to, const struct
     return OK;
 }
 
-/* --- For the handler -------------------------------------------------------------------------
- */
+/* --- For the handler --------------------------------------------------------------------- */
 
 void conn_close(struct conn **at, bool linger)
 {

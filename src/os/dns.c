@@ -71,8 +71,7 @@ struct dns_query {
     struct dns_result result;
 };
 
-/* --- Contexts ------------------------------------------------------------------------------
- */
+/* --- Contexts ---------------------------------------------------------------------------- */
 
 static void on_readable(void *me);
 
@@ -188,8 +187,7 @@ static void look_at_files(struct dns *dns)
         resolver_release(old);
 }
 
-/* --- Making and freeing --------------------------------------------------------------------
- */
+/* --- Making and freeing ------------------------------------------------------------------ */
 
 static char *copy_or_null(const char *text)
 {
@@ -243,8 +241,7 @@ void dns_free(struct dns *dns)
     free(dns);
 }
 
-/* --- Answers -------------------------------------------------------------------------------
- */
+/* --- Answers ----------------------------------------------------------------------------- */
 
 static void answer_now(struct dns_query *query)
 {
@@ -403,8 +400,7 @@ static void on_due(struct timer *timer)
     free(query);
 }
 
-/* --- Questions -----------------------------------------------------------------------------
- */
+/* --- Questions --------------------------------------------------------------------------- */
 
 static struct dns_query *query_new(
     struct dns *dns, void (*on_answer)(void *me, const struct dns_result *result), void *me)

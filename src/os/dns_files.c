@@ -29,8 +29,7 @@ bool watched_file_changed(struct watched_file *file)
     return changed;
 }
 
-/* --- Lines and words -----------------------------------------------------------------------
- */
+/* --- Lines and words --------------------------------------------------------------------- */
 
 /* Takes the next line off TEXT, without its comment.  False: there is none left. */
 static bool next_line(struct bytes *text, const char *comment_marks, struct bytes *out)
@@ -76,8 +75,7 @@ static bool word_to_text(struct bytes word, char *out, size_t room)
     return true;
 }
 
-/* --- hosts ---------------------------------------------------------------------------------
- */
+/* --- hosts ------------------------------------------------------------------------------- */
 
 struct entry {
     struct table_node node;
@@ -164,8 +162,7 @@ bool hosts_file_find(
     return found;
 }
 
-/* --- resolv.conf ---------------------------------------------------------------------------
- */
+/* --- resolv.conf ------------------------------------------------------------------------- */
 
 static size_t read_servers(struct bytes text, char out[DNS_SERVERS_MAX][DNS_SERVER_BYTES])
 {

@@ -19,8 +19,7 @@ struct watched_file {
  * says true.  It looks at the file's date, not at its content. */
 bool watched_file_changed(struct watched_file *file);
 
-/* --- hosts ---------------------------------------------------------------------------------
- */
+/* --- hosts ------------------------------------------------------------------------------- */
 
 struct dns_hosts_file;
 
@@ -33,8 +32,7 @@ void hosts_file_free(struct dns_hosts_file *hosts);
 bool hosts_file_find(
     const struct dns_hosts_file *hosts, const char *name, struct dns_result *result);
 
-/* --- resolv.conf ---------------------------------------------------------------------------
- */
+/* --- resolv.conf ------------------------------------------------------------------------- */
 
 enum { DNS_SERVERS_MAX = 8, DNS_SERVER_BYTES = 64 };
 

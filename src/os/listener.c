@@ -32,8 +32,7 @@ struct listener {
     bool is_closed;
 };
 
-/* --- Accepting -------------------------------------------------------------------------------
- */
+/* --- Accepting --------------------------------------------------------------------------- */
 
 /* The address the client chose, when we listen on all of them. */
 static void local_of(const struct listener *listener, int fd, struct endpoint *out)
@@ -107,8 +106,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* --- Opening ---------------------------------------------------------------------------------
- */
+/* --- Opening ----------------------------------------------------------------------------- */
 
 /* A file that nobody listens at is left over from a process that ended without removing it. */
 static enum err remove_stale(const struct sockaddr *at, socklen_t n, const char *path)
@@ -220,8 +218,7 @@ fail:
     return err;
 }
 
-/* --- Closing ---------------------------------------------------------------------------------
- */
+/* --- Closing ----------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
 {

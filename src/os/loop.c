@@ -12,8 +12,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* --- Posts ----------------------------------------------------------------------------------
- */
+/* --- Posts ------------------------------------------------------------------------------- */
 
 void loop_post(struct loop *loop, struct loop_post *post)
 {
@@ -52,8 +51,7 @@ static void run_posts(struct loop *loop)
     }
 }
 
-/* --- Flushes ---------------------------------------------------------------------------------
- */
+/* --- Flushes ----------------------------------------------------------------------------- */
 
 void loop_flush_init(struct loop_flush *flush, void (*on_flush)(struct loop_flush *flush))
 {
@@ -93,8 +91,7 @@ static void run_flushes(struct loop *loop)
     }
 }
 
-/* --- Steps -----------------------------------------------------------------------------------
- */
+/* --- Steps ------------------------------------------------------------------------------- */
 
 void loop_step_init(struct loop_step *step, void (*on_step)(struct loop_step *step))
 {
@@ -127,8 +124,7 @@ static void run_steps(struct loop *loop)
     list_remove(&mark);
 }
 
-/* --- A turn ----------------------------------------------------------------------------------
- */
+/* --- A turn ------------------------------------------------------------------------------ */
 
 static struct loop *loop_of(const void *handle)
 {
@@ -199,8 +195,7 @@ void loop_stop(struct loop *loop)
     uv_async_send(&loop->wake);
 }
 
-/* --- Time ------------------------------------------------------------------------------------
- */
+/* --- Time -------------------------------------------------------------------------------- */
 
 static const struct loop_time *time_of_turn(const struct loop *loop)
 {
@@ -231,8 +226,7 @@ uint64_t loop_turns(const struct loop *loop)
     return loop->turn;
 }
 
-/* --- Making and freeing ----------------------------------------------------------------------
- */
+/* --- Making and freeing ------------------------------------------------------------------ */
 
 static void init_handles(struct loop *loop)
 {

@@ -26,7 +26,7 @@ struct moment loop_now(const struct loop *loop);
 struct wall loop_wall(const struct loop *loop); /* read once a turn */
 uint64_t loop_turns(const struct loop *loop);   /* how many turns there were */
 
-/* --- Messages from other threads ---------------------------------------------------------- */
+/* --- Messages from other threads --------------------------------------------------------- */
 
 /* Embedded in what is sent.  Owned by the loop from loop_post() until RUN is called, which may
  * free it or post it again.  What is still posted when the loop is freed is not run. */
@@ -39,7 +39,7 @@ struct loop_post {
  * allocation; wakes the loop only if it sleeps. */
 void loop_post(struct loop *loop, struct loop_post *post);
 
-/* --- Timers ------------------------------------------------------------------------------- */
+/* --- Timers ------------------------------------------------------------------------------ */
 
 /* Embedded; zeroed before its first use.  Cheap to start again (a heap of our own, one libuv
  * timer). */
@@ -58,7 +58,7 @@ static inline bool timer_is_running(const struct timer *timer)
     return timer->at != 0;
 }
 
-/* --- Once before the loop sleeps ---------------------------------------------------------- */
+/* --- Once before the loop sleeps --------------------------------------------------------- */
 
 /* Embedded.  ON_FLUSH is called once, after all that is ready now was handled and before the
  * loop waits again: one write a turn.  Asked for again after it ran, it runs in the next turn,
@@ -73,7 +73,7 @@ void loop_flush_init(struct loop_flush *flush, void (*on_flush)(struct loop_flus
 void loop_flush_ask(struct loop *loop, struct loop_flush *flush); /* again is harmless */
 void loop_flush_cancel(struct loop_flush *flush);
 
-/* --- Soon --------------------------------------------------------------------------------- */
+/* --- Soon -------------------------------------------------------------------------------- */
 
 /* Something to be done soon, not inside the call that asks for it.  Embedded.  ON_STEP runs
  * before the flushes of this turn; what it asks for in turn waits for the next one, which then
@@ -87,7 +87,7 @@ void loop_step_init(struct loop_step *step, void (*on_step)(struct loop_step *st
 void loop_step_ask(struct loop *loop, struct loop_step *step); /* again is harmless */
 void loop_step_cancel(struct loop_step *step);
 
-/* --- Readiness of a descriptor ------------------------------------------------------------ */
+/* --- Readiness of a descriptor ----------------------------------------------------------- */
 
 /* Calls ON_READY whenever FD can be read (a listening socket, a library's).  FD stays the
  * caller's and must outlive the watch. */
@@ -96,13 +96,13 @@ enum err loop_watch_new(struct loop *loop, int fd, void (*on_ready)(void *me), v
     struct loop_watch **out) MUST_USE;
 void loop_watch_free(struct loop_watch *watch);
 
-/* --- Signals ------------------------------------------------------------------------------ */
+/* --- Signals ----------------------------------------------------------------------------- */
 
 /* Calls ON_SIGNAL on LOOP's thread for each of SIGNUM from now on. */
 enum err loop_signal(
     struct loop *loop, int signum, void (*on_signal)(int signum, void *me), void *me) MUST_USE;
 
-/* --- Work that blocks --------------------------------------------------------------------- */
+/* --- Work that blocks -------------------------------------------------------------------- */
 
 /* Embedded.  RUN is called on a thread of the pool, then DONE on LOOP's thread. */
 struct loop_work {

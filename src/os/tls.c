@@ -33,8 +33,7 @@ struct tls_stream {
     char *error;
 };
 
-/* --- The BIO ---------------------------------------------------------------------------------
- */
+/* --- The BIO ----------------------------------------------------------------------------- */
 
 static int on_bio_read(BIO *bio, char *to, int n)
 {
@@ -92,8 +91,7 @@ static BIO *new_bio(struct tls_stream *stream)
     return bio;
 }
 
-/* --- Making ----------------------------------------------------------------------------------
- */
+/* --- Making ------------------------------------------------------------------------------ */
 
 /* The name to ask for and to look for in the certificate.  An address is no name of SNI (RFC
  * 6066, 3).  HOST is only read; OpenSSL's macro casts const away. */
@@ -178,8 +176,7 @@ const char *tls_host_of(const SSL *ssl)
     return stream->host;
 }
 
-/* --- Reading ---------------------------------------------------------------------------------
- */
+/* --- Reading ----------------------------------------------------------------------------- */
 
 static enum err fail(struct tls_stream *stream)
 {
@@ -275,8 +272,7 @@ enum err tls_stream_read(
     return err;
 }
 
-/* --- Writing ---------------------------------------------------------------------------------
- */
+/* --- Writing ----------------------------------------------------------------------------- */
 
 enum err tls_stream_write(struct tls_stream *stream, struct bytes plain, struct buf *wire)
 {

@@ -25,8 +25,7 @@ enum err tls_why(const char *what, char why[TLS_ERROR_BYTES])
     return err;
 }
 
-/* --- Both sides ------------------------------------------------------------------------------
- */
+/* --- Both sides -------------------------------------------------------------------------- */
 
 static int version_number(enum tls_version version)
 {
@@ -96,8 +95,7 @@ static enum err use_certificate(
     return OK;
 }
 
-/* --- Servers ---------------------------------------------------------------------------------
- */
+/* --- Servers ----------------------------------------------------------------------------- */
 
 struct tls_context *tls_context_new_server(enum tls_version version_min)
 {
@@ -130,8 +128,7 @@ enum err tls_server_context(const struct tls_server_settings *settings,
     return OK;
 }
 
-/* --- Clients ---------------------------------------------------------------------------------
- */
+/* --- Clients ----------------------------------------------------------------------------- */
 
 /* Returns 1 when it takes SESSION. */
 static int on_new_session(SSL *ssl, SSL_SESSION *session)

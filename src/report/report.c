@@ -75,8 +75,7 @@ static void unlock(void)
     pthread_mutex_unlock(&shared.lock);
 }
 
-/* --- Settings -------------------------------------------------------------------------------
- */
+/* --- Settings ---------------------------------------------------------------------------- */
 
 static enum err open_both(const struct report_settings *settings, struct out *log,
     struct out *protocol, char why[256])
@@ -123,8 +122,7 @@ enum err report_init(const struct report_settings *settings, char why[256])
     return OK;
 }
 
-/* --- Writing --------------------------------------------------------------------------------
- */
+/* --- Writing ----------------------------------------------------------------------------- */
 
 /* Writes what waits in BUF.  Lines lost before (a full disk) are told of. */
 static void write_out(struct out *out, struct buf *buf)
@@ -212,8 +210,7 @@ void report_thread_done(void)
     free(writer);
 }
 
-/* --- Counting -------------------------------------------------------------------------------
- */
+/* --- Counting ---------------------------------------------------------------------------- */
 
 static void count(enum report_event event)
 {
@@ -241,8 +238,7 @@ uint64_t report_count(enum report_event event)
     return sum;
 }
 
-/* --- Lines ----------------------------------------------------------------------------------
- */
+/* --- Lines ------------------------------------------------------------------------------- */
 
 static const int syslog_levels[] = { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR };
 

@@ -100,8 +100,7 @@ void inbox_take(struct inbox *inbox, int64_t wait_ms, struct line *line)
     take_now(inbox, line);
 }
 
-/* --- Lines -----------------------------------------------------------------------------------
- */
+/* --- Lines ------------------------------------------------------------------------------- */
 
 void line_init(struct line *line)
 {

@@ -18,8 +18,7 @@ enum {
     PREPARED_MAX = 4,
 };
 
-/* --- Segments (segment.c) -------------------------------------------------------------------
- */
+/* --- Segments (segment.c) ---------------------------------------------------------------- */
 
 /* A file of the log.  `live` counts what needs it: messages and open writers whose first record
  * lies here, and reads under way.  Segments go strictly oldest first, so one that is needed
@@ -40,8 +39,7 @@ bool segment_name_parse(const char *name, uint64_t *base);
 char *path_of(const char *folder, const char *name); /* free() */
 char *segment_path(const char *folder, uint64_t base);
 
-/* --- The log (log.c): the commit thread's ---------------------------------------------------
- */
+/* --- The log (log.c): the commit thread's ------------------------------------------------ */
 
 enum { RUNS_MAX = 1000 };
 
@@ -70,8 +68,7 @@ struct log {
     int64_t retry_at_ms; /* no new segment before */
 };
 
-/* --- The keeper (keeper.c): a thread of its own ---------------------------------------------
- */
+/* --- The keeper (keeper.c): a thread of its own ------------------------------------------ */
 
 struct keeper {
     pthread_t thread;
@@ -93,8 +90,7 @@ struct keeper {
     bool folder_is_dirty; /* a name's change is not known to be durable */
 };
 
-/* --- Moving live records forward (reclaim.c): home loop -------------------------------------
- */
+/* --- Moving live records forward (reclaim.c): home loop ---------------------------------- */
 
 struct reclaim {
     struct timer tick;
@@ -149,8 +145,7 @@ void spool_add_segment(struct spool *spool, struct segment *segment); /* takes t
 /* May a client's record of BYTES still be taken, with the reserve left alone?  Any thread. */
 bool spool_client_fits(struct spool *spool, uint64_t bytes);
 
-/* --- Requests -------------------------------------------------------------------------------
- */
+/* --- Requests ---------------------------------------------------------------------------- */
 
 enum request_kind {
     REQUEST_MESSAGE, /* a spool_ticket */
@@ -248,8 +243,7 @@ enum err keeper_start(struct spool *spool) MUST_USE;
  * ERR_SPACE, ERR_IO: there are none. */
 enum err keeper_take(struct spool *spool, bool is_client, struct segment **out) MUST_USE;
 
-/* --- Recovery (recover.c) -------------------------------------------------------------------
- */
+/* --- Recovery (recover.c) ---------------------------------------------------------------- */
 
 /* What a scan of the log's bytes has found so far; no file is touched. */
 struct scan;
@@ -294,8 +288,7 @@ enum err recover(const char *folder, unsigned mode, const struct spool_visitor *
     struct recovered *out, char why[256]) MUST_USE;
 void recovered_done(struct recovered *recovered); /* the segments may be taken: NULL */
 
-/* --- Reading records (read.c) ---------------------------------------------------------------
- */
+/* --- Reading records (read.c) ------------------------------------------------------------ */
 
 /* Where records are read from: an open spool, or a folder. */
 struct source {

@@ -29,8 +29,7 @@ static bool must_stop(struct spool *spool)
     return atomic_load(&spool->keeper.must_stop);
 }
 
-/* --- Making segments ------------------------------------------------------------------------
- */
+/* --- Making segments --------------------------------------------------------------------- */
 
 static enum err fill(struct spool *spool, struct file file)
 {
@@ -126,8 +125,7 @@ static enum err make_segment(struct spool *spool)
     return err;
 }
 
-/* --- May there be more? ---------------------------------------------------------------------
- */
+/* --- May there be more? ------------------------------------------------------------------ */
 
 static void block(struct spool *spool, enum err err, const char *why)
 {
@@ -204,8 +202,7 @@ static void make_segments(struct spool *spool)
     block(spool, err == OK || err == ERR_SPACE ? err : ERR_IO, why);
 }
 
-/* --- Letting segments go --------------------------------------------------------------------
- */
+/* --- Letting segments go ----------------------------------------------------------------- */
 
 /* The oldest one, when nothing needs it; it stays in the list. */
 static struct segment *oldest_free(struct spool *spool, bool *is_wanted)
@@ -286,8 +283,7 @@ static bool free_oldest(struct spool *spool)
     return true;
 }
 
-/* --- Reading for the home loop --------------------------------------------------------------
- */
+/* --- Reading for the home loop ----------------------------------------------------------- */
 
 static bool read_for_move(struct spool *spool)
 {
@@ -309,8 +305,7 @@ static bool read_for_move(struct spool *spool)
     return true;
 }
 
-/* --- The thread, and who asks it ------------------------------------------------------------
- */
+/* --- The thread, and who asks it --------------------------------------------------------- */
 
 void *keeper_main(void *me)
 {

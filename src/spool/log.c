@@ -5,20 +5,20 @@
  *     failure.  A record holds its position and a checksum that starts from the store's id.
  *     So whatever an earlier use of a file left in it is not taken for a record.
  *  2. A ticket is answered OK only after fdatasync() has returned for its segment with all of
- * its record written, and with the chunks it names written before it in the log.  A segment is
- *     flushed before the next one's head is written, so all that stands before a flushed record
- *     is flushed.  Files were written full of zeros, flushed, and their names made durable by
+ *     its record written, and with the chunks it names written before it in the log.  A segment
+ *     is flushed before the next one's head is written, so all that stands before a flushed
+ *     record is flushed.  Files were written full of zeros, flushed, and their names made durable by
  *     a flush of the folder, before the log came to them: an fdatasync() is enough.
  *  3. A record says up to where all was flushed when it was written (`durable`).  At recovery a
  *     hole below such a mark is damage; a hole above all marks is a torn write, which nobody
- * was told OK for.  Valid records behind a torn one are kept: if their flush did return,
- * nothing is lost; if it did not, their clients will send again, which is allowed.
+ *     was told OK for.  Valid records behind a torn one are kept: if their flush did return,
+ *     nothing is lost; if it did not, their clients will send again, which is allowed.
  *  4. After a failed write or flush the kernel may have dropped pages and say so only once.  So
  *     nothing of the unflushed part is believed, tickets in it are answered ERR_IO, and the
  *     segment is never written again.  The next segment's head says that all from the last
  *     flushed byte to its own base is void, so what did reach the disk cannot come back to life
  *     once that head is flushed; should the machine die before, the client has not been told
- * OK, and sends again.
+ *     OK, and sends again.
  *  5. Outcomes and settlements are written at once and flushed with the next group, or within
  *     a second.  Lost ones can only repeat deliveries of that last second; a process that is
  *     killed loses none.  Those that were written to a segment that failed are written again.
@@ -27,9 +27,9 @@
  *     no settlement goes before what it settles: a settled message cannot come back.
  *  7. A live message of the oldest segment is copied forward with the outcomes known so far,
  *     and its old place is given up only when the copy is flushed.  Both may be found: the
- * later one counts, and an outcome in either counts.  A settlement written after the copy
- * stands behind it in the log, because both pass through the one queue in the order of the home
- * loop.
+ *     later one counts, and an outcome in either counts.  A settlement written after the copy
+ *     stands behind it in the log, because both pass through the one inbox in the order of the
+ *     home loop.
  *  8. A notification and the outcomes that owe it are one record: both are there, or neither.
  *
  * The format: docs/formats/spool.md. */
@@ -73,8 +73,7 @@ static void due_within(struct log *log, int64_t ms)
         log->flush_due_ms = due;
 }
 
-/* --- Answers --------------------------------------------------------------------------------
- */
+/* --- Answers ----------------------------------------------------------------------------- */
 
 static bool is_chunk_of_move(const struct move *move)
 {
@@ -163,8 +162,7 @@ static void refuse(
     }
 }
 
-/* --- Writing and flushing -------------------------------------------------------------------
- */
+/* --- Writing and flushing ---------------------------------------------------------------- */
 
 /* The segment is not trusted any more (argument 4).  What must be written again goes, in its
  * order, before all that still waits. */
@@ -291,8 +289,7 @@ static enum err flush(struct spool *spool)
     return err;
 }
 
-/* --- Segments, one after the other ----------------------------------------------------------
- */
+/* --- Segments, one after the other ------------------------------------------------------- */
 
 static void begin(struct spool *spool, struct segment *segment)
 {
@@ -353,8 +350,7 @@ enum err log_start(struct spool *spool, uint64_t valid_end, uint64_t sure)
     return err ? err : flush(spool);
 }
 
-/* --- Giving places --------------------------------------------------------------------------
- */
+/* --- Giving places ----------------------------------------------------------------------- */
 
 static uint64_t bytes_of_request(const struct spool_request *request)
 {
@@ -552,8 +548,7 @@ static void place(struct spool *spool, struct spool_request *request)
     }
 }
 
-/* --- The thread -----------------------------------------------------------------------------
- */
+/* --- The thread -------------------------------------------------------------------------- */
 
 static int64_t wait_ms(const struct spool *spool)
 {

@@ -11,8 +11,7 @@ struct source source_of(struct spool *spool)
     return (struct source){ spool, spool->folder, spool->seed, spool->settings.segment_bytes };
 }
 
-/* --- Records --------------------------------------------------------------------------------
- */
+/* --- Records ----------------------------------------------------------------------------- */
 
 static enum err read_record(struct file file, uint64_t base, const struct source *source,
     uint64_t at, size_t room, struct record *record, uint8_t **payload)
@@ -64,8 +63,7 @@ enum err source_read(const struct source *source, uint64_t at, size_t room,
     return err;
 }
 
-/* --- A part of a message's content ----------------------------------------------------------
- */
+/* --- A part of a message's content ------------------------------------------------------- */
 
 struct window {
     uint64_t from, end;
@@ -144,8 +142,7 @@ static enum err copy_content(const struct source *source, const struct record *r
     return OK;
 }
 
-/* --- Reading beside the loop ----------------------------------------------------------------
- */
+/* --- Reading beside the loop ------------------------------------------------------------- */
 
 static void on_pool(struct loop_work *work)
 {
@@ -203,8 +200,7 @@ void spool_read(struct spool *spool, struct spool_entry *entry, uint64_t from, s
     loop_work(spool->home, &read->work);
 }
 
-/* --- Reading without a spool ----------------------------------------------------------------
- */
+/* --- Reading without a spool ------------------------------------------------------------- */
 
 enum err spool_read_offline(const char *folder, const struct spool_entry *entry,
     struct buf *envelope, struct buf *content)

@@ -39,8 +39,7 @@ void move_post(struct spool *spool, struct move *move)
     pthread_mutex_unlock(&spool->lock);
 }
 
-/* --- On the keeper's thread -----------------------------------------------------------------
- */
+/* --- On the keeper's thread -------------------------------------------------------------- */
 
 static enum err read_chunk(const struct source *source, struct move *move)
 {
@@ -77,8 +76,7 @@ void move_read(struct spool *spool, struct move *move)
     move->err = err;
 }
 
-/* --- One move -------------------------------------------------------------------------------
- */
+/* --- One move ---------------------------------------------------------------------------- */
 
 static void move_free(struct spool *spool, struct move *move)
 {
@@ -224,8 +222,7 @@ void reclaim_forget(struct spool *spool, struct spool_entry *entry)
     }
 }
 
-/* --- The pace -------------------------------------------------------------------------------
- */
+/* --- The pace ---------------------------------------------------------------------------- */
 
 static bool is_worth_it(struct spool *spool, uint64_t log_bytes)
 {

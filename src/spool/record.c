@@ -223,8 +223,7 @@ void record_put_number(uint8_t *at, uint32_t value)
     put32(at, value);
 }
 
-/* --- Heads of segments, and the store file ---------------------------------------------------
- */
+/* --- Heads of segments, and the store file ----------------------------------------------- */
 
 enum { SEGMENT_AT_CHECKSUM = 80, STORE_AT_CHECKSUM = 56 };
 

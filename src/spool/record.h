@@ -78,8 +78,7 @@ struct chunk_place chunk_place_decode(struct bytes places, uint32_t number);
 uint32_t record_number(struct bytes list, uint32_t number);
 void record_put_number(uint8_t *at, uint32_t value);
 
-/* --- Heads of segments, and the store file ---------------------------------------------------
- */
+/* --- Heads of segments, and the store file ----------------------------------------------- */
 
 enum { SEGMENT_HEAD_BYTES = 4096, SPOOL_VERSION = 1, STORE_BYTES = 64 };
 

@@ -52,8 +52,7 @@ enum err store_read(const char *folder, struct store_head *out, char why[256])
     return err;
 }
 
-/* --- The files ------------------------------------------------------------------------------
- */
+/* --- The files --------------------------------------------------------------------------- */
 
 static enum err on_name(const char *name, void *me)
 {
@@ -122,8 +121,7 @@ static void parts_done(struct parts *parts)
     free(parts->part);
 }
 
-/* --- Their bytes ----------------------------------------------------------------------------
- */
+/* --- Their bytes ------------------------------------------------------------------------- */
 
 /* Bytes that cannot be read are zeros, and so a hole. */
 static void read_bytes(struct file file, uint8_t *to, uint64_t from, uint64_t end)
@@ -182,8 +180,7 @@ static void scan_parts(struct scan *scan, const struct parts *parts,
     free(memory);
 }
 
-/* --- What comes of it -----------------------------------------------------------------------
- */
+/* --- What comes of it -------------------------------------------------------------------- */
 
 static bool is_used(const struct part *part)
 {

@@ -89,8 +89,7 @@ static struct live *find(const struct scan *scan, struct mid mid)
     return NULL;
 }
 
-/* --- Records --------------------------------------------------------------------------------
- */
+/* --- Records ----------------------------------------------------------------------------- */
 
 static void apply(struct scan *scan, struct mid mid, struct bytes recipients, uint8_t outcome)
 {
@@ -205,8 +204,7 @@ static void take(struct scan *scan, const struct record *record, struct bytes pa
     }
 }
 
-/* --- Bytes ----------------------------------------------------------------------------------
- */
+/* --- Bytes ------------------------------------------------------------------------------- */
 
 void scan_hole(struct scan *scan, uint64_t from, uint64_t to, uint64_t sure)
 {
@@ -256,8 +254,7 @@ void scan_bytes(struct scan *scan, struct bytes bytes, uint64_t at, uint64_t sur
         scan_hole(scan, sound, at, sure);
 }
 
-/* --- What is told ---------------------------------------------------------------------------
- */
+/* --- What is told ------------------------------------------------------------------------ */
 
 /* Was what is missing at AT never flushed? */
 static bool is_torn(const struct scan *scan, uint64_t at, uint64_t sure)

@@ -64,8 +64,7 @@ char *segment_path(const char *folder, uint64_t base)
     return path_of(folder, name);
 }
 
-/* --- The spool's segments --------------------------------------------------------------------
- */
+/* --- The spool's segments ---------------------------------------------------------------- */
 
 /* The last one that does not begin behind POSITION. */
 static struct segment *locked_find(struct spool *spool, uint64_t position)

@@ -24,8 +24,7 @@ static enum err say(char why[256], const char *path, const char *what, enum err 
     return err;
 }
 
-/* --- The store file -------------------------------------------------------------------------
- */
+/* --- The store file ---------------------------------------------------------------------- */
 
 static enum err has_segment(const char *name, void *me)
 {
@@ -96,8 +95,7 @@ static enum err ensure_store(const char *folder, uint64_t segment_bytes, char wh
     return err;
 }
 
-/* --- Making and unmaking --------------------------------------------------------------------
- */
+/* --- Making and unmaking ----------------------------------------------------------------- */
 
 /* 0 is the default, and what makes no sense is moved to what does. */
 static struct spool_settings within_bounds(struct spool_settings s)
@@ -172,8 +170,7 @@ static void start_thread(pthread_t *thread, void *(*main)(void *spool), struct s
     }
 }
 
-/* --- Opening --------------------------------------------------------------------------------
- */
+/* --- Opening ----------------------------------------------------------------------------- */
 
 static enum err take_lock(struct spool *spool, char why[256])
 {
@@ -314,8 +311,7 @@ uint64_t spool_position(const struct spool *spool)
     return atomic_load(&spool->position);
 }
 
-/* --- Room -----------------------------------------------------------------------------------
- */
+/* --- Room -------------------------------------------------------------------------------- */
 
 /* The last prepared segment is kept for outcomes and for copying forward: they free room.  When
  * it is in use itself, what is left of it is. */

@@ -19,8 +19,7 @@
 
 #include <stdatomic.h>
 
-/* --- Content in memory -----------------------------------------------------------------------
- */
+/* --- Content in memory ------------------------------------------------------------------- */
 
 /* A message's content in memory: blocks, counted, unchanged once committed.  Any thread. */
 struct spool_content;
@@ -63,8 +62,7 @@ struct spool_entry {
 
 enum spool_outcome spool_entry_outcome(const struct spool_entry *entry, uint32_t recipient);
 
-/* --- Opening ---------------------------------------------------------------------------------
- */
+/* --- Opening ----------------------------------------------------------------------------- */
 
 struct spool;
 
@@ -113,8 +111,7 @@ enum err spool_scan(
 struct store_id spool_store_id(const struct spool *spool);
 uint64_t spool_position(const struct spool *spool); /* durable so far; any thread */
 
-/* --- Receiving -------------------------------------------------------------------------------
- */
+/* --- Receiving --------------------------------------------------------------------------- */
 
 struct spool_writer;
 
@@ -206,8 +203,7 @@ struct spool_barrier {
 };
 void spool_flush(struct spool *spool, struct spool_barrier *barrier);
 
-/* --- Reading ---------------------------------------------------------------------------------
- */
+/* --- Reading ----------------------------------------------------------------------------- */
 
 /* Embedded by the caller.  Reads on a thread of the pool; DONE on the home loop.  The entry may be
  * settled, and its memory gone, meanwhile: its place in the log stays until DONE. */
@@ -219,9 +215,9 @@ struct spool_read {
     bool wants_envelope;      /* set by the caller */
     struct spool_entry place; /* the spool's own */
     /* Set before DONE. */
-    enum err err; /* ERR_CORRUPT: the record is set aside; ERR_IO */
-    uint8_t *at;  /* malloc, the callee's */
-    size_t n;     /* less than asked for only at the end */
+    enum err err;      /* ERR_CORRUPT: the record is set aside; ERR_IO */
+    uint8_t *at;       /* malloc, the callee's */
+    size_t n;          /* less than asked for only at the end */
     uint8_t *envelope; /* malloc, the callee's; NULL unless wanted */
     size_t envelope_n;
     void (*done)(struct spool_read *read);
@@ -234,8 +230,7 @@ void spool_read(struct spool *spool, struct spool_entry *entry, uint64_t from, s
 enum err spool_read_offline(const char *folder, const struct spool_entry *entry,
     struct buf *envelope, struct buf *content) MUST_USE;
 
-/* --- Looking inside --------------------------------------------------------------------------
- */
+/* --- Looking inside ---------------------------------------------------------------------- */
 
 struct spool_facts {
     uint64_t messages_live, bytes_live;

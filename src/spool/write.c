@@ -45,8 +45,7 @@ static uint64_t payload_hash(
     return n ? hash64_runs(runs, n, seed) : hash64(BYTES(""), seed);
 }
 
-/* --- Chunks ----------------------------------------------------------------------------------
- */
+/* --- Chunks ------------------------------------------------------------------------------ */
 
 static void on_chunk_written(struct loop_post *post)
 {
@@ -157,8 +156,7 @@ void spool_abandon(struct spool_writer **taken)
     inbox_put(&writer->spool->inbox, &writer->abandon);
 }
 
-/* --- Commit ----------------------------------------------------------------------------------
- */
+/* --- Commit ------------------------------------------------------------------------------ */
 
 static void on_ticket_done(struct loop_post *post)
 {

@@ -54,8 +54,7 @@ static bool fails(const char *call)
     return true;
 }
 
-/* --- Writing: a short write does half ------------------------------------------------------
- */
+/* --- Writing: a short write does half ---------------------------------------------------- */
 
 ssize_t pwrite(int fd, const void *from, size_t n, off_t at)
 {
@@ -118,8 +117,7 @@ ssize_t writev(int fd, const struct iovec *runs, int count)
     return NEXT(writev)(fd, runs, count);
 }
 
-/* --- The rest: fails, but with SHORT, where there is no half -------------------------------
- */
+/* --- The rest: fails, but with SHORT, where there is no half ----------------------------- */
 
 #define FAILS(name) (fails(name) && bad_errno)
 

@@ -126,8 +126,7 @@ static void note_change(int fd, uint64_t at, uint64_t n, uint64_t size_after)
     free(old);
 }
 
-/* --- Content -------------------------------------------------------------------------------
- */
+/* --- Content ----------------------------------------------------------------------------- */
 
 ssize_t pwrite(int fd, const void *from, size_t n, off_t at)
 {
@@ -227,8 +226,7 @@ int posix_fallocate(int fd, off_t at, off_t n)
     return fallocate(fd, 0, at, n) == 0 ? 0 : errno;
 }
 
-/* --- Flushes -------------------------------------------------------------------------------
- */
+/* --- Flushes ----------------------------------------------------------------------------- */
 
 static int flush(int fd, long call)
 {
@@ -261,8 +259,7 @@ int fdatasync(int fd)
     return flush(fd, SYS_fdatasync);
 }
 
-/* --- Names ---------------------------------------------------------------------------------
- */
+/* --- Names ------------------------------------------------------------------------------- */
 
 static int open_file(int dir, const char *path, int flags, mode_t mode)
 {

@@ -8,7 +8,7 @@
 /* A further connection only for a backlog: few connections, reused, are faster than many. */
 enum { BACKLOG_PER_CONNECTION = 4 };
 
-/* --- Wants -------------------------------------------------------------------------------- */
+/* --- Wants ------------------------------------------------------------------------------- */
 
 /* Served in the loop's next step, never inside the call: what asks is often in the middle of a
  * message, an item or a connection that a delivery could bring to its end. */

@@ -49,8 +49,7 @@ static void say_much(struct end *client)
     free(all);
 }
 
-/* --- Our end ---------------------------------------------------------------------------------
- */
+/* --- Our end ----------------------------------------------------------------------------- */
 
 static void close_much(struct end *client)
 {
@@ -132,8 +131,7 @@ static void test_linger_unread(void **state)
     pair_close(&slow.pair);
 }
 
-/* --- The other end ---------------------------------------------------------------------------
- */
+/* --- The other end ----------------------------------------------------------------------- */
 
 /* The server has not read what came: closing resets, and the client hears of it. */
 static void close_unread(struct timer *timer)

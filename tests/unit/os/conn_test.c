@@ -17,8 +17,7 @@ static void close_and_stop(struct end *end)
     pair_stop(end->pair);
 }
 
-/* --- A dialogue ------------------------------------------------------------------------------
- */
+/* --- A dialogue -------------------------------------------------------------------------- */
 
 static void greet(struct end *server)
 {
@@ -79,8 +78,7 @@ static void test_unix(void **state)
     assert_int_equal(stat(at.path, &s), -1); /* the listener took its file away */
 }
 
-/* --- Listening -------------------------------------------------------------------------------
- */
+/* --- Listening --------------------------------------------------------------------------- */
 
 static void no_accept(
     void *me, int fd, const struct endpoint *peer, const struct endpoint *local)
@@ -131,8 +129,7 @@ static void test_listen_unix(void **state)
     loop_free(loop);
 }
 
-/* --- Connecting ------------------------------------------------------------------------------
- */
+/* --- Connecting -------------------------------------------------------------------------- */
 
 static void ignore_connected(void *me, enum err err)
 {
@@ -209,8 +206,7 @@ static void test_source(void **state)
     pair_close(&pair);
 }
 
-/* --- Kept input ------------------------------------------------------------------------------
- */
+/* --- Kept input -------------------------------------------------------------------------- */
 
 static void say_ten(struct end *client)
 {
@@ -284,8 +280,7 @@ static void test_resume_inside(void **state)
     pair_close(&pair);
 }
 
-/* --- Much ------------------------------------------------------------------------------------
- */
+/* --- Much -------------------------------------------------------------------------------- */
 
 enum { MUCH_BYTES = 8 << 20 };
 
@@ -405,8 +400,7 @@ static void test_kept_ceiling(void **state)
     loop_free(pair->loop);
 }
 
-/* --- Memory ----------------------------------------------------------------------------------
- */
+/* --- Memory ------------------------------------------------------------------------------ */
 
 static void test_idle_bytes(void **state)
 {

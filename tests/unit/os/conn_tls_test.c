@@ -38,8 +38,7 @@ static void close_and_stop(struct end *end)
     pair_stop(end->pair);
 }
 
-/* --- STARTTLS --------------------------------------------------------------------------------
- */
+/* --- STARTTLS ---------------------------------------------------------------------------- */
 
 static void ask_starttls(struct end *client)
 {
@@ -88,8 +87,7 @@ static void test_starttls(void **state)
     pair_close(&pair);
 }
 
-/* --- Input in the clear behind STARTTLS (SM-3) -----------------------------------------------
- */
+/* --- Input in the clear behind STARTTLS (SM-3) ------------------------------------------- */
 
 static void ask_and_inject(struct end *client)
 {
@@ -116,8 +114,7 @@ static void test_injection(void **state)
     pair_close(&pair);
 }
 
-/* --- Wrong bytes, and none -------------------------------------------------------------------
- */
+/* --- Wrong bytes, and none --------------------------------------------------------------- */
 
 static void start_at_once(struct end *server)
 {
@@ -187,8 +184,7 @@ static void test_close_in_handshake(void **state)
     pair_close(&pair);
 }
 
-/* --- Much ------------------------------------------------------------------------------------
- */
+/* --- Much -------------------------------------------------------------------------------- */
 
 enum { MUCH_BYTES = 6 << 20 };
 
@@ -268,8 +264,7 @@ static void test_much_whole(void **state)
     pair_close(&much.pair);
 }
 
-/* --- Resumption ------------------------------------------------------------------------------
- */
+/* --- Resumption -------------------------------------------------------------------------- */
 
 static void start_or_hear(struct end *client)
 {
@@ -300,8 +295,7 @@ static void test_resumption(void **state)
     }
 }
 
-/* --- Threads ---------------------------------------------------------------------------------
- */
+/* --- Threads ----------------------------------------------------------------------------- */
 
 /* A loop of its own; the contexts and their sessions are everybody's. */
 static void *run_pairs(void *me)

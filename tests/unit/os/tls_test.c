@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* --- Certificates in files -------------------------------------------------------------------
- */
+/* --- Certificates in files --------------------------------------------------------------- */
 
 static char folder[64], certificate_file[96], key_file[96], other_key_file[96], junk_file[96],
     missing_file[96], locked_key_file[96];
@@ -93,8 +92,7 @@ static int remove_files(void **state)
     return rmdir(folder);
 }
 
-/* --- Contexts --------------------------------------------------------------------------------
- */
+/* --- Contexts ---------------------------------------------------------------------------- */
 
 static struct tls_context *file_server(enum tls_version version_min)
 {
@@ -170,8 +168,7 @@ static void test_authority_file(void **state)
     assert_non_null(strstr(why, missing_file));
 }
 
-/* --- Two streams -----------------------------------------------------------------------------
- */
+/* --- Two streams ------------------------------------------------------------------------- */
 
 struct side {
     struct tls_stream *stream;
@@ -346,8 +343,7 @@ static void test_verification(void **state)
     tls_context_free(s);
 }
 
-/* --- Wrong bytes -----------------------------------------------------------------------------
- */
+/* --- Wrong bytes ------------------------------------------------------------------------- */
 
 static void test_no_tls(void **state)
 {
@@ -405,8 +401,7 @@ static void test_wrong_bit(void **state)
     tls_context_free(s);
 }
 
-/* --- Versions --------------------------------------------------------------------------------
- */
+/* --- Versions ---------------------------------------------------------------------------- */
 
 /* A client of another make, that speaks one version alone. */
 static bool speaks(struct tls_context *context, int version)

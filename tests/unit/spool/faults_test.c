@@ -153,8 +153,7 @@ static void survives_each_failure(void **state)
     }
 }
 
-/* --- A disk that fails for long -------------------------------------------------------------
- */
+/* --- A disk that fails for long ---------------------------------------------------------- */
 
 static bool is_healthy(void *me)
 {

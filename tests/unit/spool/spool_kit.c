@@ -9,8 +9,7 @@
 
 enum { TOO_LONG_MS = 60000 };
 
-/* --- Folders --------------------------------------------------------------------------------
- */
+/* --- Folders ----------------------------------------------------------------------------- */
 
 static enum err remove_one(const char *name, void *me)
 {
@@ -55,8 +54,7 @@ void folder_copy(const char *from, const char *to)
     assert_int_equal(folder_each(from, copy_one, folders), OK);
 }
 
-/* --- Opening --------------------------------------------------------------------------------
- */
+/* --- Opening ----------------------------------------------------------------------------- */
 
 void bench_init(struct bench *bench)
 {
@@ -145,8 +143,7 @@ void bench_close(struct bench *bench)
     bench->spool = NULL;
 }
 
-/* --- Waiting --------------------------------------------------------------------------------
- */
+/* --- Waiting ----------------------------------------------------------------------------- */
 
 struct until {
     struct bench *bench;
@@ -178,8 +175,7 @@ void bench_until(struct bench *bench, bool (*has_come)(void *me), void *me)
     loop_run(bench->loop);
 }
 
-/* --- Messages -------------------------------------------------------------------------------
- */
+/* --- Messages ---------------------------------------------------------------------------- */
 
 uint8_t bench_byte(unsigned number, uint64_t at)
 {
