@@ -61,6 +61,7 @@ struct log {
     struct spool_request *placing; /* the one that is being given a place */
     bool wants_flush;
     int64_t flush_due_ms; /* for what is written and nobody waits for; 0: nothing is */
+    enum err held_err;    /* why there was none */
     int64_t held_due_ms;  /* when the held ones are tried again */
 
     uint32_t failures;   /* of segments: a writer with chunks from before one is lost */
@@ -76,9 +77,8 @@ struct keeper {
     pthread_cond_t has_more; /* a prepared segment, or the news that there will be none */
     atomic_bool must_stop;
     /* Under spool->lock. */
-    bool must_look;  /* something may be freed, made or read */
-    bool is_blocked; /* no further file may be or could be made */
-    enum err block_err;
+    bool must_look;     /* something may be freed, made or read */
+    enum err block_err; /* not OK: no further file may be or could be made, and why */
     char why[128];
     struct segment
         *prepared[PREPARED_MAX + 1]; /* in the order of their bases, all above the log's */
@@ -126,9 +126,9 @@ struct spool {
     atomic_uint_fast64_t position; /* durable */
     atomic_uint_fast64_t room;     /* left in the log's segment */
     atomic_uint ready_count;       /* prepared segments */
-    atomic_bool is_blocked;        /* there will be no more than these */
-    atomic_bool is_low;            /* the file system is below free_bytes_min */
-    atomic_bool is_unhealthy;      /* no segment can be written */
+    atomic_int blocked; /* enum err: why there will be no more than these; OK: there will */
+    atomic_bool is_low; /* the file system is below free_bytes_min */
+    atomic_bool is_unhealthy; /* no segment can be written */
     atomic_bool must_stop;
     struct spool_request stop; /* wakes the commit thread for it */
     atomic_uint_fast64_t commits, flushes, flush_errors, bytes_written, messages_moved, damaged,
@@ -142,8 +142,9 @@ void spool_unpin(struct spool *spool, uint64_t position);
 void spool_pin(struct spool *spool, uint64_t position);
 void spool_add_segment(struct spool *spool, struct segment *segment); /* takes the lock */
 
-/* May a client's record of BYTES still be taken, with the reserve left alone?  Any thread. */
-bool spool_client_fits(struct spool *spool, uint64_t bytes);
+/* May a client's record of BYTES still be taken, with the reserve left alone?  ERR_SPACE;
+ * ERR_IO: no segments can be made.  Any thread. */
+enum err spool_client_fits(struct spool *spool, uint64_t bytes) MUST_USE;
 
 /* --- Requests ---------------------------------------------------------------------------- */
 
@@ -226,10 +227,26 @@ void reclaim_start(struct spool *spool);
 void reclaim_stop(struct spool *spool);
 void reclaim_forget(struct spool *spool, struct spool_entry *entry); /* it is settled */
 
-/* Commit thread. */
+/* Commit thread: the log (log.c), and its groups (group.c). */
+enum { LOG_RETRY_MS = 1000 }; /* between new segments while they fail */
+
 void *log_main(void *spool);
 /* Opens the first segment behind what was found; before the threads run. */
 enum err log_start(struct spool *spool, uint64_t valid_end, uint64_t sure) MUST_USE;
+
+int64_t log_now_ms(void);
+void log_add_run(struct log *log, const uint8_t *at, size_t n);
+/* What is written is flushed by then, with others or for itself. */
+void log_flush_within(struct log *log, int64_t ms);
+/* Not OK: the segment has failed, and what was unflushed in it has its answer; outcomes, and
+ * log.placing, stand in `todo` again. */
+enum err log_write_out(struct spool *spool) MUST_USE;
+enum err log_flush(struct spool *spool) MUST_USE;
+/* Leaves the present segment, flushed, for a new one. */
+enum err log_change(struct spool *spool, bool is_client) MUST_USE;
+/* REQUEST has no place, or lost it; outcomes are kept in AGAIN. */
+void log_refuse(
+    struct spool *spool, struct spool_request *request, enum err err, struct line *again);
 
 /* Keeper. */
 void *keeper_main(void *spool);

@@ -132,10 +132,9 @@ static void block(struct spool *spool, enum err err, const char *why)
     struct keeper *keeper = &spool->keeper;
 
     pthread_mutex_lock(&spool->lock);
-    keeper->is_blocked = err != OK;
     keeper->block_err = err;
     snprintf(keeper->why, sizeof keeper->why, "%s", why);
-    atomic_store(&spool->is_blocked, err != OK);
+    atomic_store(&spool->blocked, err);
     pthread_cond_broadcast(&keeper->has_more);
     pthread_mutex_unlock(&spool->lock);
 }
@@ -334,7 +333,7 @@ void *keeper_main(void *me)
 static struct segment *locked_take(struct spool *spool, bool is_client)
 {
     struct keeper *keeper = &spool->keeper;
-    uint32_t kept = is_client && keeper->is_blocked ? 1 : 0;
+    uint32_t kept = is_client && keeper->block_err ? 1 : 0;
     struct segment *segment = keeper->prepared[0];
 
     if (keeper->prepared_count <= kept)
@@ -357,7 +356,7 @@ enum err keeper_take(struct spool *spool, bool is_client, struct segment **out)
 
     pthread_mutex_lock(&spool->lock);
     while (!(segment = locked_take(spool, is_client))) {
-        if (keeper->is_blocked || must_stop(spool) || !spool->has_threads) {
+        if (keeper->block_err || must_stop(spool) || !spool->has_threads) {
             err = keeper->block_err ? keeper->block_err : ERR_IO;
             break;
         }

@@ -5,20 +5,20 @@
  *     failure.  A record holds its position and a checksum that starts from the store's id.
  *     So whatever an earlier use of a file left in it is not taken for a record.
  *  2. A ticket is answered OK only after fdatasync() has returned for its segment with all of
- *     its record written, and with the chunks it names written before it in the log.  A segment
- *     is flushed before the next one's head is written, so all that stands before a flushed
- *     record is flushed.  Files were written full of zeros, flushed, and their names made durable by
+ * its record written, and with the chunks it names written before it in the log.  A segment is
+ *     flushed before the next one's head is written, so all that stands before a flushed record
+ *     is flushed.  Files were written full of zeros, flushed, and their names made durable by
  *     a flush of the folder, before the log came to them: an fdatasync() is enough.
  *  3. A record says up to where all was flushed when it was written (`durable`).  At recovery a
  *     hole below such a mark is damage; a hole above all marks is a torn write, which nobody
- *     was told OK for.  Valid records behind a torn one are kept: if their flush did return,
- *     nothing is lost; if it did not, their clients will send again, which is allowed.
+ * was told OK for.  Valid records behind a torn one are kept: if their flush did return,
+ * nothing is lost; if it did not, their clients will send again, which is allowed.
  *  4. After a failed write or flush the kernel may have dropped pages and say so only once.  So
  *     nothing of the unflushed part is believed, tickets in it are answered ERR_IO, and the
  *     segment is never written again.  The next segment's head says that all from the last
  *     flushed byte to its own base is void, so what did reach the disk cannot come back to life
  *     once that head is flushed; should the machine die before, the client has not been told
- *     OK, and sends again.
+ * OK, and sends again.
  *  5. Outcomes and settlements are written at once and flushed with the next group, or within
  *     a second.  Lost ones can only repeat deliveries of that last second; a process that is
  *     killed loses none.  Those that were written to a segment that failed are written again.
@@ -27,13 +27,12 @@
  *     no settlement goes before what it settles: a settled message cannot come back.
  *  7. A live message of the oldest segment is copied forward with the outcomes known so far,
  *     and its old place is given up only when the copy is flushed.  Both may be found: the
- *     later one counts, and an outcome in either counts.  A settlement written after the copy
- *     stands behind it in the log, because both pass through the one inbox in the order of the
- *     home loop.
+ * later one counts, and an outcome in either counts.  A settlement written after the copy
+ * stands behind it in the log, because both pass through the one queue in the order of the home
+ * loop.
  *  8. A notification and the outcomes that owe it are one record: both are there, or neither.
  *
  * The format: docs/formats/spool.md. */
-#include "os/clock.h"
 #include "spool/internal.h"
 
 #include "base/hash.h"
@@ -41,316 +40,14 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
-    FLUSH_WAIT_MS = 1000,    /* of outcomes that nobody waits for */
     FLUSH_WAIT_MOVE_MS = 20, /* of what was copied forward: room waits for it */
-    RETRY_MS = 1000,         /* between new segments while they fail */
     HELD_WAIT_MS = 200,
-    UNFLUSHED_BYTES_MAX = 8 << 20, /* a long flush later would hold up everybody */
     RUNS_OF_ONE_MAX = 2 + CONTENT_BLOCKS_MAX,
 };
 
-static int64_t now_ms(void)
-{
-    return clock_moment().ms;
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-static void due_within(struct log *log, int64_t ms)
-{
-    int64_t due = now_ms() + ms;
-
-    if (!log->flush_due_ms || due < log->flush_due_ms)
-        log->flush_due_ms = due;
-}
-
-/* --- Answers ----------------------------------------------------------------------------- */
-
-static bool is_chunk_of_move(const struct move *move)
-{
-    return move->chunk_next < move->record.chunk_count;
-}
-
-static void answer_barrier(struct spool_request *request, enum err err)
-{
-    struct spool_barrier *barrier = container_of(request, struct spool_barrier, request);
-
-    barrier->err = err;
-    loop_post(barrier->home, &barrier->post);
-}
-
-static void answer_move(struct spool *spool, struct spool_request *request, enum err err)
-{
-    struct move *move = container_of(request, struct move, request);
-
-    move->err = err;
-    move_post(spool, move);
-}
-
-/* REQUEST is flushed; chunks have had their answer before. */
-static void answer_flushed(struct spool *spool, struct spool_request *request)
-{
-    switch ((enum request_kind)request->kind) {
-    case REQUEST_MESSAGE:
-        atomic_fetch_add_explicit(&spool->commits, 1, memory_order_relaxed);
-        ticket_answer(container_of(request, struct spool_ticket, request), OK);
-        break;
-    case REQUEST_NOTE:
-        free(container_of(request, struct note, request));
-        break;
-    case REQUEST_MOVE:
-        answer_move(spool, request, OK);
-        break;
-    case REQUEST_BARRIER:
-        answer_barrier(request, OK);
-        break;
-    case REQUEST_CHUNK:
-    case REQUEST_ABANDON:
-    case REQUEST_WAKE:
-        assert(false);
-    }
-}
-
-/* A ticket that is lost gives up the segment that was kept for it. */
-static void refuse_ticket(struct spool *spool, struct spool_ticket *ticket, enum err err)
-{
-    if (ticket->writer->place_count)
-        spool_unpin(spool, ticket->writer->places[0].at);
-    else if (ticket->request.at)
-        spool_unpin(spool, ticket->request.at);
-    ticket_answer(ticket, err);
-}
-
-/* REQUEST has no place, or lost it; outcomes are kept in AGAIN. */
-static void refuse(
-    struct spool *spool, struct spool_request *request, enum err err, struct line *again)
-{
-    struct chunk *chunk;
-
-    if (err != ERR_SPACE)
-        err = ERR_IO; /* the client's answers are two */
-    switch ((enum request_kind)request->kind) {
-    case REQUEST_MESSAGE:
-        refuse_ticket(spool, container_of(request, struct spool_ticket, request), err);
-        break;
-    case REQUEST_CHUNK:
-        chunk = container_of(request, struct chunk, request);
-        chunk->writer->lost = err;
-        chunk_answer(chunk, err);
-        break;
-    case REQUEST_NOTE:
-        line_add(again, request);
-        break;
-    case REQUEST_MOVE:
-        answer_move(spool, request, err);
-        break;
-    case REQUEST_BARRIER:
-        answer_barrier(request, err);
-        break;
-    case REQUEST_ABANDON:
-    case REQUEST_WAKE:
-        assert(false);
-    }
-}
-
-/* --- Writing and flushing ---------------------------------------------------------------- */
-
-/* The segment is not trusted any more (argument 4).  What must be written again goes, in its
- * order, before all that still waits. */
-static void fail(struct spool *spool, enum err err)
-{
-    struct log *log = &spool->log;
-    struct spool_request *request;
-    struct line again;
-
-    line_init(&again);
-    line_move(&log->written, &log->gathered);
-    log->run_count = 0;
-    log->segment->is_failed = true;
-    log->segment = NULL;
-    log->failures++;
-    log->wants_flush = false;
-    log->flush_due_ms = 0;
-    atomic_store(&spool->room, 0);
-    atomic_fetch_add(&spool->flush_errors, 1);
-    if (!log->is_tried) {
-        atomic_store(&spool->is_unhealthy, true);
-        log->retry_at_ms = now_ms() + RETRY_MS;
-    }
-    while ((request = line_take(&log->written)))
-        refuse(spool, request, err, &again);
-    if (log->placing)
-        line_add(&again, log->placing);
-    log->placing = NULL;
-    line_move_to_front(&log->todo, &again);
-}
-
-static void add_run(struct log *log, const uint8_t *at, size_t n)
-{
-    assert(log->run_count < RUNS_MAX);
-    if (n) {
-        union {
-            const uint8_t *from;
-            void *to;
-        } base = { at }; /* iovec has no const */
-        log->runs[log->run_count++] = (struct iovec){ base.to, n };
-    }
-}
-
-/* What somebody waits for only until it is written has its answer. */
-static void answer_written(struct spool *spool)
-{
-    struct log *log = &spool->log;
-    struct spool_request *request;
-
-    while ((request = line_take(&log->gathered))) {
-        if (request->kind == REQUEST_CHUNK)
-            chunk_answer(container_of(request, struct chunk, request), OK);
-        else if (request->kind == REQUEST_MOVE &&
-                 is_chunk_of_move(container_of(request, struct move, request)))
-            answer_move(spool, request, OK);
-        else
-            line_add(&log->written, request);
-    }
-}
-
-static enum err write_out(struct spool *spool)
-{
-    struct log *log = &spool->log;
-    enum err err;
-
-    if (!log->run_count)
-        return OK;
-    err = file_writev_at(
-        log->segment->file, log->runs, log->run_count, log->runs_at - log->segment->base);
-    if (err) {
-        fail(spool, err);
-        return err;
-    }
-    atomic_fetch_add_explicit(
-        &spool->bytes_written, log->at - log->runs_at, memory_order_relaxed);
-    log->run_count = 0;
-    log->runs_at = log->at;
-    answer_written(spool);
-    due_within(log, FLUSH_WAIT_MS);
-    if (log->at - log->segment->base > UNFLUSHED_BYTES_MAX &&
-        log->at - log->durable > UNFLUSHED_BYTES_MAX)
-        log->wants_flush = true;
-    return OK;
-}
-
-static enum err sync_segment(struct spool *spool)
-{
-    struct log *log = &spool->log;
-    uint64_t start = now_us();
-    enum err err = file_sync_data(log->segment->file);
-
-    if (err) {
-        fail(spool, err);
-        return err;
-    }
-    atomic_fetch_add_explicit(&spool->flushes, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&spool->flush_us, now_us() - start, memory_order_relaxed);
-    log->durable = log->sure = log->at;
-    log->is_tried = true;
-    atomic_store(&spool->position, log->durable);
-    atomic_store(&spool->is_unhealthy, false);
-    return OK;
-}
-
-static enum err flush(struct spool *spool)
-{
-    struct log *log = &spool->log;
-    struct spool_request *request;
-    enum err err = write_out(spool);
-
-    if (!err && !log->segment)
-        err = ERR_IO;
-    if (!err && log->at != log->durable)
-        err = sync_segment(spool);
-    log->wants_flush = false;
-    log->flush_due_ms = 0;
-    /* After a failure only barriers can be left. */
-    while ((request = line_take(&log->written))) {
-        if (err)
-            answer_barrier(request, err);
-        else
-            answer_flushed(spool, request);
-    }
-    return err;
-}
-
-/* --- Segments, one after the other ------------------------------------------------------- */
-
-static void begin(struct spool *spool, struct segment *segment)
-{
-    struct log *log = &spool->log;
-    struct segment_head head = {
-        .store = spool->store,
-        .base = segment->base,
-        .sequence = segment->base / spool->settings.segment_bytes,
-        .segment_bytes = spool->settings.segment_bytes,
-        .previous_end = log->durable,
-        .previous_sure = log->sure,
-    };
-
-    spool_add_segment(spool, segment);
-    segment_head_encode(&head, log->head);
-    log->segment = segment;
-    log->is_tried = false;
-    log->runs_at = segment->base;
-    log->at = segment->base + SEGMENT_HEAD_BYTES;
-    atomic_store(&spool->room, spool->settings.segment_bytes - SEGMENT_HEAD_BYTES);
-    add_run(log, log->head, sizeof log->head);
-}
-
-/* Leaves the present segment, flushed, for a new one. */
-static enum err change(struct spool *spool, bool is_client)
-{
-    struct log *log = &spool->log;
-    struct segment *next;
-    enum err err;
-
-    if (log->segment) {
-        err = flush(spool);
-        if (err)
-            return err;
-    }
-    if (now_ms() < log->retry_at_ms)
-        return ERR_IO;
-    err = keeper_take(spool, is_client, &next);
-    if (err)
-        return err;
-    log->retry_at_ms = 0;
-    begin(spool, next);
-    return atomic_load(&spool->is_unhealthy) ? flush(spool) : OK; /* is this one good? */
-}
-
-enum err log_start(struct spool *spool, uint64_t valid_end, uint64_t sure)
-{
-    struct log *log = &spool->log;
-    enum err err;
-
-    line_init(&log->todo);
-    line_init(&log->gathered);
-    line_init(&log->written);
-    line_init(&log->held);
-    log->durable = valid_end;
-    log->sure = sure;
-    err = change(spool, true);
-    return err ? err : flush(spool);
-}
-
-/* --- Giving places ----------------------------------------------------------------------- */
+/* --- Giving places ------------------------------------------------------------------------ */
 
 static uint64_t bytes_of_request(const struct spool_request *request)
 {
@@ -364,16 +61,19 @@ static enum err reach(struct spool *spool, uint64_t bytes, bool is_client)
 {
     struct log *log = &spool->log;
 
-    if (is_client && !spool_client_fits(spool, bytes))
-        return ERR_SPACE;
+    if (is_client) {
+        enum err err = spool_client_fits(spool, bytes);
+        if (err)
+            return err;
+    }
     if (log->segment && log->run_count + RUNS_OF_ONE_MAX > RUNS_MAX) {
-        enum err err = write_out(spool);
+        enum err err = log_write_out(spool);
         if (err)
             return err;
     }
     if (log->segment && bytes <= log->segment->base + spool->settings.segment_bytes - log->at)
         return OK;
-    return change(spool, is_client);
+    return log_change(spool, is_client);
 }
 
 static void put(struct spool *spool, struct spool_request *request)
@@ -385,10 +85,10 @@ static void put(struct spool *spool, struct spool_request *request)
 
     request->at = log->at;
     record_stamp(request->front, log->at, log->durable, spool->seed);
-    add_run(log, request->front, request->front_bytes);
+    log_add_run(log, request->front, request->front_bytes);
     for (uint32_t i = 0; request->content && i < request->content->block_count; i++)
-        add_run(log, request->content->block[i].at, request->content->block[i].n);
-    add_run(log, zeros, bytes - request->front_bytes - content_bytes);
+        log_add_run(log, request->content->block[i].at, request->content->block[i].n);
+    log_add_run(log, zeros, bytes - request->front_bytes - content_bytes);
     log->at += bytes;
     line_add(&log->gathered, request);
     atomic_store_explicit(&spool->room,
@@ -457,7 +157,7 @@ static void put_move(struct spool *spool, struct move *move)
         move->first = move->request.at;
         move->failures = log->failures;
     }
-    due_within(log, FLUSH_WAIT_MOVE_MS);
+    log_flush_within(log, FLUSH_WAIT_MOVE_MS);
 }
 
 /* Not OK: something that belongs to the request is lost already. */
@@ -488,7 +188,7 @@ static void place_record(struct spool *spool, struct spool_request *request)
 
     /* Nothing overtakes an outcome: a message may come a second time after its end. */
     if (!err && !line_is_empty(&log->held))
-        err = atomic_load(&spool->is_unhealthy) ? ERR_IO : ERR_SPACE;
+        err = log->held_err;
     if (!err) {
         log->placing = request;
         err = reach(spool, bytes_of_request(request), is_client);
@@ -497,9 +197,11 @@ static void place_record(struct spool *spool, struct spool_request *request)
         log->placing = NULL;
     }
     if (err) {
-        if (line_is_empty(&log->held))
-            log->held_due_ms = now_ms() + HELD_WAIT_MS;
-        refuse(spool, request, err, &log->held);
+        if (line_is_empty(&log->held)) {
+            log->held_due_ms = log_now_ms() + HELD_WAIT_MS;
+            log->held_err = err;
+        }
+        log_refuse(spool, request, err, &log->held);
     } else if (request->kind == REQUEST_MESSAGE) {
         put_message(spool, container_of(request, struct spool_ticket, request));
     } else if (request->kind == REQUEST_CHUNK) {
@@ -536,8 +238,7 @@ static void place(struct spool *spool, struct spool_request *request)
             line_add(&log->written, request);
             log->wants_flush = true;
         } else {
-            refuse(
-                spool, request, atomic_load(&spool->is_unhealthy) ? ERR_IO : ERR_SPACE, NULL);
+            log_refuse(spool, request, log->held_err, NULL);
         }
         break;
     case REQUEST_ABANDON:
@@ -548,7 +249,7 @@ static void place(struct spool *spool, struct spool_request *request)
     }
 }
 
-/* --- The thread -------------------------------------------------------------------------- */
+/* --- The thread --------------------------------------------------------------------------- */
 
 static int64_t wait_ms(const struct spool *spool)
 {
@@ -563,7 +264,7 @@ static int64_t wait_ms(const struct spool *spool)
         due = log->retry_at_ms ? log->retry_at_ms : 1;
     if (!due)
         return -1;
-    now = now_ms();
+    now = log_now_ms();
     return due > now ? due - now : 0;
 }
 
@@ -571,11 +272,21 @@ static int64_t wait_ms(const struct spool *spool)
 static void look_for_segment(struct spool *spool)
 {
     struct log *log = &spool->log;
+    enum err err;
 
-    if (log->segment || now_ms() < log->retry_at_ms)
+    if (log->segment || log_now_ms() < log->retry_at_ms)
         return;
-    if (change(spool, false) || flush(spool))
-        log->retry_at_ms = now_ms() + RETRY_MS;
+    err = log_change(spool, false);
+    if (!err)
+        err = log_flush(spool);
+    if (!err) {
+        log->held_due_ms = 0;
+    } else if (err == ERR_SPACE) {
+        log->retry_at_ms = log_now_ms() + HELD_WAIT_MS;
+    } else {
+        log->retry_at_ms = log_now_ms() + LOG_RETRY_MS;
+        atomic_store(&spool->is_unhealthy, true);
+    }
 }
 
 static void turn(struct spool *spool)
@@ -583,15 +294,15 @@ static void turn(struct spool *spool)
     struct log *log = &spool->log;
     struct spool_request *request;
 
-    if (!line_is_empty(&log->held) && now_ms() >= log->held_due_ms)
+    look_for_segment(spool);
+    if (!line_is_empty(&log->held) && log_now_ms() >= log->held_due_ms)
         line_move_to_front(&log->todo, &log->held);
     while ((request = line_take(&log->todo)))
         place(spool, request);
-    if (log->wants_flush || (log->flush_due_ms && now_ms() >= log->flush_due_ms))
-        err_ignore(flush(spool)); /* those who wait have their answers */
+    if (log->wants_flush || (log->flush_due_ms && log_now_ms() >= log->flush_due_ms))
+        err_ignore(log_flush(spool)); /* those who wait have their answers */
     else
-        err_ignore(write_out(spool)); /* likewise */
-    look_for_segment(spool);
+        err_ignore(log_write_out(spool)); /* likewise */
 }
 
 static void let_held_go(struct spool *spool)
@@ -615,7 +326,7 @@ void *log_main(void *me)
         inbox_take(&spool->inbox, is_last ? 0 : wait_ms(spool), &spool->log.todo);
         turn(spool);
     } while (!is_last);
-    err_ignore(flush(spool)); /* what fails now is an outcome of the last second */
+    err_ignore(log_flush(spool)); /* what fails now is an outcome of the last second */
     let_held_go(spool);
     return NULL;
 }

@@ -231,7 +231,7 @@ static bool is_worth_it(struct spool *spool, uint64_t log_bytes)
 
     if (log_bytes > 2 * reclaim->bytes_live + SLACK_SEGMENTS * segment_bytes)
         return true;
-    if (!atomic_load(&spool->is_blocked) || atomic_load(&spool->ready_count) > PREPARED_MIN)
+    if (!atomic_load(&spool->blocked) || atomic_load(&spool->ready_count) > PREPARED_MIN)
         return false;
     /* Tight: when something can be gained, and the copies leave room for outcomes. */
     return log_bytes > reclaim->bytes_live + GAIN_SEGMENTS_MIN * segment_bytes &&

@@ -111,6 +111,8 @@ static bool lengths_agree(const struct record *record)
 {
     uint64_t bytes;
 
+    if (record->recipient_count > RECORD_RECIPIENTS_MAX)
+        return false;
     switch (record->type) {
     case RECORD_MESSAGE:
         bytes = front_bytes(record);

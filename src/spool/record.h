@@ -19,6 +19,7 @@ enum {
     RECORD_ALIGN = 8,
     RECORD_HAS_STATES = 1, /* flag: an outcome for each recipient stands in the payload */
     RECORD_CHUNK_PLACE_BYTES = 16,
+    RECORD_RECIPIENTS_MAX = 1 << 20,
 };
 
 /* A header, decoded. */

@@ -315,35 +315,39 @@ uint64_t spool_position(const struct spool *spool)
 
 /* The last prepared segment is kept for outcomes and for copying forward: they free room.  When
  * it is in use itself, what is left of it is. */
-bool spool_client_fits(struct spool *spool, uint64_t bytes)
+enum err spool_client_fits(struct spool *spool, uint64_t bytes)
 {
+    enum err blocked = (enum err)atomic_load_explicit(&spool->blocked, memory_order_relaxed);
     unsigned ready;
 
     if (atomic_load_explicit(&spool->is_low, memory_order_relaxed))
-        return false;
-    if (!atomic_load_explicit(&spool->is_blocked, memory_order_relaxed))
-        return true; /* the keeper makes more */
+        return ERR_SPACE;
+    if (!blocked)
+        return OK; /* the keeper makes more */
     ready = atomic_load_explicit(&spool->ready_count, memory_order_relaxed);
     if (!ready)
-        return false;
+        return blocked;
     if (bytes <= atomic_load_explicit(&spool->room, memory_order_relaxed))
-        return true;
-    return bytes / spool->settings.segment_bytes + 1 < ready;
+        return OK;
+    return bytes / spool->settings.segment_bytes + 1 < ready ? OK : blocked;
 }
 
 enum err spool_has_room(struct spool *spool, uint64_t bytes, char why[128])
 {
+    enum err err;
+
     if (atomic_load_explicit(&spool->is_unhealthy, memory_order_relaxed)) {
         snprintf(why, 128, "the spool's disk takes no writes");
         return ERR_IO;
     }
-    if (spool_client_fits(spool, bytes + 2 * RECORD_HEADER_BYTES))
+    err = spool_client_fits(spool, bytes + 2 * RECORD_HEADER_BYTES);
+    if (!err)
         return OK;
     pthread_mutex_lock(&spool->lock);
     snprintf(why, 128, "%s",
         spool->keeper.why[0] ? spool->keeper.why : "the spool has no room for it");
     pthread_mutex_unlock(&spool->lock);
-    return ERR_SPACE;
+    return err;
 }
 
 void spool_get_facts(struct spool *spool, struct spool_facts *out)

@@ -163,7 +163,8 @@ struct spool_ticket {
     struct loop *loop;            /* the writer's: ON_DONE is called there */
     /* Set before ON_DONE. */
     enum err err; /* OK: durable.  ERR_SPACE, ERR_IO: it does not exist (answer 452, 451).
-                   * ERR_LIMIT: an envelope that no segment has room for (552) */
+                   * ERR_LIMIT: an envelope that no segment has room for, or over a
+                   * million recipients (552) */
     struct spool_entry entry;      /* to be copied into the message, then spool_adopt() */
     struct spool_content *content; /* in memory still, or NULL; the callee's to free */
     void (*on_done)(struct spool_ticket *ticket);
@@ -205,8 +206,8 @@ void spool_flush(struct spool *spool, struct spool_barrier *barrier);
 
 /* --- Reading ----------------------------------------------------------------------------- */
 
-/* Embedded by the caller.  Reads on a thread of the pool; DONE on the home loop.  The entry may be
- * settled, and its memory gone, meanwhile: its place in the log stays until DONE. */
+/* Embedded by the caller.  Reads on a thread of the pool; DONE on the home loop.  The entry may
+ * be settled, and its memory gone, meanwhile: its place in the log stays until DONE. */
 struct spool_read {
     struct loop_work work; /* the spool's own */
     struct spool *spool;

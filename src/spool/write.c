@@ -261,6 +261,7 @@ void spool_commit(struct spool_writer **taken, struct mid mid, struct bytes enve
     uint64_t payload = envelope.n + cause_bytes(cause) + (content ? content->bytes : 0) +
                        (uint64_t)writer->chunk_count * RECORD_CHUNK_PLACE_BYTES;
     bool fits =
+        recipient_count <= RECORD_RECIPIENTS_MAX &&
         payload <= spool->settings.segment_bytes - SEGMENT_HEAD_BYTES - 2 * RECORD_HEADER_BYTES;
     struct record record = {
         .type = RECORD_MESSAGE,
