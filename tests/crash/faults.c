@@ -140,17 +140,28 @@ int posix_fallocate(int fd, off_t at, off_t n)
     return fallocate(fd, 0, at, n) == 0 ? 0 : errno;
 }
 
+static int fail_flush(int fd)
+{
+    void (*lost)(int fd) = (void (*)(int fd))dlsym(RTLD_DEFAULT, "powercut_lost");
+    int error = errno;
+
+    if (lost)
+        lost(fd);
+    errno = error;
+    return -1;
+}
+
 int fsync(int fd)
 {
     if (track_is_ours(fd) && FAILS("fsync"))
-        return -1;
+        return fail_flush(fd);
     return NEXT(fsync)(fd);
 }
 
 int fdatasync(int fd)
 {
     if (track_is_ours(fd) && FAILS("fdatasync"))
-        return -1;
+        return fail_flush(fd);
     return NEXT(fdatasync)(fd);
 }
 

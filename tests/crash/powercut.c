@@ -28,6 +28,8 @@ enum kind {
     KIND_RENAMED = 4, /* `first` to `second`; `spare` has what was there, if anything was */
     KIND_REMOVED = 5, /* `first`; `spare` has it */
     KIND_FOLDER = 6,  /* the folder `first` was made */
+    KIND_LOST =
+        7, /* a flush of `inode` failed: what was changed up to `upto` never comes back */
 };
 
 struct record {
@@ -126,7 +128,8 @@ static void note_change(int fd, uint64_t at, uint64_t n, uint64_t size_after)
     free(old);
 }
 
-/* --- Content ----------------------------------------------------------------------------- */
+/* --- Content -------------------------------------------------------------------------------
+ */
 
 ssize_t pwrite(int fd, const void *from, size_t n, off_t at)
 {
@@ -226,7 +229,8 @@ int posix_fallocate(int fd, off_t at, off_t n)
     return fallocate(fd, 0, at, n) == 0 ? 0 : errno;
 }
 
-/* --- Flushes ----------------------------------------------------------------------------- */
+/* --- Flushes -------------------------------------------------------------------------------
+ */
 
 static int flush(int fd, long call)
 {
@@ -259,7 +263,23 @@ int fdatasync(int fd)
     return flush(fd, SYS_fdatasync);
 }
 
-/* --- Names ------------------------------------------------------------------------------- */
+/* A flush failed, as faults.so tells: the kernel has thrown the changes away, so a later flush
+ * of the same file that returns OK has not written them. */
+void powercut_lost(int fd);
+void powercut_lost(int fd)
+{
+    struct stat st;
+
+    if (!track_is_ours(fd) || fstat(fd, &st) != 0)
+        return;
+    pthread_mutex_lock(&lock);
+    struct record record = { .kind = KIND_LOST, .inode = (uint64_t)st.st_ino, .upto = numbers };
+    write_record(&record, NULL, NULL, NULL);
+    pthread_mutex_unlock(&lock);
+}
+
+/* --- Names ---------------------------------------------------------------------------------
+ */
 
 static int open_file(int dir, const char *path, int flags, mode_t mode)
 {

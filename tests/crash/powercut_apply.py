@@ -17,7 +17,7 @@ import sys
 
 HEADER = struct.Struct("=II QQQ QQQ IIII")
 MAGIC = 0x50435554
-CHANGED, FLUSHED, MADE, RENAMED, REMOVED, FOLDER_MADE = range(1, 7)
+CHANGED, FLUSHED, MADE, RENAMED, REMOVED, FOLDER_MADE, LOST = range(1, 8)
 
 
 class Record:
@@ -49,11 +49,26 @@ def read_log(path):
 
 
 def not_flushed(records):
-    flushed = {}
+    """Those that no flush has forgiven; what a failed flush has lost no later one forgives."""
+    waiting, lost = {}, []
     for r in records:
-        if r.kind == FLUSHED:
-            flushed[r.inode] = max(flushed.get(r.inode, 0), r.upto)
-    return [r for r in records if r.kind != FLUSHED and r.number > flushed.get(r.inode, 0)]
+        mine = waiting.setdefault(r.inode, [])
+        if r.kind in (FLUSHED, LOST):
+            waiting[r.inode] = [w for w in mine if w.number > r.upto]
+            if r.kind == LOST:
+                lost += [w for w in mine if w.number <= r.upto]
+        else:
+            mine.append(r)
+    left = lost + [w for mine in waiting.values() for w in mine]
+    return sorted(left, key=lambda r: r.number)
+
+
+def without(start, end, covered):
+    """The parts of start..end that none of the COVERED ranges has."""
+    parts = [(start, end)]
+    for low, high in covered:
+        parts = [piece for a, b in parts for piece in ((a, min(b, low)), (max(a, high), b)) if piece[0] < piece[1]]
+    return parts
 
 
 def files_by_inode(*folders):
@@ -66,24 +81,34 @@ def files_by_inode(*folders):
     return found
 
 
-def undo_changes(records, files, unit, chance):
-    """Backwards, so that the oldest bytes win.  Returns how many units were put back."""
-    count = 0
-    sizes = {}
+def put_back(f, record, start, end):
+    old = record.old[start - record.at:end - record.at]
+    f.seek(start)
+    f.write(old + b"\0" * (end - start - len(old)))
+
+
+def undo_changes(records, left, files, unit, chance):
+    """Backwards, so that the oldest bytes win.  What was overwritten and flushed since stays.
+    Returns how many pieces were put back."""
+    count, sizes, covered = 0, {}, {}
+    undone = {r.number for r in left}
+    inodes = {r.inode for r in left if r.kind == CHANGED}
     for r in reversed(records):
-        if r.kind != CHANGED or r.inode not in files:
+        if r.kind != CHANGED or r.inode not in files or r.inode not in inodes:
             continue
-        sizes[r.inode] = r.size_before  # in the end that of the first change since the flush
+        if r.number not in undone:
+            covered.setdefault(r.inode, []).append((r.at, r.at + r.upto))
+            continue
+        if r.inode not in covered:
+            sizes[r.inode] = r.size_before  # in the end that of the first change since the flush
         with open(files[r.inode], "r+b") as f:
-            end = r.at + r.upto
             at = r.at
-            while at < end:
-                stop = end if unit is None else min(end, (at // unit + 1) * unit)
+            while at < r.at + r.upto:
+                stop = r.at + r.upto if unit is None else min(r.at + r.upto, (at // unit + 1) * unit)
                 if chance():
-                    old = r.old[at - r.at:stop - r.at]
-                    f.seek(at)
-                    f.write(old + b"\0" * (stop - at - len(old)))
-                    count += 1
+                    for piece in without(at, stop, covered.get(r.inode, ())):
+                        put_back(f, r, *piece)
+                        count += 1
                 at = stop
     for inode, size in sizes.items():
         if os.path.getsize(files[inode]) != size and chance():
@@ -117,13 +142,14 @@ def apply(log, folder, mode="all", seed=0):
         return 0, 0
     dice = random.Random(seed)
     spare = log + ".spare"
-    records = not_flushed(read_log(log))
+    records = read_log(log)
+    left = not_flushed(records)
     everything = mode == "all"
     unit = {"all": None, "sectors": 512, "pages": 4096}[mode]
     # Content before names: a file that is about to lose its name may come back by a link.
-    changes = undo_changes(records, files_by_inode(spare, folder), unit,
+    changes = undo_changes(records, left, files_by_inode(spare, folder), unit,
                            (lambda: True) if everything else (lambda: dice.random() < 0.5))
-    names = undo_names(records, spare, everything, dice)
+    names = undo_names(left, spare, everything, dice)
     os.remove(log)
     shutil.rmtree(spare, ignore_errors=True)
     return changes, names

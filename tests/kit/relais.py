@@ -101,7 +101,14 @@ class Relais:
     def _is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError(f"relaisd ended with {self.process.returncode}:\n{self.log()[-3000:]}")
-        return all(process.listens(port) for port in self.ports) and os.path.exists(os.path.join(self.folder, "control"))
+        return all(process.listens(port) for port in self.ports) and self._answers()
+
+    def _answers(self):
+        # A socket that a killed one has left refuses.
+        try:
+            return self.status()["ok"]
+        except OSError:
+            return False
 
     def stop(self):
         """Ends it as an administrator would.  It must go in peace."""
