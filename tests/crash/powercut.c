@@ -424,7 +424,8 @@ int mkdirat(int dir, const char *path, mode_t mode)
     pthread_mutex_lock(&lock);
     int done = (int)syscall(SYS_mkdirat, dir, path, mode);
     struct record record = { .kind = KIND_FOLDER, .inode = inode_of_parent(full) };
-    if (done == 0)
+    /* The folder itself stands in one that is not watched: who flushes that is not seen. */
+    if (done == 0 && strcmp(full, track_folder) != 0)
         write_record(&record, full, NULL, NULL);
     pthread_mutex_unlock(&lock);
     return done;
