@@ -39,9 +39,10 @@ static void serve_ready(struct destination *destination)
 {
     struct list *before = NULL, *node;
 
-    while (
-        destination->hop->ready_count && (node = list_first(&destination->ready)) != before) {
-        before = node; /* still the first afterwards: it takes none just now */
+    while (destination->hop->ready_count && (node = list_first(&destination->ready))) {
+        if (node == before) /* still the first: it takes none just now */
+            return;
+        before = node;
         delivery_serve(container_of(node, struct delivery, in_ready));
     }
 }
