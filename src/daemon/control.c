@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-enum { ANSWER_BYTES_MAX = 256 << 20, SOCKET_MODE = 0660 };
+enum { ANSWER_BYTES_MAX = 256 << 20, REQUEST_BYTES_MAX = 64 << 10, SOCKET_MODE = 0660 };
 
 static const struct command {
     const char *name;
@@ -153,8 +153,12 @@ static size_t on_input(void *me, struct bytes input)
         used += end + 1;
         run_line(client, bytes_first(rest, end));
     }
-    if (client->is_busy)
+    if (client->is_busy) {
         conn_pause(client->conn);
+    } else if (input.n - used > REQUEST_BYTES_MAX) {
+        client_error(client, EX_DATAERR, "the request is too long");
+        used = input.n;
+    }
     return used;
 }
 

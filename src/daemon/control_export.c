@@ -92,7 +92,7 @@ void command_export(struct client *client, const struct ctl_object *request)
     }
     message = queue_find(&client->control->path->queue, mid);
     if (!message) {
-        client_error(client, EX_DATAERR, "no message %s in the queue", text);
+        client_error(client, EX_NOINPUT, "no message %s in the queue", text);
         return;
     }
     export = mem_new(sizeof *export);

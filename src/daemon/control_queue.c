@@ -201,7 +201,7 @@ static bool wanted_hop(
         return true;
     *out = queue_find_hop(&client->control->path->queue, bytes_text(name));
     if (!*out)
-        client_error(client, EX_DATAERR, "no queue '%s'", name);
+        client_error(client, EX_NOINPUT, "no queue '%s'", name);
     return *out != NULL;
 }
 
@@ -247,7 +247,7 @@ static struct message *wanted_message(struct client *client, const struct ctl_ob
     }
     message = queue_find(&client->control->path->queue, mid);
     if (!message)
-        client_error(client, EX_DATAERR, "no message %s in the queue", text);
+        client_error(client, EX_NOINPUT, "no message %s in the queue", text);
     return message;
 }
 
@@ -356,7 +356,7 @@ static void on_show_read(struct spool_read *read)
     struct message *message = queue_find(&client->control->path->queue, show->mid);
 
     if (!message)
-        client_error(client, EX_DATAERR, "the message left the queue meanwhile");
+        client_error(client, EX_NOINPUT, "the message left the queue meanwhile");
     else if (read->err != OK)
         show_message(client, message, message_envelope(message));
     else

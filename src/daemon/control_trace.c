@@ -86,7 +86,7 @@ static void on_done(struct loop_work *work)
         client_error(job->client, EX_CONFIG,
             "no log is written to a file: set log { file } or log { protocol_file }");
     else
-        client_error(job->client, EX_DATAERR, "the logs say nothing of it");
+        client_error(job->client, EX_NOINPUT, "the logs say nothing of it");
     client_end_work(job->client);
     buf_done(&job->lines);
     for (int i = 0; i < 2; i++)

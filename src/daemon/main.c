@@ -70,6 +70,22 @@ static enum err start_report(const struct settings *settings, char why[256])
     return report_init(&report_settings, why);
 }
 
+/* The folders that files of ours stand in, where a package has not made them. */
+static void make_folders(const struct settings *settings)
+{
+    const char *const files[] = { settings->control_socket, settings->log_file,
+        settings->protocol_log_file };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *slash = files[i] ? strrchr(files[i], '/') : NULL;
+        if (slash && slash > files[i]) {
+            char *folder = bytes_to_text(bytes_of(files[i], (size_t)(slash - files[i])));
+            err_ignore(folder_make(folder, 0750)); /* who opens the file says what is wrong */
+            free(folder);
+        }
+    }
+}
+
 /* --- Reload ------------------------------------------------------------------------------ */
 
 static void add_complaints(const struct complaints *complaints, struct ctl_object *end)
@@ -110,12 +126,11 @@ static struct ctl_object *reload(void *me)
             err == ERR_SYNTAX ? "has mistakes" : err_text(err));
         return refuse_reload(end, why);
     }
-    if (start_report(settings, why) != OK) {
-        settings_free(settings);
-        return refuse_reload(end, why);
-    }
     if (path_change(&daemon->path, &settings, why) != OK)
         return refuse_reload(end, why);
+    make_folders(daemon->path.routed_by->settings);
+    if (start_report(daemon->path.routed_by->settings, why) != OK)
+        report_notice(REPORT_ERROR, "%s; the logs go on as before", why);
     report(REPORT_RELOADED, R_CHARS("file", daemon->file),
         R_NUMBER("revision", (int64_t)daemon->revision));
     ctl_set_bool(end, "ok", true);
@@ -176,22 +191,6 @@ static int fail(int code, const char *what, const char *why)
     fprintf(stderr, "relaisd: %s: %s\n", what, why);
     report_done();
     return code;
-}
-
-/* The folders that files of ours stand in, where a package has not made them. */
-static void make_folders(const struct settings *settings)
-{
-    const char *const files[] = { settings->control_socket, settings->log_file,
-        settings->protocol_log_file };
-
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const char *slash = files[i] ? strrchr(files[i], '/') : NULL;
-        if (slash && slash > files[i]) {
-            char *folder = bytes_to_text(bytes_of(files[i], (size_t)(slash - files[i])));
-            err_ignore(folder_make(folder, 0750)); /* who opens the file says what is wrong */
-            free(folder);
-        }
-    }
 }
 
 static int run(struct daemon *daemon, struct settings **settings)

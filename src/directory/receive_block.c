@@ -18,8 +18,6 @@ static const struct choice rights[] = {
     { "any-sender", RIGHT_ANY_SENDER },
     { "own-domain-sender", RIGHT_OWN_DOMAIN_SENDER },
     { "bypass-size-limit", RIGHT_BYPASS_SIZE_LIMIT },
-    { "bypass-rate-limit", RIGHT_BYPASS_RATE_LIMIT },
-    { "internal-headers", RIGHT_INTERNAL_HEADERS },
     { NULL, 0 },
 };
 

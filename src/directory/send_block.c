@@ -331,7 +331,7 @@ static const struct option options[] = {
     { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
     { "source_address", CONFIG_VALUE, read_source },
     { "tls", CONFIG_VALUE, read_tls },
-    { "ca", CONFIG_VALUE, read_file, AT(ca_file) },
+
     { "certificate", CONFIG_VALUE, read_file, AT(certificate_file) },
     { "key", CONFIG_VALUE, read_file, AT(key_file) },
     { "user", CONFIG_VALUE, read_text, AT(user) },

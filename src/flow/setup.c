@@ -34,7 +34,7 @@ static enum err make_send_tls(
 {
     char reason[TLS_ERROR_BYTES] = "";
     struct tls_client_settings tls = {
-        .ca_file = connector->ca_file,
+
         .certificate_file = connector->certificate_file,
         .key_file = connector->key_file,
         .version_min = TLS_1_2,

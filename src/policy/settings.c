@@ -101,7 +101,7 @@ void send_connector_done(struct send_connector *connector)
     free(connector->comment);
     free(connector->maildir);
     free(connector->fqdn);
-    free(connector->ca_file);
+
     free(connector->certificate_file);
     free(connector->key_file);
     free(connector->user);
@@ -148,6 +148,7 @@ static void add_loopback_connector(struct settings *settings)
     connector->rights |= RIGHT_ANY_RECIPIENT;
     connector->connections_per_source_max = connector->connections_max;
     connector->adds_missing_headers = true;
+    connector->tarpit_ms = 0; /* local programs never wait */
     receive_index(connector);
     settings->receive = connector;
     settings->receive_count = 1;

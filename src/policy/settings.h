@@ -32,8 +32,7 @@ enum right { /* rights a connector gives */
     RIGHT_ANY_SENDER = 1 << 2,
     RIGHT_OWN_DOMAIN_SENDER = 1 << 3,
     RIGHT_BYPASS_SIZE_LIMIT = 1 << 4,
-    RIGHT_BYPASS_RATE_LIMIT = 1 << 5,
-    RIGHT_INTERNAL_HEADERS = 1 << 6,
+    /* 5 and 6 are kept for bypass-rate-limit and internal-headers. */
 };
 
 enum tls_mode { TLS_MODE_OFF, TLS_MODE_OFFERED, TLS_MODE_REQUIRED, TLS_MODE_IMPLICIT };
@@ -116,7 +115,7 @@ struct send_connector {
     struct ip source_ip;
     enum send_tls tls;
     bool is_implicit_tls;
-    char *ca_file, *certificate_file, *key_file;
+    char *certificate_file, *key_file; /* a client certificate; NULL: none */
     char *user, *password;
     uint32_t connections_max;         /* per next hop */
     uint32_t messages_per_connection; /* 0: unlimited */

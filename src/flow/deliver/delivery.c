@@ -115,15 +115,17 @@ static void end(struct delivery *delivery)
     destination_free_if_done(destination);
 }
 
-static void set_error(
-    struct delivery *delivery, unsigned code, struct status status, const char *text)
+/* WORD: " said" when the host itself did. */
+static void set_error(struct delivery *delivery, const char *word, unsigned code,
+    struct status status, const char *text)
 {
     char line[HOST_ERROR_BYTES], status_text[STATUS_TEXT_BYTES];
 
     if (delivery->error)
         return; /* the first one says why */
     status_format(status, status_text);
-    snprintf(line, sizeof line, "%s said: %u %s %s", delivery->text, code, status_text, text);
+    snprintf(line, sizeof line, "%s%s: %u %s%s%s", delivery->text, word, code, status_text,
+        *status_text ? " " : "", text);
     delivery->error = mem_text(line);
 }
 
@@ -222,7 +224,8 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
         return;
     case SMTP_CLIENT_FAILED:
         delivery->has_failed = true;
-        set_error(delivery, action->reply->code, action->reply->status, action->reply->text);
+        set_error(
+            delivery, " said", action->reply->code, action->reply->status, action->reply->text);
         return;
     case SMTP_CLIENT_LINE_OUT:
         report_protocol(&delivery->protocol, '>', action->text);
@@ -390,7 +393,7 @@ void delivery_prepared(struct delivery *delivery, struct sending *sending)
 
 static void lose(struct delivery *delivery, struct verdict verdict)
 {
-    set_error(delivery, verdict.code, verdict.status, verdict.text);
+    set_error(delivery, "", verdict.code, verdict.status, verdict.text);
     delivery->asked = NULL;
     run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_LOST, .verdict = &verdict });
     delivery->is_closing = true;
@@ -559,7 +562,7 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
             delivery->connector->has_source_ip ? &delivery->connector->source_ip : NULL,
             &handler, delivery, &delivery->conn) != OK) {
         delivery->conn = NULL;
-        set_error(delivery, 451, STATUS(4, 4, 1), "connect: no route or no socket");
+        set_error(delivery, "", 451, STATUS(4, 4, 1), "connect: no route or no socket");
         end(delivery);
     }
 }

@@ -50,6 +50,7 @@ struct session {
     struct smtp_server_config config;
     struct receipt *receipt; /* NULL outside a transaction */
     struct timer idle;
+    struct timer tarpit;                         /* while it runs, a refusal is held back */
     struct moment last_input, last_data, opened; /* data: content moving, or a commit */
     char *client_name;                           /* as given in HELO; NULL before */
     char *banner;                                /* expanded */
@@ -58,6 +59,7 @@ struct session {
     bool has_answer;                             /* `answer` goes into the engine next */
     bool wants_tls;                              /* start it once the engine's turn is over */
     bool is_closing;
+    bool is_refused; /* since the last turn: what is to be sent waits in the tarpit */
     struct smtp_server_event answer;
     struct verdict verdict; /* of the answer */
 };

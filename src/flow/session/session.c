@@ -40,6 +40,12 @@ static char *expand_banner(
     return buf_take_text(&out);
 }
 
+/* 0: no limit, for the engine. */
+static uint64_t size_max(const struct receive_connector *connector)
+{
+    return connector->rights & RIGHT_BYPASS_SIZE_LIMIT ? 0 : connector->size_bytes_max;
+}
+
 static const char default_banner[] = "%{fqdn} ESMTP relais";
 
 /* What the engine needs to know of the connector.  Called between transactions alone. */
@@ -55,7 +61,7 @@ static void configure(struct session *session)
     session->config = (struct smtp_server_config){
         .fqdn = bytes_text(fqdn),
         .banner = bytes_text(session->banner),
-        .size_bytes_max = connector->size_bytes_max,
+        .size_bytes_max = size_max(connector),
         .recipients_max = connector->recipients_max,
         .errors_max = connector->errors_max,
         .mails_max = connector->messages_per_session_max,
@@ -121,6 +127,7 @@ static void decide(
 {
     if (!verdict_is_ok(&verdict))
         report_reject(session, stage, about, &verdict);
+    session->is_refused |= verdict.code >= 500;
     answer(session, SMTP_SERVER_DECIDED, verdict);
 }
 
@@ -184,7 +191,8 @@ static void on_body_begin(struct session *session)
 
     if (verdict_is_ok(&verdict))
         receipt->writer = spool_writer_new(session->house->secure->spool, session->house->loop,
-            session->connector->size_bytes_max, on_room, session);
+            size_max(session->connector) ? size_max(session->connector) : UINT64_MAX, on_room,
+            session);
     decide(session, "DATA", BYTES_NONE, verdict);
 }
 
@@ -252,6 +260,7 @@ static void do_action(struct session *session, const struct smtp_server_action *
         session->is_closing = true;
         return;
     case SMTP_SERVER_PROTOCOL_ERROR:
+        session->is_refused = true;
         return;
     case SMTP_SERVER_AUTH_BEGIN:
     case SMTP_SERVER_AUTH_RESPONSE:
@@ -345,6 +354,7 @@ static void free_session(struct session *session)
     else
         receipt_free(session->receipt);
     timer_stop(&session->idle);
+    timer_stop(&session->tarpit);
     smtp_server_done(&session->engine);
     list_remove(&session->in_house);
     house->count--;
@@ -356,6 +366,29 @@ static void free_session(struct session *session)
     free(session);
     if (house->is_stopping && house->count == 0)
         house->on_empty(house);
+}
+
+static void on_tarpit(struct timer *timer)
+{
+    struct session *session = container_of(timer, struct session, tarpit);
+
+    conn_send(session->conn);
+    conn_resume(session->conn);
+}
+
+/* A refusal is held back for a while, and the input with it (PE-8). */
+static bool enters_tarpit(struct session *session)
+{
+    bool is_refused = session->is_refused;
+
+    session->is_refused = false;
+    if (timer_is_running(&session->tarpit))
+        return true;
+    if (!is_refused || session->connector->tarpit_ms == 0 || session->engine.is_authenticated)
+        return false;
+    conn_pause(session->conn);
+    timer_start(&session->tarpit, session->connector->tarpit_ms);
+    return true;
 }
 
 /* After every turn of the engine: sends, starts TLS, or ends.  The session may be gone then. */
@@ -372,6 +405,8 @@ static void settle(struct session *session)
             session->conn, setup_receive_tls(session->setup, session->connector), NULL);
         return;
     }
+    if (enters_tarpit(session))
+        return;
     conn_send(session->conn);
     if (is_stalled(session) || !smtp_server_wants_input(&session->engine))
         conn_pause(session->conn);
@@ -527,6 +562,7 @@ void session_open(struct session_house *house, const struct session_start *start
     list_add_last(&house->sessions, &session->in_house);
     house->count++;
     timer_init(&session->idle, house->loop, on_idle);
+    timer_init(&session->tarpit, house->loop, on_tarpit);
     session->opened = session->last_input = session->last_data = loop_now(house->loop);
     configure(session);
     smtp_server_init(&session->engine, &session->config);

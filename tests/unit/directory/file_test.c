@@ -334,7 +334,7 @@ static const char whole[] =
     "    remote_ranges += { \"192.0.2.1-192.0.2.9\" }\n"
     "    fqdn = in.example.com\n"
     "    banner = \"220 %{fqdn} hello\"\n"
-    "    allow = [any-recipient, internal-headers]\n"
+    "    allow = [any-recipient, bypass-size-limit]\n"
     "    tls = required tls_min = 1.0\n"
     "    protocol_log = no add_missing_headers = yes tolerate = bare-lf\n"
     "    size_max = 1M header_size_max = 8K recipients_max = 7 messages_max = 9 errors_max = "
@@ -402,7 +402,7 @@ static void check_receive(const struct settings *s)
     check_bytes("fqdn", bytes_text(c->fqdn), BYTES("in.example.com"));
     check_bytes("banner", bytes_text(c->banner), BYTES("%{fqdn} hello"));
     check("rights", c->rights == (RIGHT_SUBMIT | RIGHT_ANY_SENDER | RIGHT_OWN_DOMAIN_SENDER |
-                                     RIGHT_ANY_RECIPIENT | RIGHT_INTERNAL_HEADERS));
+                                     RIGHT_ANY_RECIPIENT | RIGHT_BYPASS_SIZE_LIMIT));
     check("tls", c->tls == TLS_MODE_REQUIRED && c->tls_version_min == 0);
     check("flags", !c->logs_protocol && c->adds_missing_headers && c->tolerates_bare_lf);
     check("sizes", c->size_bytes_max == 1 << 20 && c->header_bytes_max == 8192);
