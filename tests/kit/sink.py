@@ -25,7 +25,8 @@ class Sink:
         self.mails, self.commands, self.connections = [], [], 0
         self.lock = threading.Lock()
         self.open = set()
-        self.server = socket.create_server((host, port), backlog=1000)
+        self.server = socket.create_server((host, port), backlog=1000,
+                                           family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.host, self.port = self.server.getsockname()[:2]
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
