@@ -88,15 +88,6 @@ static enum dsn_action action_of(const struct result *result)
     return result->is_final ? DSN_DELIVERED : DSN_RELAYED;
 }
 
-static struct bytes reply_text(
-    const struct result *result, const char *host, char out[VERDICT_TEXT_BYTES])
-{
-    if (!*host)
-        return bytes_text(result->verdict.text);
-    verdict_format(&result->verdict, out);
-    return bytes_text(out);
-}
-
 /* The recipients' part; the texts stand in TEXTS. */
 static void list_recipients(
     const struct notice *notice, struct dsn_recipient *out, char (*texts)[VERDICT_TEXT_BYTES])
@@ -111,13 +102,14 @@ static void list_recipients(
         const struct result *result = &notice->results[at];
         if (result->recipient != i)
             continue;
+        verdict_format(&result->verdict, texts[at]);
         out[at] = (struct dsn_recipient){
             .address = recipient.address,
             .orcpt = recipient.orcpt,
             .action = action_of(result),
             .status = verdict_status(&result->verdict),
             .remote_host = bytes_text(notice->host),
-            .reply = reply_text(result, notice->host, texts[at]),
+            .reply = bytes_text(texts[at]),
             .last_attempt = loop_wall(notice->discard->secure->home),
         };
         at++;
