@@ -41,6 +41,8 @@ static size_t make_right(uint8_t *log, size_t n, size_t at)
     return record_bytes(&record);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t sum = 0, *log;
