@@ -34,7 +34,7 @@ struct pair {
 /* Listens and connects; runs nothing yet. */
 void pair_open(struct pair *pair, const struct endpoint *at);
 void pair_open_tcp(struct pair *pair);
-void pair_run(struct pair *pair);  /* until pair_stop(); fails when that takes 20 s */
+void pair_run(struct pair *pair);  /* until pair_stop(); fails when that takes a minute */
 void pair_stop(struct pair *pair); /* in a hook */
 void pair_close(struct pair *pair);
 
