@@ -248,6 +248,8 @@ void segment_head_encode(const struct segment_head *head, uint8_t out[SEGMENT_HE
 bool segment_head_decode(const uint8_t in[SEGMENT_HEAD_BYTES], struct store_id store,
     uint64_t base, struct segment_head *out)
 {
+    struct segment_head head;
+
     if (memcmp(in, segment_magic, sizeof segment_magic) != 0 || get32(in + 8) != SPOOL_VERSION)
         return false;
     if (memcmp(in + 16, store.byte, sizeof store.byte) != 0 || get64(in + 32) != base)
@@ -255,7 +257,7 @@ bool segment_head_decode(const uint8_t in[SEGMENT_HEAD_BYTES], struct store_id s
     if (get64(in + SEGMENT_AT_CHECKSUM) !=
         hash64(bytes_of(in, SEGMENT_AT_CHECKSUM), record_seed(store)))
         return false;
-    *out = (struct segment_head){
+    head = (struct segment_head){
         .store = store,
         .base = base,
         .sequence = get64(in + 40),
@@ -263,7 +265,10 @@ bool segment_head_decode(const uint8_t in[SEGMENT_HEAD_BYTES], struct store_id s
         .previous_end = get64(in + 56),
         .previous_sure = get64(in + 64),
     };
-    return out->previous_sure <= out->previous_end && out->previous_end <= base;
+    if (head.previous_sure > head.previous_end || head.previous_end > base)
+        return false;
+    *out = head;
+    return true;
 }
 
 void store_head_encode(const struct store_head *head, uint8_t out[STORE_BYTES])

@@ -21,8 +21,6 @@ static void use(struct settings *settings)
     route_choose(settings, BYTES("a.example.com"), 1, NULL);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct complaints complaints = { 0 };

@@ -4,8 +4,6 @@
 
 #include <assert.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void check_address(const struct address *address, unsigned flags)
 {
     struct address again;

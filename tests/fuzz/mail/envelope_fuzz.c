@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* Decodes ENCODED and appends its own encoding to OUT.  False: it is no envelope. */
 static bool encode_again(struct bytes encoded, struct buf *out)
 {

@@ -3,8 +3,6 @@
 
 #include <assert.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct scan scan_in_steps(struct bytes content, size_t step)
 {
     struct scan scan;

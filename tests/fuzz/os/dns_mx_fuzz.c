@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct dns_result *result = calloc(1, sizeof *result);

@@ -6,8 +6,6 @@
 #include <assert.h>
 #include <stdint.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 struct outcome {
     struct buf content;
     size_t used;

@@ -11,8 +11,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { MESSAGES_MAX = 64, RECIPIENTS_MAX = 600 };
 
 struct offered {

@@ -5,8 +5,6 @@
 #include <assert.h>
 #include <stdint.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void check_written(const struct smtp_reply *reply)
 {
     struct buf out;

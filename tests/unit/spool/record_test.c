@@ -43,6 +43,57 @@ static void decodes_what_it_encodes(void **state)
     }
 }
 
+/* Whoever knows the store's seed can make the checksum right. */
+static void compares_lengths(void **state)
+{
+    static const struct {
+        const char *name;
+        struct record record;
+        bool is_good;
+    } cases[] = {
+        { "a message",
+            { RECORD_MESSAGE, .payload_bytes = 9, .envelope_bytes = 4, .content_bytes = 5 },
+            true },
+        { "payload too short",
+            { RECORD_MESSAGE, .payload_bytes = 8, .envelope_bytes = 4, .content_bytes = 5 },
+            false },
+        { "payload too long",
+            { RECORD_MESSAGE, .payload_bytes = 10, .envelope_bytes = 4, .content_bytes = 5 },
+            false },
+        { "content of 4 GiB",
+            { RECORD_MESSAGE, .payload_bytes = 4, .envelope_bytes = 4,
+                .content_bytes = 1ull << 32 },
+            false },
+        { "a sum that wraps",
+            { RECORD_MESSAGE, .payload_bytes = 3, .envelope_bytes = 4,
+                .content_bytes = UINT64_MAX },
+            false },
+        { "4 GiB in chunks",
+            { RECORD_MESSAGE, .payload_bytes = 20, .envelope_bytes = 4, .chunk_count = 1,
+                .content_bytes = 1ull << 32 },
+            true },
+        { "a place too few",
+            { RECORD_MESSAGE, .payload_bytes = 20, .envelope_bytes = 4, .chunk_count = 2 },
+            false },
+        { "an outcome", { RECORD_OUTCOME, .payload_bytes = 8, .recipient_count = 2 }, true },
+        { "an outcome cut", { RECORD_OUTCOME, .payload_bytes = 7, .recipient_count = 2 },
+            false },
+        { "a settle", { RECORD_SETTLE }, true },
+        { "a settle with a payload", { RECORD_SETTLE, .payload_bytes = 1 }, false },
+        { "a later version's", { 31, .payload_bytes = 3 }, true },
+    };
+    const uint64_t seed = record_seed(store);
+    uint8_t bytes[RECORD_HEADER_BYTES];
+    struct record got;
+
+    (void)state;
+    for (unsigned i = 0; i < CASES(cases); i++) {
+        record_encode(&cases[i].record, bytes);
+        record_stamp(bytes, 4096, 4000, seed);
+        check(cases[i].name, record_decode(bytes, 4096, seed, &got) == cases[i].is_good);
+    }
+}
+
 static void heads_hold(void **state)
 {
     struct segment_head head = { store, 8192, 2, 4096, 8000, 7000 }, got;
@@ -60,6 +111,10 @@ static void heads_hold(void **state)
         assert_false(segment_head_decode(bytes, store, 8192, &got));
         bytes[i] ^= 0x80;
     }
+    head.previous_end = head.base + 1; /* ends behind its own beginning */
+    segment_head_encode(&head, bytes);
+    assert_false(segment_head_decode(bytes, store, 8192, &got));
+    assert_int_equal(got.previous_end, 8000); /* left alone */
     store_head_encode(&file, small);
     assert_true(store_head_decode(bytes_of(small, sizeof small), &got_file));
     assert_memory_equal(file.id.byte, got_file.id.byte, sizeof file.id.byte);
@@ -236,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decodes_what_it_encodes),
+        cmocka_unit_test(compares_lengths),
         cmocka_unit_test(heads_hold),
         cmocka_unit_test(is_cut_at_every_byte),
         cmocka_unit_test(sets_one_record_aside),
