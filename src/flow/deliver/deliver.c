@@ -8,7 +8,7 @@
 /* A further connection only for a backlog: few connections, reused, are faster than many. */
 enum { BACKLOG_PER_CONNECTION = 4 };
 
-/* --- Wants ------------------------------------------------------------------------------- */
+/* --- Wants -------------------------------------------------------------------------------- */
 
 /* Served in the loop's next step, never inside the call: what asks is often in the middle of a
  * message, an item or a connection that a delivery could bring to its end. */
@@ -37,13 +37,10 @@ static bool wants_more(const struct destination *destination)
 /* Gives what is ready to the connections that would have it. */
 static void serve_ready(struct destination *destination)
 {
-    struct list *before = NULL, *node;
-
-    while (destination->hop->ready_count && (node = list_first(&destination->ready))) {
-        if (node == before) /* still the first: it takes none just now */
+    list_each (node, &destination->ready) {
+        if (destination->hop->ready_count == 0)
             return;
-        before = node;
-        delivery_serve(container_of(node, struct delivery, in_ready));
+        delivery_serve(container_of(node, struct delivery, in_ready)); /* ends itself at most */
     }
 }
 
