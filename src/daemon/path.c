@@ -247,6 +247,12 @@ static void on_want(struct queue *queue, struct hop *hop)
     deliver_want(&path->deliver, hop);
 }
 
+static void on_probe(struct queue *queue, struct hop *hop)
+{
+    struct path *path = queue->me;
+    deliver_probe(&path->deliver, hop);
+}
+
 static void on_forget_hop(struct queue *queue, struct hop *hop)
 {
     (void)queue;
@@ -321,13 +327,30 @@ static void on_hop_down(struct deliver *deliver, struct hop *hop, const char *er
         move_to_alternative(path, hop);
 }
 
+/* What waits at hops that are still down, because this one was, need not wait any more. */
+static void move_back(struct path *path, const struct hop *up)
+{
+    if (!up->connector || up->setup != path->routed_by)
+        return;
+    list_each (node, &path->queue.all_hops) {
+        struct hop *hop = container_of(node, struct hop, in_hops);
+        if (hop == up || !hop->is_down || !hop->connector || hop->setup != path->routed_by)
+            continue;
+        if (up->connector->failover || hop->connector->failover)
+            move_to_alternative(path, hop);
+    }
+}
+
 static void on_hop_up(struct deliver *deliver, struct hop *hop)
 {
     struct path *path = deliver->me;
+    bool was_down = hop->is_down;
 
-    if (hop->is_down)
+    if (was_down)
         report(REPORT_HOP_UP, R_CHARS("queue", hop->name));
     queue_hop_up(&path->queue, hop);
+    if (was_down)
+        move_back(path, hop);
 }
 
 static void on_defer(struct discard *discard, struct item *item, const char *error)
@@ -492,6 +515,7 @@ static void join_stages(struct path *path, const struct settings *settings)
         (struct router){ .find_hop = find_hop, .me = path, .setup = path->routed_by };
     queue_init(&path->queue, path->home, settings->expiry_ms);
     path->queue.want = on_want;
+    path->queue.probe = on_probe;
     path->queue.expire = on_expire;
     path->queue.forget = on_forget_hop;
     path->queue.me = path;

@@ -60,6 +60,15 @@ static void serve(struct deliver *deliver, struct hop *hop)
         destination_open(destination);
 }
 
+void deliver_probe(struct deliver *deliver, struct hop *hop)
+{
+    struct destination *destination = destination_get(deliver, hop);
+
+    if (!deliver->is_stopping && !hop->is_suspended && destination->connection_count == 0 &&
+        destination->opening_count == 0)
+        destination_open(destination);
+}
+
 /* A hop whose turn came may have nothing ready any more: then it is the next one's. */
 static void serve_in_turn(struct deliver *deliver)
 {

@@ -15,10 +15,38 @@ static void want(struct queue *queue, struct hop *hop)
         queue->want(queue, hop);
 }
 
+static void start_retry(struct hop *hop)
+{
+    uint32_t random;
+
+    random_fill(&random, sizeof random);
+    timer_start(&hop->retry, retry_hop_ms(hop->connector, hop->failure_count, random));
+}
+
+/* While others stand in for it a hop that is down is asked without a message, and goes on
+ * resting: no mail waits for the answer (SC-4).  A recipient's domain is asked when there is
+ * mail for it; it may be gone for good. */
+static bool is_probed(const struct hop *hop)
+{
+    return hop->is_down && hop->connector && hop->connector->failover &&
+           hop->connector->delivery != DELIVERY_MX;
+}
+
+static void try_again(struct queue *queue, struct hop *hop)
+{
+    timer_stop(&hop->retry);
+    if (is_probed(hop)) {
+        start_retry(hop); /* until the answer is here, and if there cannot be one now */
+        queue->probe(queue, hop);
+    } else {
+        want(queue, hop);
+    }
+}
+
 static void on_retry(struct timer *timer)
 {
     struct hop *hop = container_of(timer, struct hop, retry);
-    want(hop->queue, hop);
+    try_again(hop->queue, hop);
 }
 
 static void start_wake(struct hop *hop)
@@ -152,13 +180,9 @@ static void set_error(struct hop *hop, const char *error)
 
 void queue_hop_down(struct queue *queue, struct hop *hop, const char *error)
 {
-    uint32_t random;
-    int64_t wait;
-
     (void)queue;
     if (!hop->connector)
         return;
-    random_fill(&random, sizeof random);
     if (!hop->is_down) {
         list_each (node, &hop->ready)
             message_rest(container_of(node, struct item, in_hop)->message);
@@ -166,8 +190,7 @@ void queue_hop_down(struct queue *queue, struct hop *hop, const char *error)
     hop->is_down = true;
     hop->failure_count++;
     set_error(hop, error);
-    wait = retry_hop_ms(hop->connector, hop->failure_count, random);
-    timer_start(&hop->retry, wait);
+    start_retry(hop);
 }
 
 void queue_hop_up(struct queue *queue, struct hop *hop)
@@ -181,11 +204,10 @@ void queue_hop_up(struct queue *queue, struct hop *hop)
 
 void queue_retry_hop(struct queue *queue, struct hop *hop)
 {
-    timer_stop(&hop->retry);
     list_each (node, &hop->waiting)
         make_ready(hop, container_of(node, struct item, in_hop));
     start_wake(hop);
-    want(queue, hop);
+    try_again(queue, hop);
 }
 
 void queue_retry_message(struct queue *queue, struct message *message)
@@ -194,10 +216,8 @@ void queue_retry_message(struct queue *queue, struct message *message)
         struct hop *hop = item->hop;
         if (item->state == ITEM_WAITING)
             make_ready(hop, item);
-        if (item->state == ITEM_READY) {
-            timer_stop(&hop->retry);
-            want(queue, hop);
-        }
+        if (item->state == ITEM_READY)
+            try_again(queue, hop);
     }
 }
 

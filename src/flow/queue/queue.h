@@ -20,6 +20,8 @@ struct queue {
     /* Something is ready at HOP, which is not down and not suspended.  Nothing may be delivered
      * inside this call. */
     void (*want)(struct queue *queue, struct hop *hop);
+    /* HOP is down and its retry plan says to ask again: a connection, and no message. */
+    void (*probe)(struct queue *queue, struct hop *hop);
     /* Takes the item out of its queue: its message is too old. */
     void (*expire)(struct queue *queue, struct item *item);
     /* The hop will be gone: deliver forgets what it knows of it. */
