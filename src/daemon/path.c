@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { STOP_STEP_MS = 20, STOP_MS_MAX = 10000, PROGRESS_STEP_PERCENT = 10 };
+enum { STOP_STEP_MS = 20, STOP_MS_MAX = 10000, PROGRESS_STEP_PERCENT = 10, NOTICES_MAX = 200 };
 
 /* --- Houses: the sessions of a network loop
  * --------------------------------------------------- */
@@ -173,7 +173,7 @@ static enum err open_houses(struct path *path, const struct settings *settings)
     return OK;
 }
 
-static void close_houses(struct path *path)
+static void end_houses(struct path *path)
 {
     for (uint32_t i = 0; i < path->house_count; i++) {
         struct path_house *house = &path->houses[i];
@@ -181,7 +181,17 @@ static void close_houses(struct path *path)
             continue;
         loop_stop(house->loop);
         pthread_join(house->thread, NULL);
-        loop_free(house->loop);
+    }
+}
+
+static void free_houses(struct path *path)
+{
+    for (uint32_t i = 0; i < path->house_count; i++) {
+        struct path_house *house = &path->houses[i];
+        if (house->house.count)
+            return; /* over the deadline: the end of the process closes what is open */
+        if (house->has_thread)
+            loop_free(house->loop);
     }
     free(path->houses);
 }
@@ -263,6 +273,20 @@ static void on_expire(struct queue *queue, struct item *item)
 {
     struct path *path = queue->me;
     discard_expired(&path->discard, item);
+}
+
+static bool may_expire(struct queue *queue)
+{
+    struct path *path = queue->me;
+    return path->discard.notice_count < NOTICES_MAX;
+}
+
+/* Those by MX are as many as there are domains; of the others what is known of their hosts is
+ * worth keeping. */
+static bool may_drop(struct queue *queue, const struct hop *hop)
+{
+    struct path *path = queue->me;
+    return hop->domain[0] || hop->setup != path->routed_by;
 }
 
 static struct item *on_take(struct deliver *deliver, struct hop *hop, uint32_t recipients_max)
@@ -518,6 +542,8 @@ static void join_stages(struct path *path, const struct settings *settings)
     path->queue.probe = on_probe;
     path->queue.expire = on_expire;
     path->queue.forget = on_forget_hop;
+    path->queue.may_expire = may_expire;
+    path->queue.may_drop = may_drop;
     path->queue.me = path;
     deliver_init(&path->deliver, path->home, path->spool, path->dns);
     path->deliver.connections_max = settings->deliveries_max;
@@ -674,6 +700,13 @@ static void on_last_flush(struct spool_barrier *barrier)
     loop_stop(path->home);
 }
 
+/* Sessions end first, then deliveries, then what is still to be said of them. */
+static bool is_all_ended(const struct path *path)
+{
+    return path->houses_left == 0 && path->deliver.connection_count == 0 &&
+           path->discard.notice_count == 0;
+}
+
 static void on_stop_step(struct timer *timer)
 {
     struct path *path = container_of(timer, struct path, stop_step);
@@ -683,7 +716,7 @@ static void on_stop_step(struct timer *timer)
         deliver_stop(&path->deliver);
     if (is_late && path->deliver.connection_count)
         deliver_break(&path->deliver);
-    if ((path->houses_left == 0 && path->deliver.connection_count == 0) || is_late) {
+    if (is_all_ended(path) || is_late) {
         path->last_flush.done = on_last_flush;
         spool_flush(path->spool, &path->last_flush);
         return;
@@ -707,12 +740,28 @@ void path_stop(struct path *path)
     timer_start(&path->stop_step, 1);
 }
 
+/* What is still queued stays in the spool.  (What is in work after the deadline is left to the
+ * end of the process.) */
+static void leave_queue(struct path *path)
+{
+    list_each (node, &path->queue.in_order) {
+        struct message *message = container_of(node, struct message, in_queue);
+        if (node == &path->queue.sweep_mark || message->delivering_count)
+            continue;
+        spool_leave(path->spool, &message->entry);
+        queue_forget(&path->queue, message);
+    }
+    queue_done(&path->queue);
+}
+
 void path_close(struct path *path)
 {
-    close_houses(path);
+    end_houses(path);
+    deliver_done(&path->deliver);
+    leave_queue(path);
+    spool_close(path->spool); /* its threads may still post to the houses' loops */
+    free_houses(path);
     dns_free(path->dns);
-    spool_close(path->spool);
-    /* What is still queued stays in the spool; the process ends. */
     setup_free(path->routed_by);
     setup_slot_done(&path->setup);
 }

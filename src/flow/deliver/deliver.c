@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* A further connection only for a backlog: few connections, reused, are faster than many. */
-enum { BACKLOG_PER_CONNECTION = 4 };
+enum { BACKLOG_PER_CONNECTION = 4, FAIL_STEP = 200 };
 
 /* --- Wants -------------------------------------------------------------------------------- */
 
@@ -176,9 +176,9 @@ struct result deliver_unreadable(uint32_t recipient, enum err err)
 
 void deliver_fail_hop(struct deliver *deliver, struct hop *hop, const struct verdict *verdict)
 {
-    struct item *item;
+    struct item *item = NULL;
 
-    while ((item = deliver->take(deliver, hop, 0))) {
+    for (int n = 0; n < FAIL_STEP && (item = deliver->take(deliver, hop, 0)); n++) {
         uint32_t count = item->recipient_count;
         struct result *results = mem_new(count * sizeof *results);
         for (uint32_t i = 0; i < count; i++)
@@ -188,6 +188,8 @@ void deliver_fail_hop(struct deliver *deliver, struct hop *hop, const struct ver
         deliver->finished(deliver, item, results, "");
         free(results);
     }
+    if (item)
+        deliver_want(deliver, hop); /* the others soon: each makes a notification */
 }
 
 void deliver_forget(struct hop *hop)

@@ -23,6 +23,7 @@ struct discard {
      */
     void (*idle)(struct discard *discard, struct message *message);
     bool (*is_known)(struct discard *discard, struct mid mid);
+    uint32_t notice_count; /* notifications that are being made */
     void *me;
 };
 

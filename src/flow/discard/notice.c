@@ -33,6 +33,7 @@ struct notice {
 
 static void notice_free(struct notice *notice)
 {
+    notice->discard->notice_count--;
     timer_stop(&notice->again);
     buf_done(&notice->original);
     free(notice->envelope);
@@ -286,6 +287,7 @@ static void start(struct discard *discard, struct message *message,
     size_t bytes;
 
     notice->discard = discard;
+    discard->notice_count++;
     notice->message = message;
     notice->results = mem_copy(results, count * sizeof *results);
     notice->count = count;

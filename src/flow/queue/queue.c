@@ -243,6 +243,7 @@ static void push_ready(struct queue *queue, struct item *item, bool first)
     else
         list_add_last(&hop->ready, &item->in_hop);
     hop->ready_count++;
+    hop->is_idle = false;
     if (!hop_may_go(hop))
         message_rest(item->message);
     want(queue, hop);
@@ -414,6 +415,21 @@ static void expire_items(struct queue *queue, struct message *message)
     }
 }
 
+/* Next hops that had nothing to do for a whole sweep: mail to ever new domains must not make
+ * them ever more. */
+static void drop_idle_hops(struct queue *queue)
+{
+    list_each (node, &queue->all_hops) {
+        struct hop *hop = container_of(node, struct hop, in_hops);
+        if (hop_item_count(hop) || hop_is_resting(hop) || !queue->may_drop(queue, hop))
+            hop->is_idle = false;
+        else if (hop->is_idle)
+            hop_free(queue, hop);
+        else
+            hop->is_idle = true;
+    }
+}
+
 /* A stretch of the queue at a time, so that a million messages hold nothing up. */
 static void on_sweep(struct timer *timer)
 {
@@ -425,12 +441,17 @@ static void on_sweep(struct timer *timer)
         if (node == &queue->in_order) {
             list_remove(&queue->sweep_mark);
             list_add_first(&queue->in_order, &queue->sweep_mark);
+            drop_idle_hops(queue);
             timer_start(timer, sweep_wait_ms(queue));
+            return;
+        }
+        struct message *message = container_of(node, struct message, in_queue);
+        if (message->arrived.ms <= oldest && !queue->may_expire(queue)) {
+            timer_start(timer, SWEEP_MS_MIN);
             return;
         }
         list_remove(&queue->sweep_mark);
         list_insert_before(node->next, &queue->sweep_mark);
-        struct message *message = container_of(node, struct message, in_queue);
         if (message->arrived.ms <= oldest)
             expire_items(queue, message);
     }
@@ -462,8 +483,8 @@ void queue_done(struct queue *queue)
 {
     timer_stop(&queue->sweep);
     list_remove(&queue->sweep_mark);
-    list_each (node, &queue->in_order)
-        queue_forget(queue, container_of(node, struct message, in_queue));
+    if (queue->messages.count)
+        return; /* they are in work */
     queue_drop_empty_hops(queue);
     table_done(&queue->messages);
     table_done(&queue->hops);

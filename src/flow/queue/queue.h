@@ -24,13 +24,18 @@ struct queue {
     void (*probe)(struct queue *queue, struct hop *hop);
     /* Takes the item out of its queue: its message is too old. */
     void (*expire)(struct queue *queue, struct item *item);
+    /* Whether another one may expire now: each makes a notification. */
+    bool (*may_expire)(struct queue *queue);
+    /* Whether HOP, which has nothing to do, may go. */
+    bool (*may_drop)(struct queue *queue, const struct hop *hop);
     /* The hop will be gone: deliver forgets what it knows of it. */
     void (*forget)(struct queue *queue, struct hop *hop);
     void *me;
 };
 
 void queue_init(struct queue *queue, struct loop *loop, int64_t expiry_ms);
-void queue_done(struct queue *queue); /* frees messages and hops; nothing is being delivered */
+/* Frees the hops, once all messages were forgotten. */
+void queue_done(struct queue *queue);
 void queue_set_expiry(struct queue *queue, int64_t expiry_ms);
 
 /* Finds or makes.  SETUP is held by the hop; CONNECTOR lies in it, or is NULL: unreachable. */

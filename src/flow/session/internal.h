@@ -22,6 +22,7 @@ struct receipt_recipient {
 struct receipt {
     struct securing securing;
     struct session *session; /* NULL: it is gone, the commit goes on */
+    struct session_house *house;
     struct mid mid;
     struct spool_writer *writer;
     struct scan scan;
@@ -84,5 +85,8 @@ void receipt_store(struct receipt *receipt, struct session *session);
 /* The answer to the end of data. */
 void session_on_stored(
     struct session *session, struct receipt *receipt, const struct verdict *verdict);
+
+/* A session, or the commit it left behind, is over. */
+void session_house_leave(struct session_house *house);
 
 #endif

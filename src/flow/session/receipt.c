@@ -227,6 +227,8 @@ static void on_secured(struct securing *securing, const struct verdict *verdict)
     receipt->is_committing = false;
     if (receipt->session)
         session_on_stored(receipt->session, receipt, verdict);
+    else
+        session_house_leave(receipt->house);
     receipt_free(receipt);
 }
 
@@ -238,6 +240,7 @@ void receipt_store(struct receipt *receipt, struct session *session)
     message = make_message(receipt, session);
     receipt->is_committing = true;
     receipt->session = session;
+    receipt->house = session->house;
     receipt->securing.on_done = on_secured;
     secure_store(session->house->secure, session->house->loop, &receipt->writer, &message, NULL,
         &receipt->securing);

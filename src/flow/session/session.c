@@ -341,31 +341,41 @@ static size_t feed(struct session *session, struct bytes input)
     return used;
 }
 
+void session_house_leave(struct session_house *house)
+{
+    assert(house->count > 0);
+    house->count--;
+    if (house->is_stopping && house->count == 0)
+        house->on_empty(house);
+}
+
 static void free_session(struct session *session)
 {
     struct session_house *house = session->house;
+    bool leaves = true;
 
     report(REPORT_DISCONNECT, R_SESSION(session->protocol.id),
         R_CHARS("connector", session->connector->name),
         R_CHARS("client", session->protocol.peer));
     report_protocol(&session->protocol, '-', BYTES_NONE);
-    if (session->receipt && session->receipt->is_committing)
-        session->receipt->session = NULL; /* it goes on without us */
-    else
+    if (session->receipt && session->receipt->is_committing) {
+        session->receipt->session = NULL; /* it goes on without us, */
+        leaves = false;                   /* and leaves the house in our place */
+    } else {
         receipt_free(session->receipt);
+    }
     timer_stop(&session->idle);
     timer_stop(&session->tarpit);
     smtp_server_done(&session->engine);
     list_remove(&session->in_house);
-    house->count--;
     house->on_gone(house, session->counted_as, session->arrival.peer);
     setup_free(session->setup);
     free(session->client_name);
     free(session->unix_path);
     free(session->banner);
     free(session);
-    if (house->is_stopping && house->count == 0)
-        house->on_empty(house);
+    if (leaves)
+        session_house_leave(house);
 }
 
 static void on_tarpit(struct timer *timer)
@@ -418,6 +428,17 @@ static void step_and_settle(
     answer(session, type, verdict);
     feed(session, BYTES_NONE);
     settle(session);
+}
+
+/* Ends it by a 421, but not in clear to a client that is shaking hands. */
+static void stop_session(struct session *session, struct verdict verdict)
+{
+    if (session->engine.state == SMTP_SERVER_GREETING && session->config.is_tls) {
+        session->is_closing = true;
+        settle(session);
+        return;
+    }
+    step_and_settle(session, SMTP_SERVER_STOPPED, verdict);
 }
 
 /* --- The connection ---------------------------------------------------------------------- */
@@ -539,7 +560,7 @@ static void on_idle(struct timer *timer)
         timer_start(timer, left);
         return;
     }
-    step_and_settle(session, SMTP_SERVER_STOPPED,
+    stop_session(session,
         verdict_of(421, STATUS(4, 4, 2), "Connection timed out: %s",
             idle_left <= 0 ? "idle for too long" : "session without mail for too long"));
 }
@@ -596,7 +617,6 @@ void session_house_stop(struct session_house *house)
         struct session *session = container_of(node, struct session, in_house);
         if (session->receipt && session->receipt->is_committing)
             continue; /* session_on_stored() ends it */
-        step_and_settle(session, SMTP_SERVER_STOPPED,
-            verdict_of(421, STATUS(4, 3, 2), "Service shutting down"));
+        stop_session(session, verdict_of(421, STATUS(4, 3, 2), "Service shutting down"));
     }
 }
