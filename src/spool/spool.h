@@ -66,14 +66,15 @@ enum spool_outcome spool_entry_outcome(const struct spool_entry *entry, uint32_t
 
 struct spool;
 
+/* 0 is the default; what makes no sense is moved to the nearest that does. */
 struct spool_settings {
     const char *folder;
-    uint64_t segment_bytes;  /* 64 MiB; at least 1 MiB */
-    uint64_t bytes_max;      /* of the whole log; 0: as the disk allows */
+    uint64_t segment_bytes;  /* 64 MiB; 1 MiB to 1 GiB; fixed once the folder is made */
+    uint64_t bytes_max;      /* of the whole log; 0: as the disk allows; at least 4 segments */
     uint64_t free_bytes_min; /* of the file system: below it is "full" */
-    uint64_t
-        memory_bytes_max; /* content in memory of all messages; above it is read from disk */
-    uint32_t chunk_bytes; /* a larger message is streamed in chunks of this size: 256 KiB */
+    uint64_t memory_bytes_max; /* 256 MiB; content in memory of all messages: above it is read
+                                * from disk */
+    uint32_t chunk_bytes; /* 256 KiB; a larger message is streamed in chunks of this size */
 };
 
 /* What was found in the log at opening, in the order of the log.  ENVELOPE is borrowed. */
