@@ -30,8 +30,7 @@ uint64_t spool_content_bytes(const struct spool_content *content);
 /* The longest run from byte AT on; empty at the end. */
 struct bytes spool_content_at(const struct spool_content *content, uint64_t at);
 
-/* --- Entries: the durable state of a message
- * -------------------------------------------------- */
+/* --- Entries: the durable state of a message --------------------------------------------- */
 
 enum spool_outcome {
     SPOOL_PENDING = 0, /* to be delivered: not written, it is what an absent outcome means */
@@ -177,8 +176,7 @@ struct spool_ticket {
 void spool_commit(struct spool_writer **writer, struct mid mid, struct bytes envelope,
     uint32_t recipient_count, const struct spool_cause *cause, struct spool_ticket *ticket);
 
-/* --- Home loop: after the commit
- * -------------------------------------------------------------- */
+/* --- Home loop: after the commit --------------------------------------------------------- */
 
 /* ENTRY, copied from a ticket or from spool_found, stands now where it will stay.  Each
  * committed message must be adopted, even to be settled at once. */

@@ -1,0 +1,46 @@
+/* Inside the path: what its files share.  Home loop, unless said otherwise. */
+#ifndef DAEMON_PATH_INSIDE_H
+#define DAEMON_PATH_INSIDE_H
+
+#include "daemon/path.h"
+
+#include <pthread.h>
+
+/* The sessions of a network loop, and its thread. */
+struct path_house {
+    struct session_house house;
+    struct path *path;
+    struct loop *loop;
+    pthread_t thread;
+    bool has_thread; /* false: it is the home loop */
+    struct loop_post stop;
+};
+
+/* --- path_house.c ---------------------------------------------------------------------------- */
+
+enum err path_open_houses(struct path *path, const struct settings *settings) MUST_USE;
+void path_end_houses(struct path *path);  /* their threads */
+void path_free_houses(struct path *path); /* and what they had */
+/* What accept gives away goes to the loops in turn. */
+void path_open_session(struct accept *accept, int fd, const struct arrival *arrival,
+    struct setup *setup, const struct receive_connector *connector);
+
+/* --- path_recover.c -------------------------------------------------------------------------- */
+
+/* What was found in the spool, until the stages stand. */
+struct recovery {
+    struct path *path;
+    struct list messages;
+    uint64_t count;
+    unsigned percent;
+};
+
+enum err path_open_spool(struct path *path, const struct settings *settings,
+    struct recovery *recovery, char why[512]) MUST_USE;
+void path_queue_recovered(struct path *path, struct recovery *recovery);
+
+/* --- path.c ---------------------------------------------------------------------------------- */
+
+void path_route_and_queue(struct path *path, struct message *message);
+
+#endif
