@@ -78,7 +78,7 @@ static void add_recipients(struct ctl_object *row, const struct spool_found *fou
          i++) {
         enum spool_outcome outcome = spool_entry_outcome(&found->entry, i);
         struct ctl_object *object;
-        if (outcome == SPOOL_PENDING)
+        if (spool_is_pending(outcome))
             ctl_add_text(row, "to", recipient.address);
         if (!all)
             continue;

@@ -172,7 +172,7 @@ static void add_message(
     ctl_set_text(row, "from", envelope.sender);
     envelope_recipients(message_envelope(message), &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
-        if (spool_entry_outcome(&message->entry, i) == SPOOL_PENDING)
+        if (spool_is_pending(spool_entry_outcome(&message->entry, i)))
             ctl_add_text(row, "to", recipient.address);
     }
     ctl_set_number(row, "size", (int64_t)(envelope.prepend.n + envelope.content_bytes));
@@ -268,9 +268,10 @@ static const char *outcome_text(enum spool_outcome outcome)
         [SPOOL_DELIVERED] = "delivered",
         [SPOOL_FAILED] = "failed",
         [SPOOL_REMOVED] = "removed",
-        [SPOOL_RELAYED_AWAY] = "relayed" };
+        [SPOOL_RELAYED_AWAY] = "relayed",
+        [SPOOL_DELAYED] = "pending" };
 
-    return outcome <= SPOOL_RELAYED_AWAY ? texts[outcome] : "unknown";
+    return outcome <= SPOOL_DELAYED ? texts[outcome] : "unknown";
 }
 
 static void add_notify(struct ctl_object *row, uint8_t notify)
@@ -299,7 +300,7 @@ static void add_recipients(const struct message *message, struct ctl_object *end
         struct ctl_object *row = ctl_new();
         ctl_set_text(row, "address", recipient.address);
         ctl_set_text(row, "outcome", bytes_text(outcome_text(outcome)));
-        if (item && item->hop && outcome == SPOOL_PENDING) {
+        if (item && item->hop && spool_is_pending(outcome)) {
             ctl_set_text(row, "queue", bytes_text(item->hop->name));
             ctl_set_text(row, "last_error", bytes_text(item_error(item)));
         }

@@ -73,6 +73,12 @@ static void on_forget_hop(struct queue *queue, struct hop *hop)
     deliver_forget(hop);
 }
 
+static void on_delay(struct queue *queue, struct message *message)
+{
+    struct path *path = queue->me;
+    discard_delayed(&path->discard, message);
+}
+
 static void on_expire(struct queue *queue, struct item *item)
 {
     struct path *path = queue->me;
@@ -252,8 +258,10 @@ static void join_stages(struct path *path, const struct settings *settings)
     path->router =
         (struct router){ .find_hop = find_hop, .me = path, .setup = path->routed_by };
     queue_init(&path->queue, path->home, settings->expiry_ms);
+    queue_set_expiry(&path->queue, settings->expiry_ms, settings->delay_notice_ms);
     path->queue.want = on_want;
     path->queue.probe = on_probe;
+    path->queue.delay = on_delay;
     path->queue.expire = on_expire;
     path->queue.forget = on_forget_hop;
     path->queue.may_expire = may_expire;

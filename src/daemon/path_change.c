@@ -56,7 +56,8 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
     path->router.setup = path->routed_by;
     setup_slot_change(&path->setup, &setup);
     path->deliver.connections_max = path->routed_by->settings->deliveries_max;
-    queue_set_expiry(&path->queue, path->routed_by->settings->expiry_ms);
+    queue_set_expiry(&path->queue, path->routed_by->settings->expiry_ms,
+        path->routed_by->settings->delay_notice_ms);
     accept_apply(&path->accept);
     change_hops(path);
     reroute_all(path);

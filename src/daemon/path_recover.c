@@ -26,8 +26,9 @@ static void on_found(void *me, const struct spool_found *found)
     message->entry = found->entry;
     list_init(&message->entry.in_segment);
     for (uint32_t i = 0; i < found->entry.recipient_count; i++) {
-        if (spool_entry_outcome(&found->entry, i) != SPOOL_PENDING)
-            message->pending_count--;
+        enum spool_outcome outcome = spool_entry_outcome(&found->entry, i);
+        message->pending_count -= !spool_is_pending(outcome);
+        message->is_delay_told |= outcome == SPOOL_DELAYED;
     }
     list_add_last(&recovery->messages, &message->in_queue);
     recovery->count++;

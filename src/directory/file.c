@@ -62,6 +62,7 @@ static const struct option spool_options[] = {
 
 static const struct option queue_options[] = {
     { "expiry", CONFIG_VALUE, read_duration, AT(expiry_ms), SECOND, 90LL * DAY },
+    { "delay_notice", CONFIG_VALUE, read_duration, AT(delay_notice_ms), 0, 90LL * DAY },
     { NULL },
 };
 

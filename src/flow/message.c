@@ -121,7 +121,7 @@ uint32_t item_keep_pending(struct item *item)
 
     for (uint32_t i = 0; i < item->recipient_count; i++) {
         uint32_t recipient = item_recipient(item, i);
-        if (spool_entry_outcome(&item->message->entry, recipient) != SPOOL_PENDING)
+        if (!spool_is_pending(spool_entry_outcome(&item->message->entry, recipient)))
             continue;
         if (item->recipients)
             item->recipients[kept] = recipient;

@@ -48,7 +48,8 @@ struct message {
     uint32_t envelope_bytes;
     uint32_t revision; /* of the settings it was routed by */
     bool is_resting;
-    uint8_t *envelope; /* encoded: mail/envelope.h; malloc */
+    bool is_delay_told; /* or there is nobody to be told */
+    uint8_t *envelope;  /* encoded: mail/envelope.h; malloc */
 };
 
 /* A copy of the encoded ENVELOPE, no recipient done. */

@@ -152,6 +152,7 @@ struct settings {
     uint64_t spool_segment_bytes, spool_bytes_max, spool_free_bytes_min, spool_memory_bytes_max;
 
     int64_t expiry_ms;           /* 2 d */
+    int64_t delay_notice_ms;     /* 4 h; 0: senders are not told of delays */
     char *postmaster;            /* NULL: postmaster@<fqdn> */
     uint64_t dsn_full_bytes_max; /* a larger original goes back as its header alone */
     uint32_t deliveries_max;     /* connections of all next hops together */

@@ -66,7 +66,7 @@ void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *
 
     for (uint32_t i = 0; i < recipient_count; i++) {
         assert(recipients[i] < entry->recipient_count);
-        outcomes[recipients[i]] = (uint8_t)outcome;
+        outcome_set(&outcomes[recipients[i]], (uint8_t)outcome);
         record_put_number(note->front + RECORD_HEADER_BYTES + 4 * (size_t)i, recipients[i]);
     }
     put_note(spool, note, &record);

@@ -100,7 +100,7 @@ static void apply(struct scan *scan, struct mid mid, struct bytes recipients, ui
     for (uint32_t i = 0; i < recipients.n / 4; i++) {
         uint32_t recipient = record_number(recipients, i);
         if (recipient < live->entry.recipient_count)
-            outcomes_of(&live->entry)[recipient] = outcome;
+            outcome_set(&outcomes_of(&live->entry)[recipient], outcome);
     }
 }
 
@@ -140,7 +140,7 @@ static void take_states(struct live *live, struct bytes states, struct live *bef
     if (!before || before->entry.recipient_count != n)
         return;
     for (uint32_t i = 0; i < n; i++)
-        if (outcomes[i] == SPOOL_PENDING)
+        if (outcomes[i] == SPOOL_PENDING || !spool_is_pending(outcomes_of(&before->entry)[i]))
             outcomes[i] = outcomes_of(&before->entry)[i];
 }
 

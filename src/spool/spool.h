@@ -38,7 +38,14 @@ enum spool_outcome {
     SPOOL_FAILED,       /* its notification, if one is owed, is committed */
     SPOOL_REMOVED,      /* by the administrator */
     SPOOL_RELAYED_AWAY, /* kept for later: handed to a redundant hop */
+    SPOOL_DELAYED,      /* pending still; the notice of the delay is committed */
 };
+
+/* An outcome that leaves something to be done.  A final one never goes back to it. */
+static inline bool spool_is_pending(enum spool_outcome outcome)
+{
+    return outcome == SPOOL_PENDING || outcome == SPOOL_DELAYED;
+}
 
 /* Embedded in the queue's message.  Home loop.  Where the message lies, and what became of each
  * recipient as far as it is written. */

@@ -219,3 +219,28 @@ def test_the_201st_recipient(start):
             assert talk.reply().startswith("250 2.")
         node.wait_empty()
         assert sum(len(m.recipients) for m in target.mails) == 200
+
+
+def test_delay_notice_once_and_only_to_who_wants_it(start, folder):
+    closed, port = process.free_port(), process.free_port()
+    config = relais.block("queue", None, expiry="1h", delay_notice="1s") + \
+        relais.receive("In", f"127.0.0.1:{port}") + \
+        relais.send("Out", spaces=["example.com"], smart_hosts=[f"[127.0.0.1]:{closed}"], retry=["1s"]) + back_home(folder)
+    node = start(config, port)
+    with Talk(port) as talk:
+        assert talk.say("MAIL FROM:<quiet@sender.test>").startswith("250")
+        assert talk.say("RCPT TO:<c@example.com> NOTIFY=FAILURE").startswith("250")
+        assert talk.say("DATA").startswith("354")
+        talk.raw(mails.PLAIN + b".\r\n")
+        assert talk.reply().startswith("250")
+        assert talk.send(mails.PLAIN).startswith("250")
+    about = check_notice(one_notice(folder), "b@example.com", "4.4.1", "delayed")
+    assert "refused" in about["Diagnostic-Code"] and about["Will-Retry-Until"]
+    # Known after a crash too: no second word, and the mail is still delivered.
+    node.kill()
+    node.start()
+    with sink.Sink(port=closed) as target:
+        process.wait_for("both mails", lambda: len(target.mails) == 2, 20)
+    node.wait_empty()
+    assert len(dovecot.maildir(f"{folder}/mail/a")) == 1
+    assert not dovecot.maildir(f"{folder}/mail/quiet")

@@ -268,6 +268,54 @@ void discard_expired(struct discard *discard, struct item *item)
     fail_all(discard, item, &verdict);
 }
 
+/* Why the recipient waits. */
+static const char *error_of(const struct message *message, uint32_t recipient)
+{
+    for (const struct item *item = &message->first; item; item = item->next) {
+        for (uint32_t i = 0; i < item->recipient_count; i++) {
+            if (item_recipient(item, i) != recipient)
+                continue;
+            if (item->last_error)
+                return item->last_error;
+            return item->hop && item->hop->last_error ? item->hop->last_error
+                                                      : "no route to it";
+        }
+    }
+    return "";
+}
+
+static struct result delayed(const struct message *message, uint32_t recipient)
+{
+    return (struct result){ .recipient = recipient,
+        .fate = FATE_DEFERRED,
+        .verdict = verdict_of(
+            451, STATUS(4, 4, 1), "Delivery is delayed: %s", error_of(message, recipient)) };
+}
+
+void discard_delayed(struct discard *discard, struct message *message)
+{
+    struct result *results;
+    struct envelope envelope;
+    struct envelope_cursor cursor;
+    struct recipient recipient;
+    uint32_t count = 0;
+
+    if (envelope_decode(message_envelope(message), &envelope) != OK)
+        abort(); /* it was decoded when the message came in, and lies in our memory */
+    if (envelope.sender.n == 0)
+        return;
+    results = mem_new(envelope.recipient_count * sizeof *results);
+    envelope_recipients(message_envelope(message), &cursor);
+    for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
+        bool wants = recipient.notify == 0 || (recipient.notify & NOTIFY_DELAY);
+        if (wants && spool_entry_outcome(&message->entry, i) == SPOOL_PENDING)
+            results[count++] = delayed(message, i);
+    }
+    if (count)
+        notice_send(discard, message, results, count, "");
+    free(results);
+}
+
 void discard_removed(struct discard *discard, struct item *item, bool with_notice)
 {
     struct message *message = item->message;

@@ -35,6 +35,10 @@ void discard_item(
 /* The message is too old: all recipients of ITEM fail with 550 4.4.7. */
 void discard_expired(struct discard *discard, struct item *item);
 
+/* The message waits for long: its sender is told of the recipients that are pending, unless he
+ * asked not to be (RFC 3461, 4.1) or is nobody.  It stays queued. */
+void discard_delayed(struct discard *discard, struct message *message);
+
 /* By command.  The message's queued items fail: with a notification, or without a word.  What
  * is being delivered just now goes on. */
 void discard_removed(struct discard *discard, struct item *item, bool with_notice);

@@ -49,13 +49,28 @@ static struct bytes envelope_of(const struct notice *notice)
     return message_envelope(notice->message);
 }
 
+static bool is_of_delay(const struct notice *notice)
+{
+    return notice->results[0].fate == FATE_DEFERRED;
+}
+
+static void note_delays(struct notice *notice)
+{
+    for (uint32_t i = 0; i < notice->count; i++)
+        spool_note(notice->discard->secure->spool, &notice->message->entry,
+            &notice->results[i].recipient, 1, SPOOL_DELAYED);
+}
+
 static void finish(struct notice *notice)
 {
     struct discard *discard = notice->discard;
     struct message *message = notice->message;
 
     message->delivering_count--;
-    discard_note(discard, message, notice->results, notice->count);
+    if (is_of_delay(notice))
+        note_delays(notice);
+    else
+        discard_note(discard, message, notice->results, notice->count);
     notice_free(notice);
     discard_check_over(discard, message);
 }
@@ -67,12 +82,21 @@ static void on_again(struct timer *timer)
     commit(container_of(timer, struct notice, again));
 }
 
+static const char *about(const struct notice *notice)
+{
+    static const char *const texts[] = {
+        [FATE_DELIVERED] = "delivery", [FATE_FAILED] = "failure", [FATE_DEFERRED] = "delay"
+    };
+
+    return texts[notice->results[0].fate];
+}
+
 static void on_secured(struct securing *securing, const struct verdict *verdict)
 {
     struct notice *notice = container_of(securing, struct notice, securing);
 
     if (verdict_is_ok(verdict)) {
-        report(REPORT_DSN, R_MID(notice->message->entry.mid));
+        report(REPORT_DSN, R_MID(notice->message->entry.mid), R_CHARS("about", about(notice)));
         finish(notice);
         return;
     }
@@ -86,13 +110,16 @@ static enum dsn_action action_of(const struct result *result)
 {
     if (result->fate == FATE_FAILED)
         return DSN_FAILED;
+    if (result->fate == FATE_DEFERRED)
+        return DSN_DELAYED;
     return result->is_final ? DSN_DELIVERED : DSN_RELAYED;
 }
 
 /* The recipients' part; the texts stand in TEXTS. */
-static void list_recipients(
-    const struct notice *notice, struct dsn_recipient *out, char (*texts)[VERDICT_TEXT_BYTES])
+static void list_recipients(const struct notice *notice, const struct setup *setup,
+    struct dsn_recipient *out, char (*texts)[VERDICT_TEXT_BYTES])
 {
+    struct wall until = { notice->message->arrived.ms + setup->settings->expiry_ms };
     struct envelope_cursor cursor;
     struct recipient recipient;
     uint32_t at = 0;
@@ -112,6 +139,7 @@ static void list_recipients(
             .remote_host = bytes_text(notice->host),
             .reply = bytes_text(texts[at]),
             .last_attempt = loop_wall(notice->discard->secure->home),
+            .will_retry_until = until,
         };
         at++;
     }
@@ -127,7 +155,7 @@ static void format_notice(
 
     if (envelope_decode(envelope_of(notice), &envelope) != OK)
         abort(); /* it was decoded when the message came in, and lies in our memory */
-    list_recipients(notice, recipients, texts);
+    list_recipients(notice, setup, recipients, texts);
     dsn = (struct dsn){
         .mid = notice->mid,
         .fqdn = bytes_text(setup->settings->fqdn),
@@ -142,7 +170,8 @@ static void format_notice(
         .recipient_count = notice->count,
         .original_prepend = envelope.prepend,
         .original = buf_bytes(&notice->original),
-        .headers_only = notice->original.n < envelope.content_bytes || envelope.ret == RET_HDRS,
+        .headers_only = notice->original.n < envelope.content_bytes ||
+                        envelope.ret == RET_HDRS || is_of_delay(notice),
     };
     if (dsn_format(&dsn, out) != OK) {
         buf_clear(out);
@@ -201,6 +230,9 @@ static void derive_mid(struct notice *notice)
 
 static void commit(struct notice *notice)
 {
+    static const enum spool_outcome outcomes[] = { [FATE_DELIVERED] = SPOOL_DELIVERED,
+        [FATE_FAILED] = SPOOL_FAILED,
+        [FATE_DEFERRED] = SPOOL_DELAYED };
     struct discard *discard = notice->discard;
     struct loop *home = discard->secure->home;
     struct wall now = loop_wall(home);
@@ -236,8 +268,7 @@ static void commit(struct notice *notice)
             .mid = notice->message->entry.mid,
             .recipients = numbers,
             .recipient_count = notice->count,
-            .outcome =
-                notice->results[0].fate == FATE_DELIVERED ? SPOOL_DELIVERED : SPOOL_FAILED,
+            .outcome = outcomes[notice->results[0].fate],
         },
         &notice->securing);
     free(numbers);
@@ -264,7 +295,7 @@ static size_t attached_bytes(struct notice *notice)
     uint64_t bytes = notice->message->entry.content_bytes;
 
     setup_free(setup);
-    if (bytes <= full_max)
+    if (bytes <= full_max && !is_of_delay(notice))
         return (size_t)bytes;
     return bytes < HEADER_BYTES_MAX ? (size_t)bytes : HEADER_BYTES_MAX;
 }
@@ -312,7 +343,7 @@ void notice_send(struct discard *discard, struct message *message, const struct 
 {
     struct result *kind = mem_new(count * sizeof *kind);
 
-    for (int fate = FATE_DELIVERED; fate <= FATE_FAILED; fate++) {
+    for (int fate = FATE_DELIVERED; fate <= FATE_DEFERRED; fate++) {
         uint32_t n = 0;
         for (uint32_t i = 0; i < count; i++) {
             if ((int)results[i].fate == fate)

@@ -390,7 +390,9 @@ enum { SWEEP_STEP = 2000, SWEEP_MS_MAX = 60000, SWEEP_MS_MIN = 50 };
 
 static int64_t sweep_wait_ms(const struct queue *queue)
 {
-    int64_t wait = queue->expiry_ms / 8;
+    int64_t delay = queue->delay_notice_ms, wait;
+
+    wait = (delay && delay < queue->expiry_ms ? delay : queue->expiry_ms) / 8;
 
     if (wait > SWEEP_MS_MAX)
         return SWEEP_MS_MAX;
@@ -430,6 +432,20 @@ static void drop_idle_hops(struct queue *queue)
     }
 }
 
+static bool is_delayed(const struct queue *queue, const struct message *message, int64_t now)
+{
+    return queue->delay_notice_ms && !message->is_delay_told && !message->delivering_count &&
+           now - message->arrived.ms >= queue->delay_notice_ms;
+}
+
+static void tell_delay(struct queue *queue, struct message *message)
+{
+    if (!queue->may_expire(queue))
+        return; /* too many notices are in work: at the next sweep */
+    message->is_delay_told = true;
+    queue->delay(queue, message);
+}
+
 /* A stretch of the queue at a time, so that a million messages hold nothing up. */
 static void on_sweep(struct timer *timer)
 {
@@ -454,13 +470,16 @@ static void on_sweep(struct timer *timer)
         list_insert_before(node->next, &queue->sweep_mark);
         if (message->arrived.ms <= oldest)
             expire_items(queue, message);
+        else if (is_delayed(queue, message, oldest + queue->expiry_ms))
+            tell_delay(queue, message);
     }
     timer_start(timer, 1);
 }
 
-void queue_set_expiry(struct queue *queue, int64_t expiry_ms)
+void queue_set_expiry(struct queue *queue, int64_t expiry_ms, int64_t delay_notice_ms)
 {
     queue->expiry_ms = expiry_ms;
+    queue->delay_notice_ms = delay_notice_ms;
     timer_start(&queue->sweep, sweep_wait_ms(queue));
 }
 
@@ -476,7 +495,7 @@ void queue_init(struct queue *queue, struct loop *loop, int64_t expiry_ms)
     list_init(&queue->sweep_mark);
     list_add_first(&queue->in_order, &queue->sweep_mark);
     timer_init(&queue->sweep, loop, on_sweep);
-    queue_set_expiry(queue, expiry_ms);
+    queue_set_expiry(queue, expiry_ms, 0);
 }
 
 void queue_done(struct queue *queue)

@@ -14,6 +14,7 @@ struct queue {
     struct list all_hops;
     uint32_t hop_count_ever;
     int64_t expiry_ms;
+    int64_t delay_notice_ms; /* 0: none */
     struct timer sweep;
     struct list sweep_mark;
 
@@ -22,6 +23,8 @@ struct queue {
     void (*want)(struct queue *queue, struct hop *hop);
     /* HOP is down and its retry plan says to ask again: a connection, and no message. */
     void (*probe)(struct queue *queue, struct hop *hop);
+    /* The message waits for so long that its sender is to be told; asked once a message. */
+    void (*delay)(struct queue *queue, struct message *message);
     /* Takes the item out of its queue: its message is too old. */
     void (*expire)(struct queue *queue, struct item *item);
     /* Whether another one may expire now: each makes a notification. */
@@ -36,7 +39,7 @@ struct queue {
 void queue_init(struct queue *queue, struct loop *loop, int64_t expiry_ms);
 /* Frees the hops, once all messages were forgotten. */
 void queue_done(struct queue *queue);
-void queue_set_expiry(struct queue *queue, int64_t expiry_ms);
+void queue_set_expiry(struct queue *queue, int64_t expiry_ms, int64_t delay_notice_ms);
 
 /* Finds or makes.  SETUP is held by the hop; CONNECTOR lies in it, or is NULL: unreachable. */
 struct hop *queue_hop(struct queue *queue, const char *name, const char *domain,

@@ -320,7 +320,7 @@ static const char whole[] =
     "control_socket = /tmp/control // a path\n"
     "spool { folder = '/tmp/spool' size = 10G segment_size = 16MiB free_space = 1gb\n"
     "        memory = 2M }\n"
-    "queue { expiry = 1d12h }\n"
+    "queue { expiry = 1d12h delay_notice = 0s }\n"
     "dsn { postmaster = \"admin@example.com\" full_size = unlimited }\n"
     "dns { servers = [127.0.0.1@5353, \"::1\"] timeout = 00:00:05 }\n"
     "log { target = file file = /tmp/log json = on protocol_file = off size_max = 1M files = 3 "
@@ -374,6 +374,7 @@ static void check_top(const struct settings *s)
                        s->spool_free_bytes_min == 1 << 30 &&
                        s->spool_memory_bytes_max == 2 << 20);
     check("expiry", s->expiry_ms == 36LL * 3600 * 1000);
+    check("delay notice", s->delay_notice_ms == 0);
     check_bytes("postmaster", bytes_text(s->postmaster), BYTES("admin@example.com"));
     check("full size", s->dsn_full_bytes_max == 0);
     check("dns", s->dns_server_count == 2 && s->dns_timeout_ms == 5000);
