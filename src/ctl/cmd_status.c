@@ -29,6 +29,7 @@ static void print_spool(const struct ctl_object *status)
     if (ctl_bool(spool, "is_full") || ctl_bool(spool, "is_unhealthy"))
         print_fact("", "%s: %s", ctl_bool(spool, "is_full") ? "FULL" : "UNHEALTHY",
             ctl_text(spool, "why") ? ctl_text(spool, "why") : "no reason given");
+    ctl_free(spool);
 }
 
 static void print_bindings(const struct ctl_object *status)

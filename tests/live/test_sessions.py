@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 from tests.kit import mails, process, relais, sink
 from tests.kit.talk import Talk
@@ -238,3 +239,20 @@ def test_flush_between_the_dot_and_its_250(start, folder):
         flushed = [n for n, line in enumerate(lines) if dot < n < said and re.search(r"(fdatasync|fsync)\b.*= 0$", line)]
         assert flushed, "no flush returned before 250:\n" + shown
         assert any(re.search(r"\bpwrite", line) for line in lines[dot:flushed[-1]]), shown
+
+
+def test_a_refusal_waits_in_the_tarpit_and_others_do_not(start):
+    port = process.free_port()
+    start(relais.receive("In", f"127.0.0.1:{port}", allow=["submit", "any-sender"], tarpit="1s") +
+          relais.domain("example.com"), port)
+    with Talk(port) as stranger, Talk(port) as friend:
+        assert stranger.say("MAIL FROM:<a@sender.test>").startswith("250")
+        began = time.monotonic()
+        stranger.raw(b"RCPT TO:<b@elsewhere.test>\r\n")
+        assert friend.say("MAIL FROM:<a@sender.test>").startswith("250")
+        assert time.monotonic() - began < 0.9
+        assert stranger.reply().startswith("550 5.7.54")
+        assert time.monotonic() - began >= 0.9
+        began = time.monotonic()
+        assert stranger.say("RCPT TO:<b@example.com>").startswith("250")
+        assert time.monotonic() - began < 0.9
