@@ -41,6 +41,6 @@ int cmd_trace(struct tool *tool, int argc, char **argv)
     if (code == LINK_DOWN)
         return link_needed(tool); /* without it, look into the logs yourself */
     if (code == EX_OK && trace.rows == 0)
-        return tool_fail(tool, EX_DATAERR, "nothing is known of it (any more)");
+        return tool_fail(tool, EX_NOINPUT, "nothing is known of it (any more)");
     return code;
 }

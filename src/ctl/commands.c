@@ -37,6 +37,21 @@ static int list_all(void)
     return EX_OK;
 }
 
+/* The commands whose first word NAME is, such as `message`; false: there are none. */
+static bool list_group(const char *name)
+{
+    size_t n = strlen(name);
+    bool any = false;
+
+    for (const struct command *c = tool_commands; c->name; c++) {
+        if (strncmp(c->name, name, n) == 0 && c->name[n] == ' ') {
+            printf("  %-16s %s\n", c->name, c->summary);
+            any = true;
+        }
+    }
+    return any;
+}
+
 int cmd_help(struct tool *tool, int argc, char **argv)
 {
     char name[64];
@@ -52,6 +67,7 @@ int cmd_help(struct tool *tool, int argc, char **argv)
             return c->run(tool, 1, only);
         }
     }
-    return strcmp(name, "help") == 0 ? list_all()
-                                     : tool_usage(tool, "unknown command '%.60s'", name);
+    if (strcmp(name, "help") == 0)
+        return list_all();
+    return list_group(name) ? EX_OK : tool_usage(tool, "unknown command '%.60s'", name);
 }

@@ -192,7 +192,7 @@ int offline_message(
     if (code != EX_OK)
         return code;
     if (!search.row)
-        return tool_fail(tool, EX_DATAERR, "no such message is in the spool");
+        return tool_fail(tool, EX_NOINPUT, "no such message is in the spool");
     err = read_content(tool_spool_folder(tool), &search.entry, content);
     if (err != OK) {
         ctl_free(search.row);

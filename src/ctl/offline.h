@@ -26,7 +26,7 @@ void offline_say(struct tool *tool);
 struct ctl_object *offline_row(const struct spool_found *found, bool all);
 
 /* Finds one message and reads its content, with what goes before it.  *ROW: as above, with
- * all; to be given back by ctl_free().  EX_DATAERR, printed: there is none. */
+ * all; to be given back by ctl_free().  EX_NOINPUT, printed: there is none. */
 int offline_message(
     struct tool *tool, struct mid mid, struct ctl_object **row, struct buf *content);
 

@@ -27,25 +27,32 @@ static const struct command {
 
 /* --- Answers ----------------------------------------------------------------------------- */
 
+/* Until the output is high, which on_room() tells the end of, or the answer is all out.  Its
+ * rest is moved once a half is gone: moving it each time would cost more than sending it. */
 static void pump(struct client *client)
 {
-    struct bytes rest = buf_bytes(&client->answer);
+    struct buf *answer = &client->answer;
 
-    if (!client->conn)
-        return;
-    rest = bytes_first(rest, CONN_OUT_BYTES_HIGH);
-    if (rest.n == 0 || conn_out_is_high(client->conn))
-        return;
-    if (buf_add(conn_out(client->conn), rest) == OK)
-        buf_drop(&client->answer, rest.n);
-    conn_send(client->conn);
+    while (client->conn && client->sent < answer->n && !conn_out_is_high(client->conn)) {
+        struct bytes rest = bytes_skip(buf_bytes(answer), client->sent);
+        struct bytes piece = bytes_first(rest, CONN_OUT_BYTES_HIGH);
+        if (buf_add(conn_out(client->conn), piece) != OK)
+            return;
+        client->sent += piece.n;
+        conn_send(client->conn);
+        if (client->sent > answer->n / 2) {
+            buf_drop(answer, client->sent);
+            client->sent = 0;
+        }
+    }
 }
 
 static void add_line(struct client *client, struct ctl_object **object)
 {
-    if (ctl_format(*object, &client->answer) != OK)
-        buf_clear(
-            &client->answer); /* over the ceiling: the client sees the end of the connection */
+    if (ctl_format(*object, &client->answer) != OK) {
+        buf_clear(&client->answer); /* over the ceiling: the client gets no last object */
+        client->sent = 0;
+    }
     ctl_free(*object);
     *object = NULL;
 }

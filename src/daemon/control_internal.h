@@ -21,7 +21,8 @@ struct client {
     struct list in_control;
     struct control *control;
     struct conn *conn; /* NULL: gone, but a command is still running */
-    struct buf answer; /* what does not fit into the output yet */
+    struct buf answer; /* what does not fit into the output yet, from `sent` on */
+    size_t sent;
     bool is_busy;      /* a command answers later; further lines wait */
 };
 

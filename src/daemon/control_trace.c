@@ -1,4 +1,5 @@
-/* `relais trace ID`: what the logs say of a message or a session, oldest first. */
+/* `relais trace ID`: what the logs say of a message or a session, each log's lines oldest
+ * first. */
 #include "daemon/control_internal.h"
 
 #include "base/mem.h"
@@ -28,37 +29,89 @@ static bool mentions(const struct trace_job *job, const char *line)
     return false;
 }
 
-static void read_file(struct trace_job *job, const char *path)
+/* The session in a line of our log ("session=...", "session":"...") or in the third column of
+ * the protocol log. */
+static const char *session_in(const char *line)
+{
+    const char *at = strstr(line, "session");
+
+    if (at) {
+        at += strlen("session");
+        return at + strspn(at, "=\":");
+    }
+    for (int column = 0; column < 2; column++) {
+        at = strchr(at ? at : line, ',');
+        if (!at)
+            return line;
+        at++;
+    }
+    return at;
+}
+
+/* A message that has left the queue: the first line about it names the session. */
+static bool learn_session(struct trace_job *job, const char *line)
+{
+    const char *session;
+
+    if (!strstr(line, job->ids[0]))
+        return true;
+    session = session_in(line);
+    if (strspn(session, "0123456789abcdef") != SESSION_ID_TEXT_BYTES - 1)
+        return true;
+    snprintf(job->ids[1], SESSION_ID_TEXT_BYTES, "%s", session);
+    return false;
+}
+
+static bool keep_line(struct trace_job *job, const char *line)
+{
+    if (!mentions(job, line))
+        return true;
+    job->count++;
+    return buf_add_text(&job->lines, line) == OK && job->count < LINES_MAX;
+}
+
+/* Until VISIT has had enough. */
+static bool read_file(struct trace_job *job, const char *path,
+    bool (*visit)(struct trace_job *job, const char *line))
 {
     char line[LINE_BYTES];
     FILE *file = fopen(path, "re");
+    bool goes_on = true;
 
     if (!file)
-        return; /* not that many generations yet */
-    while (job->count < LINES_MAX && fgets(line, sizeof line, file)) {
-        if (!mentions(job, line))
-            continue;
-        job->count++;
-        if (buf_add_text(&job->lines, line) != OK)
-            break;
-    }
+        return true; /* not that many generations yet */
+    while (goes_on && fgets(line, sizeof line, file))
+        goes_on = visit(job, line);
     fclose(file);
+    return goes_on;
+}
+
+/* Both logs, the oldest generation of each first. */
+static void read_logs(
+    struct trace_job *job, bool (*visit)(struct trace_job *job, const char *line))
+{
+    bool goes_on = true;
+
+    for (int i = 0; i < 2; i++) {
+        uint32_t generation = job->files[i] ? job->generations : 0;
+        while (goes_on && generation-- > 0) {
+            char path[4096];
+            if (generation)
+                snprintf(path, sizeof path, "%s.%u", job->files[i], generation);
+            else
+                snprintf(path, sizeof path, "%s", job->files[i]);
+            goes_on = read_file(job, path, visit);
+        }
+    }
 }
 
 static void on_work(struct loop_work *work)
 {
     struct trace_job *job = container_of(work, struct trace_job, work);
 
-    for (int i = 0; i < 2; i++) {
-        for (uint32_t generation = job->generations; job->files[i] && generation-- > 0;) {
-            char path[4096];
-            if (generation)
-                snprintf(path, sizeof path, "%s.%u", job->files[i], generation);
-            else
-                snprintf(path, sizeof path, "%s", job->files[i]);
-            read_file(job, path);
-        }
-    }
+    if (strlen(job->ids[0]) == ID_TEXT_BYTES - 1 && !job->ids[1][0])
+        read_logs(job, learn_session);
+    read_logs(job, keep_line);
 }
 
 static void send_lines(struct trace_job *job)
@@ -124,7 +177,7 @@ void command_trace(struct client *client, const struct ctl_object *request)
     snprintf(job->ids[0], sizeof job->ids[0], "%s", text);
     if (mid_parse(bytes_text(text), &mid))
         add_session(path, job, mid);
-    job->generations = settings->log_files_max ? settings->log_files_max : 1;
+    job->generations = settings->log_files_max + 1; /* x itself too */
     if (settings->protocol_log_file)
         job->files[0] = mem_text(settings->protocol_log_file);
     if (settings->log_target == LOG_FILE && settings->log_file)

@@ -190,7 +190,7 @@ static void test_none(void **state)
     struct buf content;
 
     buf_init(&content, 1 << 20);
-    assert_int_equal(offline_message(&tool, (struct mid){ { 9 } }, &row, &content), EX_DATAERR);
+    assert_int_equal(offline_message(&tool, (struct mid){ { 9 } }, &row, &content), EX_NOINPUT);
     assert_null(row);
     assert_int_equal(offline_scan(&tool, &reader), EX_NOINPUT);
     buf_done(&content);
