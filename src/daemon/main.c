@@ -88,15 +88,25 @@ static void make_folders(const struct settings *settings)
 
 /* --- Reload ------------------------------------------------------------------------------ */
 
+/* For whoever asked, and for the log. */
+static void add_complaint(
+    struct ctl_object *end, enum report_level level, const char *what, const char *more)
+{
+    char text[1100];
+
+    snprintf(text, sizeof text, "%s%s", what, more);
+    report_notice(level, "%s", text);
+    ctl_add_text(end, "complaints", bytes_text(text));
+}
+
 static void add_complaints(const struct complaints *complaints, struct ctl_object *end)
 {
     char text[1000];
 
     for (size_t i = 0; i < complaints->count; i++) {
         complaint_format(&complaints->list[i], text);
-        report_notice(
-            complaints->list[i].is_warning ? REPORT_WARNING : REPORT_ERROR, "%s", text);
-        ctl_add_text(end, "complaints", bytes_text(text));
+        add_complaint(
+            end, complaints->list[i].is_warning ? REPORT_WARNING : REPORT_ERROR, text, "");
     }
 }
 
@@ -130,7 +140,7 @@ static struct ctl_object *reload(void *me)
         return refuse_reload(end, why);
     make_folders(daemon->path.routed_by->settings);
     if (start_report(daemon->path.routed_by->settings, why) != OK)
-        report_notice(REPORT_ERROR, "%s; the logs go on as before", why);
+        add_complaint(end, REPORT_ERROR, why, "; the logs go on as before");
     report(REPORT_RELOADED, R_CHARS("file", daemon->file),
         R_NUMBER("revision", (int64_t)daemon->revision));
     ctl_set_bool(end, "ok", true);
