@@ -169,13 +169,15 @@ class Session:
 
     def end(self, content):
         mail = Mail(self.hello, self.sender, self.recipients, content, self.is_tls)
+        is_kept = False
         for _ in mail.recipients if self.sink.lmtp else [0]:
             reply = self.sink.answer("dot", content)
             if reply == "drop":
                 raise EOFError
             if not reply or reply[0] == "2":
                 with self.sink.lock:
-                    if not self.sink.mails or self.sink.mails[-1] is not mail:
+                    if not is_kept:
                         self.sink.mails.append(mail)
+                is_kept = True
             self.send(reply or "250 got it")
         self.forget()

@@ -113,6 +113,8 @@ def test_trace_of_a_message(node, which):
 def test_status_for_a_program(node):
     status = json.loads(node.tool("--json", "status").stdout)
     assert status["ok"] and status["healthy"] and status["redundant"] is False and status["messages"] == len(CONTENTS)
+    with open(node.lines) as f:
+        assert "not_redundant" in f.read()
     assert status["pid"] == node.pid and status["bindings"][0]["open"]
     assert status["spool"]["messages_live"] == len(CONTENTS)
     queue = next(json.loads(line) for line in node.tool("--json", "queues").stdout.splitlines() if '"Dead"' in line)
