@@ -48,7 +48,7 @@ void path_stop(struct path *path)
     if (path->is_stopping)
         return;
     path->is_stopping = true;
-    accept_done(&path->accept);
+    accept_stop(&path->accept);
     path->houses_left = path->house_count;
     for (uint32_t i = 0; i < path->house_count; i++) {
         path->houses[i].stop.run = on_stop_house;
@@ -76,6 +76,7 @@ static void leave_queue(struct path *path)
 void path_close(struct path *path)
 {
     path_end_houses(path);
+    accept_done(&path->accept);
     deliver_done(&path->deliver);
     leave_queue(path);
     spool_close(path->spool); /* its threads may still post to the houses' loops */

@@ -27,6 +27,7 @@ struct hop {
     size_t ready_count, waiting_count, delivering_count;
     bool is_suspended;
     bool is_idle;                    /* at the last sweep */
+    bool wants_probe;                /* in deliver's next step */
     bool is_down;                    /* no host of it answers: wait for `retry` */
     uint32_t failure_count;          /* in a row */
     struct timer retry;              /* the next attempt while down */

@@ -335,9 +335,18 @@ void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *se
     timer_init(&accept->again, loop, on_again);
 }
 
-void accept_done(struct accept *accept)
+void accept_stop(struct accept *accept)
 {
     timer_stop(&accept->again);
     list_each (node, &accept->bindings)
         close_binding(container_of(node, struct accept_binding, in_accept));
+}
+
+void accept_done(struct accept *accept)
+{
+    accept_stop(accept);
+    if (accept->connection_count)
+        return; /* sessions that did not end in time */
+    table_done(&accept->sources);
+    table_done(&accept->connectors);
 }

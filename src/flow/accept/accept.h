@@ -41,7 +41,8 @@ void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *se
 /* Opens what the present settings ask for and is not open, closes what nobody asks for (RC-2,
  * RC-10, RC-11).  Sessions go on. */
 void accept_apply(struct accept *accept);
-void accept_done(struct accept *accept); /* closes the listeners */
+void accept_stop(struct accept *accept); /* closes the listeners; sessions go on */
+void accept_done(struct accept *accept); /* after the last session */
 
 /* A session that open_session() began is over. */
 void accept_gone(struct accept *accept, const char *connector, struct ip peer);

@@ -60,13 +60,21 @@ static void serve(struct deliver *deliver, struct hop *hop)
         destination_open(destination);
 }
 
+static void probe(struct deliver *deliver, struct hop *hop)
+{
+    struct destination *destination;
+
+    if (hop->is_suspended || !hop->connector)
+        return;
+    destination = destination_get(deliver, hop);
+    if (destination->connection_count == 0 && destination->opening_count == 0)
+        destination_open(destination);
+}
+
 void deliver_probe(struct deliver *deliver, struct hop *hop)
 {
-    struct destination *destination = destination_get(deliver, hop);
-
-    if (!deliver->is_stopping && !hop->is_suspended && destination->connection_count == 0 &&
-        destination->opening_count == 0)
-        destination_open(destination);
+    hop->wants_probe = true;
+    deliver_want(deliver, hop);
 }
 
 /* A hop whose turn came may have nothing ready any more: then it is the next one's. */
@@ -93,9 +101,14 @@ static void on_step(struct loop_step *step)
         list_add_last(&deliver->serving, node);
     }
     while ((node = list_first(&deliver->serving))) {
+        struct hop *hop = container_of(node, struct hop, in_wanted);
         list_remove(node);
-        if (!deliver->is_stopping)
-            serve(deliver, container_of(node, struct hop, in_wanted));
+        if (deliver->is_stopping)
+            continue;
+        if (hop->wants_probe)
+            probe(deliver, hop);
+        hop->wants_probe = false;
+        serve(deliver, hop);
     }
 }
 

@@ -48,7 +48,8 @@ void deliver_done(struct deliver *deliver); /* after the loop ended */
 /* There is something ready at HOP: it is served soon, never inside this call. */
 void deliver_want(struct deliver *deliver, struct hop *hop);
 
-/* Connects to HOP, which is down, though nothing may go there: hop_up or hop_down tells. */
+/* Connects to HOP, which is down, though nothing may go there: hop_up or hop_down tells,
+ * never inside this call. */
 void deliver_probe(struct deliver *deliver, struct hop *hop);
 
 /* The hop's connector has changed, or the hop, which has no items, is going away: connections

@@ -1,0 +1,258 @@
+/* Accept: who may stay, over real sockets. */
+#include "kit.h"
+
+#include "base/mem.h"
+#include "flow/accept/accept.h"
+#include "os/clock.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { TOO_LONG_MS = 60000, CLIENTS = 6 };
+
+struct bench {
+    struct loop *loop;
+    struct setup_slot slot;
+    struct accept accept;
+    uint16_t port;
+    int clients[CLIENTS], kept[CLIENTS];
+    char heard[CLIENTS][128];
+    unsigned client_count, kept_count;
+    struct timer look;
+    struct moment deadline;
+};
+
+static void open_session(struct accept *accept, int fd, const struct arrival *arrival,
+    struct setup *setup, const struct receive_connector *connector)
+{
+    struct bench *bench = accept->me;
+
+    (void)arrival;
+    assert_string_equal(connector->name, "in");
+    setup_free(setup);
+    bench->kept[bench->kept_count++] = fd;
+}
+
+static uint16_t free_port(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t n = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+static struct settings *settings_with(const char *range, uint16_t port)
+{
+    struct settings *settings = settings_new("relay.example.com");
+    struct receive_connector *connector;
+
+    while (settings->receive_count)
+        receive_connector_done(&settings->receive[--settings->receive_count]);
+    free(settings->receive);
+    settings->receive = mem_new(sizeof *settings->receive);
+    settings->receive_count = 1;
+    connector = settings->receive;
+    receive_connector_init(connector, "in");
+    connector->tls = TLS_MODE_OFF;
+    connector->bindings = mem_new(sizeof *connector->bindings);
+    connector->binding_count = 1;
+    connector->bindings[0].port = port;
+    assert_true(ip_parse(BYTES("127.0.0.1"), &connector->bindings[0].ip));
+    connector->ranges = mem_new(sizeof *connector->ranges);
+    connector->range_count = 1;
+    assert_true(ip_range_parse(bytes_text(range), &connector->ranges[0]));
+    receive_index(connector);
+    return settings;
+}
+
+static void bench_init(struct bench *bench, struct settings *settings)
+{
+    struct setup *setup;
+    char why[512];
+
+    memset(bench, 0, sizeof *bench);
+    bench->port = settings->receive[0].bindings[0].port;
+    assert_int_equal(loop_new(&bench->loop), OK);
+    assert_int_equal(setup_new(&settings, &setup, why), OK);
+    setup_slot_init(&bench->slot, &setup);
+    accept_init(&bench->accept, bench->loop, &bench->slot);
+    bench->accept.open_session = open_session;
+    bench->accept.me = bench;
+    accept_apply(&bench->accept);
+}
+
+static void bench_done(struct bench *bench)
+{
+    struct ip peer;
+
+    assert_true(ip_parse(BYTES("127.0.0.1"), &peer));
+    for (unsigned i = 0; i < bench->kept_count; i++) {
+        close(bench->kept[i]);
+        accept_gone(&bench->accept, "in", peer);
+    }
+    for (unsigned i = 0; i < bench->client_count; i++)
+        close(bench->clients[i]);
+    assert_int_equal(bench->accept.connection_count, 0);
+    assert_int_equal(bench->accept.sources.count, 0);
+    assert_int_equal(bench->accept.connectors.count, 0);
+    accept_stop(&bench->accept);
+    accept_done(&bench->accept);
+    setup_slot_done(&bench->slot);
+    loop_free(bench->loop);
+}
+
+static void dial(struct bench *bench)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET,
+        .sin_addr = { htonl(INADDR_LOOPBACK) },
+        .sin_port = htons(bench->port) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    bench->clients[bench->client_count++] = fd;
+}
+
+/* Each client is kept, or has heard a reply. */
+static bool is_all_answered(struct bench *bench)
+{
+    unsigned answered = bench->kept_count;
+
+    for (unsigned i = 0; i < bench->client_count; i++) {
+        if (!bench->heard[i][0] &&
+            recv(bench->clients[i], bench->heard[i], sizeof bench->heard[i] - 1, 0) < 0)
+            bench->heard[i][0] = 0;
+        answered += bench->heard[i][0] != 0;
+    }
+    return answered == bench->client_count;
+}
+
+static void on_look(struct timer *timer)
+{
+    struct bench *bench = container_of(timer, struct bench, look);
+
+    if (is_all_answered(bench)) {
+        loop_stop(bench->loop);
+        return;
+    }
+    if (clock_moment().ms > bench->deadline.ms)
+        fail_msg("waited for a minute");
+    timer_start(timer, 1);
+}
+
+static void wait_for_answers(struct bench *bench)
+{
+    bench->deadline.ms = clock_moment().ms + TOO_LONG_MS;
+    timer_init(&bench->look, bench->loop, on_look);
+    timer_start(&bench->look, 0);
+    loop_run(bench->loop);
+}
+
+static const struct limit_case {
+    const char *name, *range;
+    uint32_t all, connector, source;
+    unsigned kept;     /* of four */
+    const char *reply; /* to the others */
+} limit_cases[] = {
+    { "no limit", "127.0.0.0/8", 100, 100, 100, 4, NULL },
+    { "per source", "127.0.0.0/8", 100, 100, 2, 2,
+        "421 4.7.0 Too many connections from your address, try again later\r\n" },
+    { "per connector", "127.0.0.0/8", 100, 3, 100, 3,
+        "421 4.3.2 Too many connections, try again later\r\n" },
+    { "of all", "127.0.0.0/8", 1, 100, 100, 1,
+        "421 4.3.2 Too many connections, try again later\r\n" },
+    { "nobody's range", "10.0.0.0/8", 100, 100, 100, 0,
+        "554 5.7.1 No service for your address here\r\n" },
+};
+
+static void test_limits(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CASES(limit_cases); i++) {
+        const struct limit_case *c = &limit_cases[i];
+        struct settings *settings = settings_with(c->range, free_port());
+        struct bench bench;
+
+        settings->connections_max = c->all;
+        settings->receive[0].connections_max = c->connector;
+        settings->receive[0].connections_per_source_max = c->source;
+        bench_init(&bench, settings);
+        for (int n = 0; n < 4; n++) {
+            dial(&bench);
+            wait_for_answers(&bench);
+        }
+        check(c->name, bench.kept_count == c->kept);
+        check(c->name, bench.accept.connection_count == c->kept);
+        for (unsigned n = c->kept; n < 4; n++)
+            check_bytes(c->name, bytes_text(bench.heard[n]), bytes_text(c->reply));
+        bench_done(&bench);
+    }
+}
+
+/* Who goes makes room. */
+static void test_room_comes_back(void **state)
+{
+    struct settings *settings = settings_with("127.0.0.0/8", free_port());
+    struct bench bench;
+    struct ip peer;
+
+    (void)state;
+    settings->receive[0].connections_per_source_max = 1;
+    bench_init(&bench, settings);
+    dial(&bench);
+    wait_for_answers(&bench);
+    assert_int_equal(bench.kept_count, 1);
+    assert_true(ip_parse(BYTES("127.0.0.1"), &peer));
+    accept_gone(&bench.accept, "in", peer);
+    close(bench.kept[--bench.kept_count]);
+    close(bench.clients[--bench.client_count]);
+    dial(&bench);
+    wait_for_answers(&bench);
+    assert_int_equal(bench.kept_count, 1);
+    bench_done(&bench);
+}
+
+/* A binding that somebody else has: the connector is without it, and says so. */
+static void test_binding_in_use(void **state)
+{
+    struct settings *settings = settings_with("127.0.0.0/8", free_port());
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    const struct accept_binding *binding;
+    struct bench bench;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    (void)state;
+    at.sin_port = htons(settings->receive[0].bindings[0].port);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    bench_init(&bench, settings);
+    binding =
+        container_of(list_first(&bench.accept.bindings), struct accept_binding, in_accept);
+    assert_null(binding->listener);
+    assert_string_not_equal(binding->error, "");
+    assert_true(timer_is_running(&bench.accept.again));
+    close(fd);
+    accept_apply(&bench.accept);
+    assert_non_null(binding->listener);
+    assert_string_equal(binding->error, "");
+    bench_done(&bench);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_room_comes_back),
+        cmocka_unit_test(test_binding_in_use),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

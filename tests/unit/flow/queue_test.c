@@ -1,0 +1,348 @@
+/* Queue: ready and waiting items, the retry plan of a next hop, expiry, commands. */
+#include "flow_kit.h"
+
+#include <stdlib.h>
+
+static const struct world_mail one = { "a@example.com", { "b@example.net" } };
+
+static void open_world(struct world *world, bool is_mx)
+{
+    struct settings *settings = world_settings();
+    struct send_connector *connector = world_connector(settings, "out", "*", 1);
+
+    if (is_mx)
+        connector->delivery = DELIVERY_MX;
+    world_init(world, settings);
+}
+
+/* --- Items ------------------------------------------------------------------------------- */
+
+static void test_oldest_first(void **state)
+{
+    struct world world;
+    struct message *first, *second;
+    struct item *item;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    first = world_send(&world, &one);
+    second = world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    assert_int_equal(world.want_count, 2);
+    assert_int_equal(hop->ready_count, 2);
+    item = queue_take(&world.queue, hop, 0);
+    assert_ptr_equal(item->message, first);
+    assert_int_equal(item->state, ITEM_DELIVERING);
+    queue_put_back(&world.queue, item); /* not tried: its turn stays the first */
+    item = queue_take(&world.queue, hop, 0);
+    assert_ptr_equal(item->message, first);
+    queue_put_back(&world.queue, item);
+    assert_int_equal(item->attempt_count, 0);
+    assert_int_equal(hop->ready_count, 2);
+    assert_int_equal(second->delivering_count, 0);
+    world_done(&world);
+}
+
+static void test_suspended(void **state)
+{
+    struct world world;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    hop->is_suspended = true;
+    world.want_count = 0;
+    world_send(&world, &one);
+    queue_retry_hop(&world.queue, hop);
+    assert_int_equal(world.want_count, 0);
+    assert_null(queue_take(&world.queue, hop, 0));
+    assert_int_equal(hop->ready_count, 2);
+    world_done(&world);
+}
+
+static void test_some_recipients_at_a_time(void **state)
+{
+    static const struct world_mail three = { "a@example.com",
+        { "b@example.net", "c@example.net", "d@example.net" } };
+    struct world world;
+    struct item *first, *rest;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    world_send(&world, &three);
+    hop = world_hop(&world, "out");
+    first = queue_take(&world.queue, hop, 2);
+    assert_int_equal(first->recipient_count, 2);
+    rest = queue_take(&world.queue, hop, 2);
+    assert_int_equal(rest->recipient_count, 1);
+    assert_int_equal(item_recipient(rest, 0), 2);
+    assert_null(queue_take(&world.queue, hop, 2));
+    queue_put_back(&world.queue, first);
+    queue_put_back(&world.queue, rest);
+    world_done(&world);
+}
+
+static bool all_ready(void *me)
+{
+    const struct hop *hop = me;
+    return hop->waiting_count == 0;
+}
+
+static void test_deferred(void **state)
+{
+    struct world world;
+    struct message *first, *second;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    first = world_send(&world, &one);
+    second = world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    world_deliver(&world, hop, "l");
+    world_deliver(&world, hop, "l");
+    assert_int_equal(hop->waiting_count, 2);
+    assert_int_equal(hop->ready_count, 0);
+    assert_true(first->is_resting);
+    assert_null(first->content);
+    assert_true(first->first.next_attempt.ms <= second->first.next_attempt.ms);
+    assert_non_null(strstr(first->first.last_error, "451 4.7.1 greylisted"));
+    assert_non_null(strstr(first->first.last_error, "mx.example.net"));
+    assert_int_equal(world.idle_count, 2);
+    world.want_count = 0;
+    world_until(&world, all_ready, hop);
+    assert_true(world.want_count > 0);
+    assert_int_equal(first->first.attempt_count, 1);
+    assert_ptr_equal(queue_take(&world.queue, hop, 0), &first->first);
+    queue_put_back(&world.queue, &first->first);
+    world_done(&world);
+}
+
+/* --- The next hop ------------------------------------------------------------------------ */
+
+static bool is_wanted(void *me)
+{
+    const struct world *world = me;
+    return world->want_count > 0;
+}
+
+static void test_retry_plan(void **state)
+{
+    struct world world;
+    struct hop *hop;
+    struct moment before;
+
+    (void)state;
+    open_world(&world, false);
+    world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    for (uint32_t failures = 1; failures <= 3; failures++) {
+        int64_t planned = failures == 1 ? 40 : 80; /* less a tenth, and a millisecond's step */
+        world.want_count = 0;
+        before = loop_now(world.loop);
+        queue_hop_down(&world.queue, hop, "451 4.4.1 no answer");
+        assert_int_equal(hop->failure_count, failures);
+        assert_true(hop_is_resting(hop));
+        assert_string_equal(hop->last_error, "451 4.4.1 no answer");
+        world_send(&world, &one); /* must not want a hop that rests */
+        if (hop_is_resting(hop))
+            assert_int_equal(world.want_count, 0);
+        world_until(&world, is_wanted, &world);
+        assert_true(loop_now(world.loop).ms - before.ms >= planned - planned / 10 - 1);
+    }
+    assert_true(hop->is_down);
+    queue_hop_up(&world.queue, hop);
+    assert_false(hop->is_down);
+    assert_null(hop->last_error);
+    assert_int_equal(hop->failure_count, 0);
+    world_done(&world);
+}
+
+static bool is_probed(void *me)
+{
+    const struct world *world = me;
+    return world->probe_count >= 2;
+}
+
+/* Where another connector stands in, no mail waits for what is down: it is asked without. */
+static void test_probed(void **state)
+{
+    struct settings *settings = world_settings();
+    struct world world;
+    struct hop *hop;
+
+    (void)state;
+    world_connector(settings, "out", "*", 1)->failover = true;
+    world_init(&world, settings);
+    world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    queue_hop_down(&world.queue, hop, "down");
+    world.want_count = 0;
+    world_until(&world, is_probed, &world);
+    assert_int_equal(world.want_count, 0);
+    assert_true(hop_is_resting(hop));
+    world_done(&world);
+}
+
+static void test_retry_now(void **state)
+{
+    struct world world;
+    struct message *message;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    message = world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    world_deliver(&world, hop, "l");
+    queue_hop_down(&world.queue, hop, "down");
+    world.want_count = 0;
+    queue_retry_hop(&world.queue, hop);
+    assert_int_equal(world.want_count, 1);
+    assert_int_equal(hop->ready_count, 1);
+    world_deliver(&world, hop, "l");
+    world.want_count = 0;
+    queue_retry_message(&world.queue, message);
+    assert_int_equal(world.want_count, 1);
+    assert_int_equal(message->first.state, ITEM_READY);
+    world_done(&world);
+}
+
+static bool has_no_hop(void *me)
+{
+    const struct world *world = me;
+    return world->queue.hops.count == 0;
+}
+
+/* Mail to ever new domains: the hops it made do not stay. */
+static void test_idle_hops_go(void **state)
+{
+    struct world world;
+
+    (void)state;
+    open_world(&world, true);
+    queue_set_expiry(&world.queue, 400, 0); /* a sweep every 50 ms */
+    world_send(&world, &(struct world_mail){ "", { "b@one.example" } });
+    world_send(&world, &(struct world_mail){ "", { "b@two.example" } });
+    assert_int_equal(world.queue.hops.count, 2);
+    world_deliver(&world, world_hop(&world, "out/one.example"), "d");
+    world_deliver(&world, world_hop(&world, "out/two.example"), "d");
+    world_until(&world, has_no_hop, &world);
+    world_done(&world);
+}
+
+/* --- Expiry ------------------------------------------------------------------------------ */
+
+static bool is_forgotten(void *me)
+{
+    const struct world *world = me;
+    return world->forgotten_count > 0;
+}
+
+static void test_expiry(void **state)
+{
+    struct world world;
+    struct item *busy;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    world_send(&world, &(struct world_mail){ "", { "b@example.net" }, .age_ms = 5000 });
+    world_send(&world, &(struct world_mail){ "", { "c@example.net" }, .age_ms = 5000 });
+    hop = world_hop(&world, "out");
+    busy = queue_take(&world.queue, hop, 0);
+    queue_set_expiry(&world.queue, 1000, 0);
+    world_until(&world, is_forgotten, &world);
+    assert_int_equal(world.expire_count, 1); /* not the one that is being delivered */
+    assert_int_equal(world.queue.messages.count, 1);
+    queue_put_back(&world.queue, busy);
+    world.forgotten_count = 0;
+    world_until(&world, is_forgotten, &world);
+    assert_int_equal(world.expire_count, 2);
+    assert_int_equal(world.queue.messages.count, 0);
+    world_done(&world);
+}
+
+struct turns {
+    struct loop *loop;
+    uint64_t until;
+};
+
+static bool are_over(void *me)
+{
+    const struct turns *turns = me;
+    return loop_turns(turns->loop) >= turns->until;
+}
+
+/* While as many notifications as may be are being made, the sweep waits where it is. */
+static void test_expiry_is_held(void **state)
+{
+    struct world world;
+    struct turns turns;
+
+    (void)state;
+    open_world(&world, false);
+    world_send(&world, &(struct world_mail){ "", { "b@example.net" }, .age_ms = 5000 });
+    world.holds_expiry = true;
+    queue_set_expiry(&world.queue, 400, 0);
+    turns = (struct turns){ world.loop, loop_turns(world.loop) + 200 };
+    world_until(&world, are_over, &turns);
+    assert_int_equal(world.expire_count, 0);
+    world.holds_expiry = false;
+    world_until(&world, is_forgotten, &world);
+    assert_int_equal(world.expire_count, 1);
+    world_done(&world);
+}
+
+static bool is_told(void *me)
+{
+    const struct world *world = me;
+    return world->message_count >= 2;
+}
+
+/* The sender is told of a delay once; the message stays. */
+static void test_delay(void **state)
+{
+    struct world world;
+    struct turns turns;
+    struct mid mid;
+
+    (void)state;
+    open_world(&world, false);
+    mid = world_send(
+        &world, &(struct world_mail){ "a@example.com", { "b@example.net" }, .age_ms = 5000 })
+              ->entry.mid;
+    queue_set_expiry(&world.queue, 60000, 1000);
+    world_until(&world, is_told, &world);
+    turns = (struct turns){ world.loop, loop_turns(world.loop) + 200 };
+    queue_set_expiry(&world.queue, 60000, 1000); /* sweeps again at once */
+    world_until(&world, are_over, &turns);
+    assert_int_equal(world.delay_count, 1);
+    assert_int_equal(world.message_count, 2);
+    assert_non_null(queue_find(&world.queue, mid));
+    assert_int_equal(queue_find(&world.queue, mid)->pending_count, 1);
+    world_done(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_oldest_first),
+        cmocka_unit_test(test_suspended),
+        cmocka_unit_test(test_some_recipients_at_a_time),
+        cmocka_unit_test(test_deferred),
+        cmocka_unit_test(test_retry_plan),
+        cmocka_unit_test(test_probed),
+        cmocka_unit_test(test_retry_now),
+        cmocka_unit_test(test_idle_hops_go),
+        cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_expiry_is_held),
+        cmocka_unit_test(test_delay),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
