@@ -23,7 +23,7 @@ struct client {
     struct conn *conn; /* NULL: gone, but a command is still running */
     struct buf answer; /* what does not fit into the output yet, from `sent` on */
     size_t sent;
-    bool is_busy;      /* a command answers later; further lines wait */
+    bool is_busy; /* a command answers later; further lines wait */
 };
 
 /* Adds a row, or the last object of an answer (taken). */
