@@ -157,7 +157,9 @@ static void on_hop_down(struct deliver *deliver, struct hop *hop, const char *er
     if (!was_down)
         report(REPORT_HOP_DOWN, R_CHARS("queue", hop->name), R_CHARS("error", error),
             R_NUMBER("messages", (int64_t)hop_item_count(hop)));
-    if (hop->connector && hop->connector->failover && hop->setup == path->routed_by)
+    /* Once: what comes later is routed past it, and move_back() sees to what becomes better. */
+    if (!was_down && hop->connector && hop->connector->failover &&
+        hop->setup == path->routed_by)
         move_to_alternative(path, hop);
 }
 
