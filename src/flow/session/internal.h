@@ -80,7 +80,18 @@ struct verdict receipt_add(
 /* All content is there: writes the envelope and gives all to secure. */
 void receipt_store(struct receipt *receipt, struct session *session);
 
-/* --- session.c, for receipt.c ------------------------------------------------------------ */
+/* --- answer.c -------------------------------------------------------------------------------- */
+
+/* Tells the engine of the session's connector.  Between transactions alone. */
+void session_configure(struct session *session);
+/* Does one thing the engine wants; where it wants an answer, `answer` is set. */
+void session_do(struct session *session, const struct smtp_server_action *action);
+/* The event that goes into the engine next. */
+void session_answer(
+    struct session *session, enum smtp_server_event_type type, struct verdict verdict);
+void session_drop_receipt(struct session *session);
+
+/* --- session.c, for the others ------------------------------------------------------------ */
 
 /* The answer to the end of data. */
 void session_on_stored(
@@ -88,5 +99,8 @@ void session_on_stored(
 
 /* A session, or the commit it left behind, is over. */
 void session_house_leave(struct session_house *house);
+
+/* The connection's output, or the spool's writer, has room again. */
+void session_on_room(void *session);
 
 #endif

@@ -1,0 +1,267 @@
+/* What the engine asks, answered: from the settings, the spool's room and the receipt. */
+#include "flow/session/internal.h"
+
+#include "base/mem.h"
+#include "policy/rights.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* --- Configuration of the engine --------------------------------------------------------- */
+
+/* "%{fqdn} ESMTP relais" with its names filled in. */
+static char *expand_banner(
+    const char *template, const char *fqdn, const char *connector, const char *node)
+{
+    const struct {
+        struct bytes name;
+        const char *value;
+    } names[] = { { BYTES("%{fqdn}"), fqdn }, { BYTES("%{connector}"), connector },
+        { BYTES("%{node}"), node } };
+    struct bytes rest = bytes_text(template);
+    struct buf out;
+
+    buf_init(&out, SMTP_SERVER_LINE_BYTES_MAX / 2); /* what is over is cut */
+    while (rest.n) {
+        size_t used = 1;
+        struct bytes put = bytes_first(rest, 1);
+        for (size_t i = 0; i < 3; i++) {
+            if (bytes_starts(rest, names[i].name)) {
+                put = bytes_text(names[i].value);
+                used = names[i].name.n;
+            }
+        }
+        if (buf_add(&out, put) != OK)
+            break;
+        rest = bytes_skip(rest, used);
+    }
+    return buf_take_text(&out);
+}
+
+/* 0: no limit, for the engine. */
+static uint64_t size_max(const struct receive_connector *connector)
+{
+    return connector->rights & RIGHT_BYPASS_SIZE_LIMIT ? 0 : connector->size_bytes_max;
+}
+
+static const char default_banner[] = "%{fqdn} ESMTP relais";
+
+/* What the engine needs to know of the connector.  Called between transactions alone. */
+void session_configure(struct session *session)
+{
+    const struct receive_connector *connector = session->connector;
+    const struct settings *settings = session->setup->settings;
+    const char *fqdn = connector->fqdn ? connector->fqdn : settings->fqdn;
+
+    free(session->banner);
+    session->banner = expand_banner(connector->banner ? connector->banner : default_banner,
+        fqdn, connector->name, settings->node);
+    session->config = (struct smtp_server_config){
+        .fqdn = bytes_text(fqdn),
+        .banner = bytes_text(session->banner),
+        .size_bytes_max = size_max(connector),
+        .recipients_max = connector->recipients_max,
+        .errors_max = connector->errors_max,
+        .mails_max = connector->messages_per_session_max,
+        .offers_starttls =
+            connector->tls == TLS_MODE_OFFERED || connector->tls == TLS_MODE_REQUIRED,
+        .requires_tls = connector->tls == TLS_MODE_REQUIRED,
+        .is_tls = connector->tls == TLS_MODE_IMPLICIT,
+        .tolerates_bare_lf = connector->tolerates_bare_lf,
+        .logs_lines = connector->logs_protocol,
+    };
+    session->protocol.connector = connector->name;
+}
+
+/* A transaction begins: with the settings as they are now.  False: no connector of the new
+ * settings takes this client any more. */
+static bool refresh_setup(struct session *session)
+{
+    struct setup_slot *slot = session->house->setup;
+    const struct receive_connector *connector;
+    struct setup *setup;
+
+    if (atomic_load_explicit(&slot->revision, memory_order_relaxed) ==
+        session->setup->settings->revision)
+        return true;
+    setup = setup_slot_hold(slot);
+    connector = receive_choose(setup->settings, &session->arrival);
+    if (!connector) {
+        setup_free(setup);
+        return false;
+    }
+    setup_free(session->setup);
+    session->setup = setup;
+    session->connector = connector;
+    session_configure(session);
+    return true;
+}
+
+/* --- Answers to the engine --------------------------------------------------------------- */
+
+void session_answer(
+    struct session *session, enum smtp_server_event_type type, struct verdict verdict)
+{
+    session->verdict = verdict;
+    session->answer = (struct smtp_server_event){ .type = type };
+    session->has_answer = true;
+}
+
+static void report_reject(struct session *session, const char *stage, struct bytes about,
+    const struct verdict *verdict)
+{
+    char status[STATUS_TEXT_BYTES];
+
+    status_format(verdict->status, status);
+    report(REPORT_REJECT, R_SESSION(session->protocol.id),
+        R_CHARS("connector", session->connector->name),
+        R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
+        R_CHARS("stage", stage), R_ADDRESS("about", about), R_NUMBER("code", verdict->code),
+        R_CHARS("dsn", status), R_CHARS("text", verdict->text));
+}
+
+static void decide(
+    struct session *session, const char *stage, struct bytes about, struct verdict verdict)
+{
+    if (!verdict_is_ok(&verdict))
+        report_reject(session, stage, about, &verdict);
+    session->is_refused |= verdict.code >= 500;
+    session_answer(session, SMTP_SERVER_DECIDED, verdict);
+}
+
+static struct verdict verdict_of_room(struct session *session, uint64_t bytes)
+{
+    char why[128] = "";
+
+    switch (spool_has_room(session->house->secure->spool, bytes, why)) {
+    case OK:
+        return (struct verdict){ .code = 250 };
+    case ERR_SPACE:
+        return verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage: %s", why);
+    default:
+        return verdict_of(451, STATUS(4, 3, 0), "Message store is not available: %s", why);
+    }
+}
+
+static void on_hello(struct session *session, const struct smtp_server_action *action)
+{
+    free(session->client_name);
+    session->client_name = bytes_to_text(action->text);
+    session_answer(session, SMTP_SERVER_DECIDED, (struct verdict){ .code = 250 });
+}
+
+static void on_mail(struct session *session, const struct smtp_mail *mail)
+{
+    struct verdict verdict;
+
+    if (!refresh_setup(session)) {
+        session_answer(session, SMTP_SERVER_STOPPED,
+            verdict_of(421, STATUS(4, 3, 2), "Configuration has changed, please reconnect"));
+        return;
+    }
+    verdict = rights_of_sender(
+        session->setup->settings, session->connector, &mail->sender, mail->size_bytes);
+    if (verdict_is_ok(&verdict))
+        verdict = verdict_of_room(session, mail->size_bytes);
+    if (verdict_is_ok(&verdict)) {
+        assert(!session->receipt);
+        session->receipt = receipt_new(mail);
+    }
+    decide(session, "MAIL", mail->sender.text, verdict);
+}
+
+static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)
+{
+    struct verdict verdict =
+        rights_of_recipient(session->setup->settings, session->connector, &rcpt->address);
+
+    if (verdict_is_ok(&verdict))
+        receipt_add_recipient(session->receipt, rcpt);
+    decide(session, "RCPT", rcpt->address.text, verdict);
+}
+
+static void on_body_begin(struct session *session)
+{
+    struct receipt *receipt = session->receipt;
+    struct verdict verdict = verdict_of_room(session, receipt->size_declared);
+
+    if (verdict_is_ok(&verdict))
+        receipt->writer = spool_writer_new(session->house->secure->spool, session->house->loop,
+            size_max(session->connector) ? size_max(session->connector) : UINT64_MAX,
+            session_on_room, session);
+    decide(session, "DATA", BYTES_NONE, verdict);
+}
+
+static void on_body(struct session *session, struct bytes content)
+{
+    struct receipt *receipt = session->receipt;
+    struct verdict verdict;
+
+    if (!receipt->writer)
+        return; /* given up already: the engine is being told */
+    verdict = receipt_add(receipt, session, content);
+    if (verdict_is_ok(&verdict))
+        return;
+    report_reject(session, "DATA", BYTES_NONE, &verdict);
+    spool_abandon(&receipt->writer);
+    session_answer(session, SMTP_SERVER_BODY_FAILED, verdict);
+}
+
+static void on_body_end(struct session *session)
+{
+    if (session->receipt->writer)
+        receipt_store(session->receipt, session);
+    else /* it failed in this very step, before the engine could be told */
+        session->answer.type = SMTP_SERVER_REFUSED;
+}
+
+void session_drop_receipt(struct session *session)
+{
+    receipt_free(session->receipt);
+    session->receipt = NULL;
+}
+
+void session_do(struct session *session, const struct smtp_server_action *action)
+{
+    switch (action->type) {
+    case SMTP_SERVER_CHECK_HELLO:
+        on_hello(session, action);
+        return;
+    case SMTP_SERVER_CHECK_MAIL:
+        on_mail(session, action->mail);
+        return;
+    case SMTP_SERVER_CHECK_RCPT:
+        on_rcpt(session, action->rcpt);
+        return;
+    case SMTP_SERVER_BODY_BEGIN:
+        on_body_begin(session);
+        return;
+    case SMTP_SERVER_BODY:
+        on_body(session, action->text);
+        return;
+    case SMTP_SERVER_BODY_END:
+        on_body_end(session);
+        return;
+    case SMTP_SERVER_BODY_ABANDON:
+    case SMTP_SERVER_RESET:
+        session_drop_receipt(session);
+        return;
+    case SMTP_SERVER_START_TLS:
+        session->wants_tls = true;
+        return;
+    case SMTP_SERVER_LINE:
+        report_protocol(&session->protocol, '<', action->text);
+        return;
+    case SMTP_SERVER_CLOSE:
+        session->is_closing = true;
+        return;
+    case SMTP_SERVER_PROTOCOL_ERROR:
+        session->is_refused = true;
+        return;
+    case SMTP_SERVER_AUTH_BEGIN:
+    case SMTP_SERVER_AUTH_RESPONSE:
+    case SMTP_SERVER_AUTH_CANCEL:
+        /* No mechanism is offered, so the engine has refused AUTH by itself. */
+        return;
+    }
+}
