@@ -13,19 +13,6 @@ enum { HOST_NAME_BYTES = 256, CONFIG_BYTES_MAX = 32 * 1024 * 1024 };
 
 #define AT(member) offsetof(struct settings, member)
 
-static void read_postmaster(struct reader *reader, const struct option *option,
-    const struct config_item *item, void *into)
-{
-    struct address address;
-
-    if (address_parse(bytes_text(item->values[0].text), ADDRESS_UTF8, &address) == ADDRESS_OK)
-        read_text(reader, option, item, into);
-    else
-        complaint_hint(complain(reader->complaints, value_line(item, 0),
-                           "'postmaster' cannot be '%.100s'", item->values[0].text),
-            "an address: postmaster@example.com");
-}
-
 static void read_servers(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
@@ -67,7 +54,6 @@ static const struct option queue_options[] = {
 };
 
 static const struct option dsn_options[] = {
-    { "postmaster", CONFIG_VALUE, read_postmaster, AT(postmaster) },
     { "full_size", CONFIG_VALUE, read_size, AT(dsn_full_bytes_max), 0, 64LL << 20 },
     { NULL },
 };

@@ -229,7 +229,6 @@ void settings_free(struct settings *settings)
     free(settings->node);
     free(settings->control_socket);
     free(settings->spool_folder);
-    free(settings->postmaster);
     free(settings->log_file);
     free(settings->protocol_log_file);
     free(settings);

@@ -51,14 +51,14 @@ struct session {
     struct smtp_server_config config;
     struct receipt *receipt; /* NULL outside a transaction */
     struct timer idle;
-    struct timer tarpit;                         /* while it runs, a refusal is held back */
-    struct moment last_input, last_data, opened; /* data: content moving, or a commit */
-    char *client_name;                           /* as given in HELO; NULL before */
-    char *banner;                                /* expanded */
-    struct report_session protocol;              /* its id is the session's */
-    char counted_as[SESSION_CONNECTOR_BYTES];    /* the connector accept counted it under */
-    bool has_answer;                             /* `answer` goes into the engine next */
-    bool wants_tls;                              /* start it once the engine's turn is over */
+    struct timer tarpit;                      /* while it runs, a refusal is held back */
+    struct moment last_input, last_data;      /* data: content moving, or a commit */
+    char *client_name;                        /* as given in HELO; NULL before */
+    char *banner;                             /* expanded */
+    struct report_session protocol;           /* its id is the session's */
+    char counted_as[SESSION_CONNECTOR_BYTES]; /* the connector accept counted it under */
+    bool has_answer;                          /* `answer` goes into the engine next */
+    bool wants_tls;                           /* start it once the engine's turn is over */
     bool is_closing;
     bool is_refused; /* since the last turn: what is to be sent waits in the tarpit */
     struct smtp_server_event answer;

@@ -322,7 +322,7 @@ void session_open(struct session_house *house, const struct session_start *start
     house->count++;
     timer_init(&session->idle, house->loop, on_idle);
     timer_init(&session->tarpit, house->loop, on_tarpit);
-    session->opened = session->last_input = session->last_data = loop_now(house->loop);
+    session->last_input = session->last_data = loop_now(house->loop);
     session_configure(session);
     smtp_server_init(&session->engine, &session->config);
     if (conn_accept(house->loop, start->fd, &handler, session, &session->conn) != OK) {

@@ -204,7 +204,6 @@ static void mistakes_are_found(void **state)
             "1: 'source_address' cannot be 'eth0'" },
         { "DNS server", "dns { servers = {ns.example, \"1.1.1.1@0\"} }\n" OUT,
             "1: 'ns.example' is no DNS server~1: '1.1.1.1@0' is" },
-        { "postmaster", "dsn { postmaster = root }\n" OUT, "1: 'postmaster' cannot be 'root'" },
         { "log to which file", "log { target = file }\n" OUT,
             "1: the log goes to a file, but to which?" },
         { "no way out", "", "0? there is no send connector" },
@@ -321,7 +320,7 @@ static const char whole[] =
     "spool { folder = '/tmp/spool' size = 10G segment_size = 16MiB free_space = 1gb\n"
     "        memory = 2M }\n"
     "queue { expiry = 1d12h delay_notice = 0s }\n"
-    "dsn { postmaster = \"admin@example.com\" full_size = unlimited }\n"
+    "dsn { full_size = unlimited }\n"
     "dns { servers = [127.0.0.1@5353, \"::1\"] timeout = 00:00:05 }\n"
     "log { target = file file = /tmp/log json = on protocol_file = off size_max = 1M files = 3 "
     "}\n"
@@ -375,7 +374,6 @@ static void check_top(const struct settings *s)
                        s->spool_memory_bytes_max == 2 << 20);
     check("expiry", s->expiry_ms == 36LL * 3600 * 1000);
     check("delay notice", s->delay_notice_ms == 0);
-    check_bytes("postmaster", bytes_text(s->postmaster), BYTES("admin@example.com"));
     check("full size", s->dsn_full_bytes_max == 0);
     check("dns", s->dns_server_count == 2 && s->dns_timeout_ms == 5000);
     check_bytes("dns", bytes_text(s->dns_servers[0]), BYTES("127.0.0.1@5353"));
