@@ -41,11 +41,40 @@ void tls_context_free(struct tls_context *context);                /* any thread
 enum err tls_self_signed_context(
     const char *fqdn, struct tls_context **out, char why[TLS_ERROR_BYTES]) MUST_USE;
 
+/* --- Pinned keys: nodes of a cluster know one another by these, and by nothing else (TL-4) --- */
+
+enum { TLS_PIN_BYTES = 32, TLS_PIN_TEXT_BYTES = 52 };
+
+/* SHA-256 of a public key's SubjectPublicKeyInfo (DER). */
+struct tls_pin {
+    uint8_t byte[TLS_PIN_BYTES];
+};
+
+/* "sha256:" and 44 characters of base64. */
+void tls_pin_format(struct tls_pin pin, char out[TLS_PIN_TEXT_BYTES]);
+bool tls_pin_parse(struct bytes text, struct tls_pin *out);
+
+/* Makes a node's key (EC P-256) and its certificate, signed by itself and valid for long, as two
+ * new PEM files; the key's mode is 0600.  ERR_EXISTS: one is there already, nothing changed. */
+enum err tls_node_key_make(const char *name, const char *certificate_file, const char *key_file,
+    char why[TLS_ERROR_BYTES]) MUST_USE;
+enum err tls_pin_of_file(
+    const char *certificate_file, struct tls_pin *out, char why[TLS_ERROR_BYTES]) MUST_USE;
+
+/* One context for both directions: TLS 1.3 alone, the other side must show a certificate whose
+ * key is one of PINS (copied), else the handshake fails and nothing of the application is seen.
+ * No session resumption: each link proves its key. */
+enum err tls_node_context(const char *certificate_file, const char *key_file,
+    const struct tls_pin *pins, size_t pin_count, struct tls_context **out,
+    char why[TLS_ERROR_BYTES]) MUST_USE;
+
 struct tls_facts {
     char version[16]; /* "TLSv1.3" */
     char cipher[48];
     bool is_resumed;
     bool is_verified;
+    bool has_pin;       /* in a node's context: */
+    struct tls_pin pin; /* the other side's key */
 };
 
 /* A stream turns bytes of the wire into bytes of the application and back; it does no I/O. */

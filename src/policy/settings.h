@@ -35,6 +35,9 @@ enum right { /* rights a connector gives */
     /* 5 and 6 are kept for bypass-rate-limit and internal-headers. */
 };
 
+/* What becomes of a message when no other node takes its copy (SH-3). */
+enum shadow_failure { SHADOW_FAILURE_ACCEPT, SHADOW_FAILURE_REJECT, SHADOW_FAILURE_DELAY };
+
 enum tls_mode { TLS_MODE_OFF, TLS_MODE_OFFERED, TLS_MODE_REQUIRED, TLS_MODE_IMPLICIT };
 
 /* The ranges in the order of their first address, so that a search halves them.  Those of one
@@ -71,6 +74,39 @@ struct receive_connector {
     uint32_t hops_max;
     uint64_t size_bytes_max, header_bytes_max;
     int64_t idle_ms, session_ms, tarpit_ms; /* session_ms: without data moving */
+    enum shadow_failure shadow_failure; /* that of the transport settings unless it says so */
+    int64_t acknowledgement_delay_ms;   /* SH-4; 30 s */
+    bool is_internal; /* for the other nodes alone: peer links, TLS by pinned keys */
+};
+
+/* Another node of the organisation. */
+struct cluster_node {
+    char *name;
+    struct source_line source;
+    char *host; /* address or name of its internal connector */
+    uint16_t port;
+    uint8_t pin[32]; /* SHA-256 of its public key */
+    char *site;      /* NULL: none named */
+};
+
+enum shadow_preference { SHADOW_PREFER_REMOTE, SHADOW_REMOTE_ONLY, SHADOW_LOCAL_ONLY };
+
+/* SHADOW.md calls it the transport configuration: get-/set-transport-config.  What `relais
+ * set-transport-config` changed stands in the file transport.conf beside the spool, and wins
+ * over relais.conf. */
+struct transport_settings {
+    bool shadow_is_enabled;                 /* ShadowRedundancyEnabled, yes */
+    int64_t heartbeat_frequency_ms;         /* ShadowHeartbeatFrequency, 10 s */
+    int64_t heartbeat_timeout_ms;           /* ShadowHeartbeatTimeoutInterval, 10 s */
+    uint32_t heartbeat_retry_count;         /* ShadowHeartbeatRetryCount, 6 */
+    int64_t resubmit_ms;                    /* ShadowResubmitTimeSpan, 0: not set */
+    int64_t auto_discard_ms;                /* ShadowMessageAutoDiscardInterval, 2 d */
+    bool rejects_on_shadow_failure;         /* RejectMessageOnShadowFailure, no */
+    uint32_t retries_local, retries_remote; /* MaxRetriesFor...SiteShadow, 2 and 4 */
+    enum shadow_preference preference;      /* ShadowMessagePreferenceSetting, PreferRemote */
+    int64_t safety_net_hold_ms;             /* SafetyNetHoldTime, 2 d (used with SH-7) */
+    int64_t fence_wait_ms, taken_hold_ms, audit_after_ms, unclaimed_hold_ms;
+    int64_t copy_timeout_ms, accept_timeout_ms; /* ShadowCopyTimeout, 5 s; all attempts, 20 s */
 };
 
 enum domain_type { DOMAIN_AUTHORITATIVE, DOMAIN_INTERNAL_RELAY, DOMAIN_EXTERNAL_RELAY };
@@ -160,6 +196,13 @@ struct settings {
 
     char **source_files; /* what every source_line of these settings names */
     size_t source_file_count;
+
+    /* The cluster block; no nodes: this one is alone. */
+    struct cluster_node *nodes;
+    size_t node_count;
+    char *cluster_certificate_file, *cluster_key_file; /* NULL: <spool>/../node.pem, node.key */
+    char *site;
+    struct transport_settings transport;
 
     char **dns_servers; /* none: those of /etc/resolv.conf */
     size_t dns_server_count;

@@ -16,6 +16,7 @@
 #include "base/id.h"
 #include "base/list.h"
 #include "os/loop.h"
+#include "spool/standing.h"
 
 #include <stdatomic.h>
 
@@ -58,6 +59,9 @@ struct spool_entry {
     uint32_t envelope_bytes;
     uint64_t content_bytes;
     uint32_t recipient_count;
+    bool has_standing; /* asked for when the record is copied forward: spool_set_standings() */
+    bool is_word;      /* SETTLED: content and envelope are not needed any more; a small record
+                   * stands for it when it is copied forward */
     bool is_in_chunks; /* the content lies in chunk records; the commit record lists them */
     bool is_moving;    /* the spool is copying it forward */
     union {            /* enum spool_outcome for each recipient */
@@ -86,9 +90,12 @@ struct spool_settings {
 /* What was found in the log at opening, in the order of the log.  ENVELOPE is borrowed. */
 struct spool_found {
     struct mid mid;
-    struct bytes envelope;
+    struct bytes envelope; /* empty when standing.role is SETTLED and it was copied forward */
     struct spool_entry
         entry; /* to be copied into the caller's, which is then given to spool_adopt() */
+    bool has_standing;
+    struct standing standing;
+    uint64_t standing_at; /* position of the record that said so last: a notice's cursor */
 };
 
 struct spool_visitor {
@@ -115,8 +122,21 @@ void spool_close(struct spool *spool);
 enum err spool_scan(
     const char *folder, const struct spool_visitor *visitor, char why[256]) MUST_USE;
 
+/* The store this spool is now, as other nodes know it. */
 struct store_id spool_store_id(const struct spool *spool);
 uint64_t spool_position(const struct spool *spool); /* durable so far; any thread */
+/* Something was set aside at this opening beyond an unflushed tail: the spool cannot vouch for
+ * itself (R14). */
+bool spool_was_damaged(const struct spool *spool);
+
+/* The spool becomes another store: a new random id for other nodes; its messages stay.  Durable
+ * when it returns (blocks; home loop, rare).  ERR_IO, ERR_SPACE: it is the old one still. */
+enum err spool_renew_store(struct spool *spool) MUST_USE;
+
+/* GET is asked, on the home loop, for the present standing of an entry with has_standing when
+ * its record is copied forward.  To be set before the loop runs. */
+void spool_set_standings(struct spool *spool,
+    void (*get)(void *me, const struct spool_entry *entry, struct standing *out), void *me);
 
 /* --- Receiving --------------------------------------------------------------------------- */
 
@@ -136,6 +156,11 @@ struct spool_writer *spool_writer_new(struct spool *spool, struct loop *loop,
  * ERR_SPACE, ERR_IO: this message is lost: answer 452 or 451.  After an error only
  * spool_abandon() is left. */
 enum err spool_append(struct spool_writer *writer, struct bytes body) MUST_USE;
+
+/* The content so far, held for the caller (spool_content_free()); NULL when part of it went to
+ * the disk already: read it from the spool after the commit.  The writer gets no more after
+ * this but spool_commit() or spool_abandon(). */
+struct spool_content *spool_writer_content(struct spool_writer *writer);
 
 /* Too much waits for the disk: stop reading until ON_ROOM. */
 bool spool_writer_is_full(const struct spool_writer *writer);
@@ -193,8 +218,28 @@ void spool_adopt(struct spool *spool, struct spool_entry *entry);
 void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *recipients,
     uint32_t recipient_count, enum spool_outcome outcome);
 
-/* No recipient is pending: the message is over.  ENTRY is forgotten (its memory is the
- * caller's). */
+/* ENTRY moves in memory: *TO takes the place of *FROM, which is forgotten. */
+void spool_move_entry(struct spool *spool, struct spool_entry *from, struct spool_entry *to);
+
+/* Embedded by the caller; the spool's from spool_stand() to DONE. */
+struct spool_word {
+    struct loop_post post;                      /* the spool's own, */
+    struct spool_request request;               /* as is this */
+    uint8_t front[88 + STANDING_BYTES_MAX + 8]; /* and this */
+    struct loop *home;
+    uint64_t at; /* set before DONE: the position of its record; no other word has it */
+    void (*done)(struct spool_word *word);
+};
+
+/* Writes that ENTRY stands so from now on.  DONE, on the home loop and in the order of the log,
+ * once that record and all that was noted before it are durable: with the next group, at the
+ * latest after some 20 ms.  While the disk fails it waits, and is written again.  With
+ * standing.role SETTLED, content and envelope are given up: nothing of them is read again. */
+void spool_stand(struct spool *spool, struct spool_entry *entry,
+    const struct standing *standing, struct spool_word *word);
+
+/* No recipient is pending and no word is owed: the message, or copy, is over.  ENTRY is
+ * forgotten (its memory is the caller's). */
 void spool_settle(struct spool *spool, struct spool_entry *entry);
 
 /* At the end of the program: the message stays in the log, ENTRY is forgotten. */
