@@ -212,12 +212,19 @@ void ledger_set_settings(struct ledger *ledger, const struct ledger_settings *se
 
 /* What the spool had, before ledger_start().  AT: spool_found.standing_at.  HAS_OUTCOMES: some
  * recipient, not all, has its outcome.  IS_DONE: all have, and no SETTLED was written. */
-void ledger_recover(struct ledger *ledger, struct mid mid, const struct standing *standing,
+/* True: it is this node's and may be queued at once; other messages of this node's wait for
+ * LEDGER_DELIVER.  STANDING is NULL for one that was accepted alone. */
+bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing *standing,
     uint64_t at, bool has_outcomes, bool is_done);
 /* Recovery is complete: fencing begins; what needs none is released by LEDGER_DELIVER. */
 void ledger_start(struct ledger *ledger, struct moment now, struct ledger_actions *actions);
 
 /* --- From the path ----------------------------------------------------------------------- */
+
+/* A message that the path has and the ledger does not know: accepted before there was another
+ * node.  It is copied as soon as one can take it (R8). */
+void ledger_adopt(
+    struct ledger *ledger, struct moment now, struct mid mid, struct ledger_actions *actions);
 
 /* A message begins to be accepted.  True: commit it with *STANDING; a copy, if there is a node for
  * one, is asked for in ACTIONS and goes in parallel.  False: refuse it at once (REJECT and
@@ -252,10 +259,21 @@ void ledger_set_position(struct ledger *ledger, uint64_t position);
 
 /* --- Links: what we ask ------------------------------------------------------------------ */
 
-/* The introduction was answered: we may ask PEER and send it copies.  False: it must be cut (the
+/* The highest position heard of PEER's present store, to be noted when a link begins: at
+ * conn_connect() for ours; for one that we answer when its handshake is done, before anything
+ * of it is read.  What is told by that link later was said later: so lower means that the store
+ * went back (R14), and not that two links overtook one another. */
+uint64_t ledger_heard(const struct ledger *ledger, uint8_t peer);
+
+/* Asks of type DISCARD go by the ask link, with their wait; TAKEN and AUDIT by the copy link, one
+ * at a time.  A DISCARD may be asked for while there is no link: it is the heartbeat, and fails
+ * (ledger_on_ask_failed) when no connection can be made.  ledger_on_down() tells of all asks by
+ * that link.
+ *
+ * The introduction was answered: we may ask PEER and send it copies.  False: it must be cut (the
  * actions say why): its store went back or is retired, or it is not the node it should be. */
 bool ledger_on_up(struct ledger *ledger, struct moment now, uint8_t peer,
-    const struct shadow_hello *hello, struct ledger_actions *actions);
+    const struct shadow_hello *hello, uint64_t heard, struct ledger_actions *actions);
 /* It turned us away: 554 "store went back" / "store retired", or anything else. */
 void ledger_on_turned_away(struct ledger *ledger, struct moment now, uint8_t peer,
     const struct verdict *verdict, struct ledger_actions *actions);
@@ -273,8 +291,8 @@ void ledger_on_outcome(struct ledger *ledger, struct moment now, uint8_t peer, s
 
 /* PEER introduces itself.  False: *REFUSAL (554 ...).  True: *HELLO is our answer. */
 bool ledger_on_introduced(struct ledger *ledger, struct moment now, uint8_t peer,
-    const struct shadow_hello *theirs, struct shadow_hello *ours, struct verdict *refusal,
-    struct ledger_actions *actions);
+    const struct shadow_hello *theirs, uint64_t heard, struct shadow_hello *ours,
+    struct verdict *refusal, struct ledger_actions *actions);
 /* Answered by LEDGER_ANSWER with this TAG, sometime. */
 void ledger_on_ask(struct ledger *ledger, struct moment now, uint8_t peer, uint64_t tag,
     const struct shadow_ask *ask, struct ledger_actions *actions);
