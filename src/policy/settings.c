@@ -32,6 +32,30 @@ void receive_connector_init(struct receive_connector *connector, const char *nam
         .idle_ms = 5 * MINUTE,
         .session_ms = 10 * MINUTE,
         .tarpit_ms = 5 * SECOND,
+        .shadow_failure = SHADOW_FAILURE_ACCEPT,
+        .acknowledgement_delay_ms = 30 * SECOND,
+    };
+}
+
+/* SHADOW.md 6. */
+void transport_settings_init(struct transport_settings *transport)
+{
+    *transport = (struct transport_settings){
+        .shadow_is_enabled = true,
+        .heartbeat_frequency_ms = 10 * SECOND,
+        .heartbeat_timeout_ms = 10 * SECOND,
+        .heartbeat_retry_count = 6,
+        .auto_discard_ms = 2 * DAY,
+        .retries_local = 2,
+        .retries_remote = 4,
+        .preference = SHADOW_PREFER_REMOTE,
+        .safety_net_hold_ms = 2 * DAY,
+        .fence_wait_ms = MINUTE,
+        .taken_hold_ms = 4 * DAY,
+        .audit_after_ms = HOUR,
+        .unclaimed_hold_ms = 2 * DAY,
+        .copy_timeout_ms = 5 * SECOND,
+        .accept_timeout_ms = 20 * SECOND,
     };
 }
 
@@ -162,6 +186,9 @@ struct settings *settings_new(const char *hostname)
         .fqdn = mem_text(hostname),
         .node = mem_copy(hostname, strlen(hostname) + 1),
         .control_socket = mem_text("/run/relais/control"),
+        .state_folder = mem_text("/var/lib/relais"),
+        .cluster_certificate_file = mem_text("/var/lib/relais/node.pem"),
+        .cluster_key_file = mem_text("/var/lib/relais/node.key"),
         .spool_folder = mem_text("/var/spool/relais"),
         .spool_segment_bytes = 64 * MIB,
         .spool_free_bytes_min = 256 * MIB,
@@ -179,6 +206,7 @@ struct settings *settings_new(const char *hostname)
     };
     atomic_init(&settings->holders, 1);
     settings->node[strcspn(settings->node, ".")] = '\0';
+    transport_settings_init(&settings->transport);
     add_loopback_connector(settings);
     return settings;
 }
@@ -198,7 +226,8 @@ static void free_texts(char **texts, size_t count)
     free(texts);
 }
 
-static void free_connectors(struct settings *settings)
+/* All that there is any number of. */
+static void free_blocks(struct settings *settings)
 {
     for (size_t i = 0; i < settings->receive_count; i++)
         receive_connector_done(&settings->receive[i]);
@@ -206,8 +235,14 @@ static void free_connectors(struct settings *settings)
         send_connector_done(&settings->send[i]);
     for (size_t i = 0; i < settings->domain_count; i++)
         free(settings->domains[i].pattern);
+    for (size_t i = 0; i < settings->node_count; i++) {
+        free(settings->nodes[i].name);
+        free(settings->nodes[i].host);
+        free(settings->nodes[i].site);
+    }
     free(settings->receive);
     free(settings->send);
+    free(settings->nodes);
     free(settings->domains);
 }
 
@@ -221,13 +256,17 @@ void settings_free(struct settings *settings)
     assert(before > 0);
     if (before > 1)
         return;
-    free_connectors(settings);
+    free_blocks(settings);
     free_texts(settings->source_files, settings->source_file_count);
     free_texts(settings->dns_servers, settings->dns_server_count);
     free(settings->file);
     free(settings->fqdn);
     free(settings->node);
     free(settings->control_socket);
+    free(settings->state_folder);
+    free(settings->cluster_certificate_file);
+    free(settings->cluster_key_file);
+    free(settings->site);
     free(settings->spool_folder);
     free(settings->log_file);
     free(settings->protocol_log_file);

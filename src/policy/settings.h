@@ -92,16 +92,16 @@ struct cluster_node {
 enum shadow_preference { SHADOW_PREFER_REMOTE, SHADOW_REMOTE_ONLY, SHADOW_LOCAL_ONLY };
 
 /* SHADOW.md calls it the transport configuration: get-/set-transport-config.  What `relais
- * set-transport-config` changed stands in the file transport.conf beside the spool, and wins
- * over relais.conf. */
+ * set-transport-config` changed stands in transport.conf in the state folder, and wins over
+ * relais.conf. */
 struct transport_settings {
-    bool shadow_is_enabled;                 /* ShadowRedundancyEnabled, yes */
-    int64_t heartbeat_frequency_ms;         /* ShadowHeartbeatFrequency, 10 s */
-    int64_t heartbeat_timeout_ms;           /* ShadowHeartbeatTimeoutInterval, 10 s */
-    uint32_t heartbeat_retry_count;         /* ShadowHeartbeatRetryCount, 6 */
-    int64_t resubmit_ms;                    /* ShadowResubmitTimeSpan, 0: not set */
-    int64_t auto_discard_ms;                /* ShadowMessageAutoDiscardInterval, 2 d */
-    bool rejects_on_shadow_failure;         /* RejectMessageOnShadowFailure, no */
+    bool shadow_is_enabled;         /* ShadowRedundancyEnabled, yes */
+    int64_t heartbeat_frequency_ms; /* ShadowHeartbeatFrequency, 10 s */
+    int64_t heartbeat_timeout_ms;   /* ShadowHeartbeatTimeoutInterval, 10 s */
+    uint32_t heartbeat_retry_count; /* ShadowHeartbeatRetryCount, 6 */
+    int64_t resubmit_ms;            /* ShadowResubmitTimeSpan, 0: not set: the product */
+    int64_t auto_discard_ms;        /* ShadowMessageAutoDiscardInterval, 2 d */
+    bool rejects_on_shadow_failure; /* RejectMessageOnShadowFailure, no */
     uint32_t retries_local, retries_remote; /* MaxRetriesFor...SiteShadow, 2 and 4 */
     enum shadow_preference preference;      /* ShadowMessagePreferenceSetting, PreferRemote */
     int64_t safety_net_hold_ms;             /* SafetyNetHoldTime, 2 d (used with SH-7) */
@@ -194,14 +194,16 @@ struct settings {
     uint32_t connections_max;    /* accepted, of all connectors together */
     uint32_t loop_count;         /* network loops; 0: cores - 1, at least 1 */
 
+    char *state_folder; /* keys and transport.conf; not the spool, which may be lost */
+
     char **source_files; /* what every source_line of these settings names */
     size_t source_file_count;
 
-    /* The cluster block; no nodes: this one is alone. */
+    /* The cluster; no nodes: this one is alone.  Its own name there is the fqdn. */
     struct cluster_node *nodes;
     size_t node_count;
-    char *cluster_certificate_file, *cluster_key_file; /* NULL: <spool>/../node.pem, node.key */
-    char *site;
+    char *cluster_certificate_file, *cluster_key_file; /* in the state folder by default */
+    char *site;                                        /* NULL: none named */
     struct transport_settings transport;
 
     char **dns_servers; /* none: those of /etc/resolv.conf */
@@ -224,6 +226,7 @@ void settings_free(struct settings *settings);             /* any thread; the la
 
 /* The defaults of one connector, as settings_new() and the reader of files use them. */
 void receive_connector_init(struct receive_connector *connector, const char *name);
+void transport_settings_init(struct transport_settings *transport);
 void send_connector_init(struct send_connector *connector, const char *name);
 void receive_connector_done(struct receive_connector *connector);
 void send_connector_done(struct send_connector *connector);
