@@ -114,6 +114,8 @@ static bool set_up_client(struct tls_stream *stream, const char *host)
     if (name.n && name.at[name.n - 1] == '.') /* as in DNS; certificates have no final dot */
         name.n--;
     SSL_set_connect_state(stream->ssl);
+    if (stream->context->is_node)
+        return true; /* it goes by the key: there is no name to ask for, or to look for */
     if (name.n == 0) /* nothing to look for; who wants to verify cannot */
         return SSL_get_verify_mode(stream->ssl) == SSL_VERIFY_NONE;
     if (name.n > HOST_BYTES_MAX)
@@ -133,7 +135,7 @@ enum err tls_stream_new(
     struct tls_stream *stream = mem_new(sizeof *stream);
     BIO *bio = new_bio(stream);
 
-    assert(is_server == !context->sessions);
+    assert(context->is_node || is_server == !context->sessions);
     ERR_clear_error();
     stream->context = tls_context_hold(context);
     stream->ssl = SSL_new(context->ssl);
@@ -176,7 +178,24 @@ const char *tls_host_of(const SSL *ssl)
     return stream->host;
 }
 
+void tls_note_pin(const SSL *ssl, const struct tls_pin *pin)
+{
+    struct tls_stream *stream = SSL_get_app_data(ssl);
+
+    stream->facts.has_pin = true;
+    stream->facts.pin = *pin;
+}
+
 /* --- Reading ----------------------------------------------------------------------------- */
+
+/* A node's handshake: so that the administrator can compare. */
+static void add_foreign_pin(const struct tls_stream *stream, struct buf *error)
+{
+    char pin[TLS_PIN_TEXT_BYTES];
+
+    tls_pin_format(stream->facts.pin, pin);
+    err_ignore(buf_printf(error, ": its key %s is not pinned here", pin));
+}
 
 static enum err fail(struct tls_stream *stream)
 {
@@ -190,7 +209,9 @@ static enum err fail(struct tls_stream *stream)
         return ERR_TLS;
     buf_init(&error, TLS_ERROR_BYTES);
     err_ignore(buf_add_text(&error, text ? text : "protocol error"));
-    if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
+    if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && stream->facts.has_pin)
+        add_foreign_pin(stream, &error);
+    else if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
         err_ignore(buf_printf(&error, ": %s", X509_verify_cert_error_string(verify)));
     stream->error = buf_take_text(&error);
     ERR_clear_error();
@@ -211,7 +232,8 @@ static void on_up(struct tls_stream *stream)
     copy_text(facts->version, sizeof facts->version, SSL_get_version(ssl));
     copy_text(facts->cipher, sizeof facts->cipher, SSL_get_cipher_name(ssl));
     facts->is_resumed = SSL_session_reused(ssl) == 1;
-    facts->is_verified = stream->host && SSL_get0_peer_certificate(ssl) &&
+    facts->is_verified = (stream->host || stream->context->is_node) &&
+                         SSL_get0_peer_certificate(ssl) &&
                          SSL_get_verify_result(ssl) == X509_V_OK;
 }
 

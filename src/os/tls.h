@@ -63,7 +63,8 @@ enum err tls_pin_of_file(
 
 /* One context for both directions: TLS 1.3 alone, the other side must show a certificate whose
  * key is one of PINS (copied), else the handshake fails and nothing of the application is seen.
- * No session resumption: each link proves its key. */
+ * No session resumption: each link proves its key.  The host that tls_stream_new() is given says
+ * only that it is a client. */
 enum err tls_node_context(const char *certificate_file, const char *key_file,
     const struct tls_pin *pins, size_t pin_count, struct tls_context **out,
     char why[TLS_ERROR_BYTES]) MUST_USE;
@@ -73,7 +74,7 @@ struct tls_facts {
     char cipher[48];
     bool is_resumed;
     bool is_verified;
-    bool has_pin;       /* in a node's context: */
+    bool has_pin;       /* in a node's context, after a failed handshake too: */
     struct tls_pin pin; /* the other side's key */
 };
 

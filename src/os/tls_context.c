@@ -45,7 +45,7 @@ static int no_pass_phrase(char *to, int n, int is_writing, void *me)
     return -1;
 }
 
-static struct tls_context *new_context(const SSL_METHOD *method, enum tls_version version_min)
+struct tls_context *tls_context_new(const SSL_METHOD *method, enum tls_version version_min)
 {
     struct tls_context *context = mem_new(sizeof *context);
 
@@ -77,10 +77,11 @@ void tls_context_free(struct tls_context *context)
         return;
     SSL_CTX_free(context->ssl);
     tls_sessions_free(context->sessions);
+    free(context->pins);
     free(context);
 }
 
-static enum err use_certificate(
+enum err tls_use_certificate(
     SSL_CTX *ssl, const char *certificate, const char *key, char why[TLS_ERROR_BYTES])
 {
     ERR_clear_error();
@@ -100,7 +101,7 @@ static enum err use_certificate(
 struct tls_context *tls_context_new_server(enum tls_version version_min)
 {
     static const unsigned char name[] = "relais";
-    struct tls_context *context = new_context(TLS_server_method(), version_min);
+    struct tls_context *context = tls_context_new(TLS_server_method(), version_min);
 
     if (!context)
         return NULL;
@@ -119,7 +120,8 @@ enum err tls_server_context(const struct tls_server_settings *settings,
 
     if (!context)
         return tls_why("TLS", why);
-    err = use_certificate(context->ssl, settings->certificate_file, settings->key_file, why);
+    err =
+        tls_use_certificate(context->ssl, settings->certificate_file, settings->key_file, why);
     if (err != OK) {
         tls_context_free(context);
         return err;
@@ -171,7 +173,7 @@ static enum err use_authorities(
 enum err tls_client_context(const struct tls_client_settings *settings,
     struct tls_context **out, char why[TLS_ERROR_BYTES])
 {
-    struct tls_context *context = new_context(TLS_client_method(), settings->version_min);
+    struct tls_context *context = tls_context_new(TLS_client_method(), settings->version_min);
     enum err err;
 
     if (!context)
@@ -179,8 +181,8 @@ enum err tls_client_context(const struct tls_client_settings *settings,
     set_up_client(context);
     err = use_authorities(context->ssl, settings, why);
     if (err == OK && settings->certificate_file)
-        err =
-            use_certificate(context->ssl, settings->certificate_file, settings->key_file, why);
+        err = tls_use_certificate(
+            context->ssl, settings->certificate_file, settings->key_file, why);
     if (err != OK) {
         tls_context_free(context);
         return err;

@@ -12,11 +12,17 @@ struct tls_sessions;
 struct tls_context {
     atomic_uint holders;
     SSL_CTX *ssl;
-    struct tls_sessions *sessions; /* a client's; NULL: a server's */
+    struct tls_sessions *sessions; /* a client's; NULL: a server's, or a node's */
+    bool is_node;                  /* for both sides; the other's key is one of: */
+    struct tls_pin *pins;
+    size_t pin_count;
 };
 
 /* tls_context.c */
-struct tls_context *tls_context_new_server(enum tls_version version_min); /* or NULL */
+struct tls_context *tls_context_new(const SSL_METHOD *method, enum tls_version version_min);
+struct tls_context *tls_context_new_server(enum tls_version version_min); /* both: or NULL */
+enum err tls_use_certificate(
+    SSL_CTX *ssl, const char *certificate, const char *key, char why[TLS_ERROR_BYTES]) MUST_USE;
 /* WHAT and the first error of OpenSSL's queue to WHY; the queue is empty afterwards. */
 enum err tls_why(const char *what, char why[TLS_ERROR_BYTES]);
 
@@ -27,7 +33,12 @@ void tls_sessions_free(struct tls_sessions *sessions);
 void tls_sessions_put(struct tls_sessions *sessions, const char *host, SSL_SESSION *session);
 SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const char *host); /* or NULL */
 
+/* tls_self_signed.c: signed by KEY itself; NULL: the error is in OpenSSL's queue. */
+X509 *tls_make_certificate(EVP_PKEY *key, const char *fqdn, int valid_days);
+
 /* tls.c: the host that SSL is connected to as a client, or NULL. */
 const char *tls_host_of(const SSL *ssl);
+/* tls.c: the other side's key, whether it is welcome or not. */
+void tls_note_pin(const SSL *ssl, const struct tls_pin *pin);
 
 #endif

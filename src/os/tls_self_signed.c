@@ -37,7 +37,7 @@ static bool set_names(X509 *certificate, const char *fqdn)
     return is_set && X509_set_issuer_name(certificate, subject) == 1;
 }
 
-static X509 *make_certificate(EVP_PKEY *key, const char *fqdn)
+X509 *tls_make_certificate(EVP_PKEY *key, const char *fqdn, int valid_days)
 {
     X509 *certificate = X509_new();
     uint64_t serial;
@@ -49,7 +49,7 @@ static X509 *make_certificate(EVP_PKEY *key, const char *fqdn)
         ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1 | 1) &&
         /* A day back: clocks differ. */
         X509_gmtime_adj(X509_getm_notBefore(certificate), -DAY_S) &&
-        X509_time_adj_ex(X509_getm_notAfter(certificate), VALID_DAYS, 0, NULL) &&
+        X509_time_adj_ex(X509_getm_notAfter(certificate), valid_days, 0, NULL) &&
         X509_set_pubkey(certificate, key) && set_names(certificate, fqdn) &&
         X509_sign(certificate, key, EVP_sha256()))
         return certificate;
@@ -69,7 +69,7 @@ enum err tls_self_signed_context(
     context = tls_context_new_server(TLS_1_2);
     key = EVP_EC_gen("P-256");
     if (key)
-        certificate = make_certificate(key, fqdn);
+        certificate = tls_make_certificate(key, fqdn, VALID_DAYS);
     if (context && certificate)
         is_done = SSL_CTX_use_certificate(context->ssl, certificate) == 1 &&
                   SSL_CTX_use_PrivateKey(context->ssl, key) == 1;
