@@ -22,6 +22,8 @@ static const struct event_shape shapes[REPORT_EVENT_COUNT] = {
     [REPORT_REJECT] = { "reject", REPORT_INFO, IDS },
     [REPORT_RECEIVED] = { "received", REPORT_INFO, IDS },
     [REPORT_STORE_FAILED] = { "store_failed", REPORT_ERROR, IDS },
+    [REPORT_UNTOLD] = { "untold", REPORT_INFO, IDS },
+    [REPORT_IN_DOUBT] = { "in_doubt", REPORT_INFO, IDS },
     /* As Postfix has it, which log analysers know; what it has not stands before `to`. */
     [REPORT_DELIVERY] = { "delivery", REPORT_INFO, { "id" },
         { "to", "orig_to", "relay", "delay", "dsn", "status", "text" } },

@@ -48,6 +48,8 @@ enum report_event {
     REPORT_REJECT,       /* a refusal of policy, with its reply */
     REPORT_RECEIVED,     /* durable: 250 is said */
     REPORT_STORE_FAILED,
+    REPORT_UNTOLD,   /* stored, and the client was gone: it may send again (D2) */
+    REPORT_IN_DOUBT, /* handed over, no answer: it may have been delivered (D6) */
     REPORT_DELIVERY, /* the delivery line: one a recipient and attempt */
     REPORT_REMOVED,  /* left the queue */
     REPORT_DSN,

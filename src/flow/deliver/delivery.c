@@ -147,6 +147,7 @@ static void on_result(struct delivery *delivery, const struct smtp_client_action
         .recipient = item_recipient(sending->item, action->recipient),
         .verdict = verdict_of(reply->code, reply->status, "%s", reply->text),
     };
+    sending->is_in_doubt |= action->stage == SMTP_CLIENT_IN_DOUBT;
     if (is_ok && action->stage == SMTP_CLIENT_AT_END) {
         result->fate = FATE_DELIVERED;
         result->is_final = delivery->config.is_lmtp;
@@ -161,6 +162,9 @@ static void on_done(struct delivery *delivery, struct sending *sending)
     struct deliver *deliver = delivery->destination->deliver;
     struct item *item = sending->item;
 
+    if (sending->is_in_doubt)
+        report(REPORT_IN_DOUBT, R_MID(item->message->entry.mid),
+            R_SESSION(delivery->protocol.id), R_CHARS("host", delivery->text));
     if (sending->trouble != OK) {
         for (uint32_t i = 0; i < item->recipient_count; i++)
             sending->results[i] = deliver_unreadable(item_recipient(item, i), sending->trouble);

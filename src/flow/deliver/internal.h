@@ -70,6 +70,7 @@ struct sending {
     uint64_t done; /* of prepend and content together */
     struct smtp_stuff stuff;
     bool is_stuffed, is_asked, is_reading, is_abandoned, is_all_out;
+    bool is_in_doubt; /* lost behind its last byte: maybe delivered */
     enum err trouble; /* of reading: OK, ERR_CORRUPT for good, others for now */
     struct spool_read read;
     uint8_t *piece;

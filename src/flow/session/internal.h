@@ -50,6 +50,8 @@ struct session {
     struct smtp_server engine;
     struct smtp_server_config config;
     struct receipt *receipt; /* NULL outside a transaction */
+    struct mid stored;       /* the last message that was said to be safe */
+    bool has_stored;         /* and the client has said nothing since */
     struct timer idle;
     struct timer tarpit;                      /* while it runs, a refusal is held back */
     struct moment last_input, last_data;      /* data: content moving, or a commit */

@@ -220,6 +220,14 @@ static struct message *make_message(struct receipt *receipt, const struct sessio
     return message;
 }
 
+/* Its client is gone: it was not told, and may send the message again (D2). */
+static void on_untold(struct receipt *receipt, const struct verdict *verdict)
+{
+    if (verdict->code == 250)
+        report(REPORT_UNTOLD, R_MID(receipt->mid));
+    session_house_leave(receipt->house);
+}
+
 static void on_secured(struct securing *securing, const struct verdict *verdict)
 {
     struct receipt *receipt = container_of(securing, struct receipt, securing);
@@ -228,7 +236,7 @@ static void on_secured(struct securing *securing, const struct verdict *verdict)
     if (receipt->session)
         session_on_stored(receipt->session, receipt, verdict);
     else
-        session_house_leave(receipt->house);
+        on_untold(receipt, verdict);
     receipt_free(receipt);
 }
 

@@ -188,6 +188,7 @@ static size_t on_input(void *me, struct bytes input)
     size_t used;
 
     session->last_input = loop_now(session->house->loop);
+    session->has_stored = false; /* whoever goes on has read the answer */
     used = feed(session, input);
     if (was_in_body || (session->receipt && session->receipt->writer))
         session->last_data = session->last_input;
@@ -236,7 +237,10 @@ static void on_end(void *me, enum err err)
 {
     struct session *session = me;
 
-    err_ignore(err); /* closed or broken: what was not committed does not exist */
+    /* Closed or broken: what was not committed does not exist.  Of what was, a client whose
+     * connection broke may not have heard: it may send it again (D2). */
+    if (err != OK && session->has_stored)
+        report(REPORT_UNTOLD, R_MID(session->stored), R_SESSION(session->protocol.id));
     conn_close(&session->conn, false);
     free_session(session);
 }
@@ -266,6 +270,8 @@ void session_on_stored(
             R_CHARS("client", session->protocol.peer), R_NUMBER("code", verdict->code),
             R_CHARS("text", verdict->text));
     }
+    session->stored = receipt->mid;
+    session->has_stored = verdict_is_ok(verdict);
     session->receipt = NULL; /* freed by its own commit */
     session->last_data = loop_now(session->house->loop);
     session_answer(
