@@ -63,8 +63,37 @@ enum report_event {
     REPORT_SPOOL_FULL,
     REPORT_SPOOL_UNHEALTHY,
     REPORT_SPOOL_HEALTHY,
-    REPORT_ADMIN,  /* a command that changed something */
-    REPORT_NOTICE, /* free text */
+    /* Shadow redundancy (docs/formats/shadow.md). */
+    REPORT_HA_RECEIVE,       /* a copy is held for another node */
+    REPORT_HA_REDIRECT,      /* a copy of ours is durable at another node */
+    REPORT_HA_REDIRECT_FAIL, /* it was not taken there */
+    REPORT_HA_DISCARD,       /* a held copy went by its primary's notice */
+    REPORT_RESUBMIT,         /* a held copy was taken over and is a message now */
+    REPORT_SINGLE_COPY,      /* a message has one copy now, and why */
+    REPORT_COPIED_AGAIN,     /* and two again */
+    REPORT_NODE_LIVE,
+    REPORT_NODE_SILENT,
+    REPORT_NODE_GONE,
+    REPORT_NODE_NEW_STORE,
+    REPORT_NODE_RETIRED,
+    REPORT_NODE_WENT_BACK, /* R14 */
+    REPORT_TAKEOVER,
+    REPORT_FENCE_BEGUN, /* R6: what was taken is being asked */
+    REPORT_FENCE_OVER,
+    REPORT_FENCED, /* a message of ours is another node's now */
+    REPORT_UNCLAIMED,
+    REPORT_UNCLAIMED_DROPPED,
+    REPORT_SET_ASIDE,
+    REPORT_OWN_STORE_NEW, /* this node's store could not vouch for itself */
+    REPORT_AUDIT_DIFFERENCE,
+    REPORT_NOTICE_EXPIRED,
+    REPORT_MAYBE_TWICE,   /* D1, D3, D4: delivered twice, perhaps; why */
+    REPORT_LINK_REFUSED,  /* a peer link: not the node it should be */
+    REPORT_LINK_FAULT,    /* a peer link: the other side breaks the rules */
+    REPORT_ALARM,         /* an alarm is raised */
+    REPORT_ALARM_CLEARED, /* and is over */
+    REPORT_ADMIN,         /* a command that changed something */
+    REPORT_NOTICE,        /* free text */
     REPORT_EVENT_COUNT
 };
 
