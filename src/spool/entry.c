@@ -20,6 +20,8 @@ enum spool_outcome spool_entry_outcome(const struct spool_entry *entry, uint32_t
 
 uint64_t entry_bytes(const struct spool_entry *entry)
 {
+    if (entry->is_word)
+        return WORD_BYTES_MAX;
     return entry->record_bytes + (entry->is_in_chunks ? entry->content_bytes : 0);
 }
 
@@ -29,6 +31,17 @@ void spool_adopt(struct spool *spool, struct spool_entry *entry)
     list_add_last(&spool_segment(spool, entry->first)->entries, &entry->in_segment);
     spool->reclaim.messages_live++;
     spool->reclaim.bytes_live += entry_bytes(entry);
+}
+
+void spool_move_entry(struct spool *spool, struct spool_entry *from, struct spool_entry *to)
+{
+    *to = *from;
+    list_insert_before(&from->in_segment, &to->in_segment);
+    list_remove(&from->in_segment);
+    if (to->is_moving)
+        reclaim_follow(spool, from, to);
+    *from = (struct spool_entry){ .recipient_count = 0 };
+    list_init(&from->in_segment);
 }
 
 /* A record of its own, whose payload has room for COUNT numbers. */
@@ -71,6 +84,49 @@ void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *
     }
     put_note(spool, note, &record);
 }
+
+/* --- Who has it -------------------------------------------------------------------------- */
+
+static void on_stood(struct loop_post *post)
+{
+    struct spool_word *word = container_of(post, struct spool_word, post);
+
+    word->done(word);
+}
+
+/* What it takes to copy the entry forward changes with what it is. */
+static void set_standing(struct spool *spool, struct spool_entry *entry, bool is_word)
+{
+    assert(is_word || !entry->is_word); /* its content may be gone */
+    spool->reclaim.bytes_live -= entry_bytes(entry);
+    entry->has_standing = true;
+    entry->is_word = is_word;
+    spool->reclaim.bytes_live += entry_bytes(entry);
+}
+
+void spool_stand(struct spool *spool, struct spool_entry *entry,
+    const struct standing *standing, struct spool_word *word)
+{
+    uint8_t *payload = word->front + RECORD_HEADER_BYTES;
+    size_t bytes = standing_encode(standing, payload);
+    struct record record = {
+        .type = RECORD_STANDING,
+        .mid = entry->mid,
+        .payload_bytes = (uint32_t)bytes,
+        .payload_hash = hash64(bytes_of(payload, bytes), spool->seed),
+    };
+
+    record_encode(&record, word->front);
+    word->request = (struct spool_request){
+        .kind = REQUEST_WORD, .front = word->front, .front_bytes = RECORD_HEADER_BYTES + bytes
+    };
+    word->home = spool->home;
+    word->post.run = on_stood;
+    set_standing(spool, entry, standing->role == STANDING_SETTLED);
+    inbox_put(&spool->inbox, &word->request);
+}
+
+/* --- The end ----------------------------------------------------------------------------- */
 
 static void forget(struct spool *spool, struct spool_entry *entry)
 {

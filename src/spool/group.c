@@ -48,6 +48,14 @@ static void answer_barrier(struct spool_request *request, enum err err)
     loop_post(barrier->home, &barrier->post);
 }
 
+static void answer_word(struct spool_request *request)
+{
+    struct spool_word *word = container_of(request, struct spool_word, request);
+
+    word->at = request->at;
+    loop_post(word->home, &word->post);
+}
+
 static void answer_move(struct spool *spool, struct spool_request *request, enum err err)
 {
     struct move *move = container_of(request, struct move, request);
@@ -70,6 +78,9 @@ static void answer_flushed(struct spool *spool, struct spool_request *request)
     case REQUEST_MOVE:
         answer_move(spool, request, OK);
         break;
+    case REQUEST_WORD:
+        answer_word(request);
+        break;
     case REQUEST_BARRIER:
         answer_barrier(request, OK);
         break;
@@ -90,7 +101,7 @@ static void refuse_ticket(struct spool *spool, struct spool_ticket *ticket, enum
     ticket_answer(ticket, err);
 }
 
-/* REQUEST has no place, or lost it; outcomes are kept in AGAIN. */
+/* REQUEST has no place, or lost it; outcomes and words are kept in AGAIN. */
 void log_refuse(
     struct spool *spool, struct spool_request *request, enum err err, struct line *again)
 {
@@ -108,6 +119,7 @@ void log_refuse(
         chunk_answer(chunk, err);
         break;
     case REQUEST_NOTE:
+    case REQUEST_WORD:
         line_add(again, request);
         break;
     case REQUEST_MOVE:

@@ -153,6 +153,7 @@ enum request_kind {
     REQUEST_CHUNK,
     REQUEST_NOTE, /* an outcome or the end of a message */
     REQUEST_MOVE, /* a chunk or message copied forward */
+    REQUEST_WORD, /* a spool_word */
     REQUEST_BARRIER,
     REQUEST_ABANDON, /* a writer with chunks */
     REQUEST_WAKE,    /* nothing: the thread is to look around */
@@ -174,16 +175,17 @@ struct chunk {
 struct spool_writer {
     atomic_uint refs; /* the session's, or the request's that took it; one for each chunk */
     struct spool *spool;
-    struct loop *loop;
+    struct loop *loop; /* where its chunks are answered, also after another loop has it */
     struct spool_request abandon;
+    atomic_uint chunks_in_flight;
+    atomic_int err; /* enum err: the first one */
 
-    /* The loop's. */
+    /* The loop's, then that of whoever commits or abandons it. */
     struct spool_content *content; /* being filled */
     uint64_t bytes, bytes_max;
     uint64_t bytes_in_chunks;
-    uint32_t chunk_count, chunks_in_flight;
-    enum err err;
-    void (*on_room)(void *me);
+    uint32_t chunk_count;
+    void (*on_room)(void *me); /* NULL once nothing more is added */
     void *me;
 
     /* The commit thread's. */
@@ -218,14 +220,19 @@ struct move {
     uint32_t failures;          /* log.failures then */
 };
 
+enum { WORD_BYTES_MAX = RECORD_HEADER_BYTES + STANDING_BYTES_MAX };
+
+/* In the log, were it copied forward now. */
+uint64_t entry_bytes(const struct spool_entry *entry);
 /* Reads what the move needs next.  The keeper's. */
-uint64_t entry_bytes(const struct spool_entry *entry); /* in the log */
 void move_read(struct spool *spool, struct move *move);
 /* It is written and flushed, or not (move->err).  The commit thread's. */
 void move_post(struct spool *spool, struct move *move);
 void reclaim_start(struct spool *spool);
 void reclaim_stop(struct spool *spool);
 void reclaim_forget(struct spool *spool, struct spool_entry *entry); /* it is settled */
+void reclaim_follow(
+    struct spool *spool, const struct spool_entry *from, struct spool_entry *to);
 
 /* Commit thread: the log (log.c), and its groups (group.c). */
 enum { LOG_RETRY_MS = 1000 }; /* between new segments while they fail */
@@ -244,7 +251,7 @@ enum err log_write_out(struct spool *spool) MUST_USE;
 enum err log_flush(struct spool *spool) MUST_USE;
 /* Leaves the present segment, flushed, for a new one. */
 enum err log_change(struct spool *spool, bool is_client) MUST_USE;
-/* REQUEST has no place, or lost it; outcomes are kept in AGAIN. */
+/* REQUEST has no place, or lost it; outcomes and words are kept in AGAIN. */
 void log_refuse(
     struct spool *spool, struct spool_request *request, enum err err, struct line *again);
 

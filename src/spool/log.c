@@ -43,6 +43,7 @@
 
 enum {
     FLUSH_WAIT_MOVE_MS = 20, /* of what was copied forward: room waits for it */
+    FLUSH_WAIT_WORD_MS = 20, /* other nodes wait for it */
     HELD_WAIT_MS = 200,
     RUNS_OF_ONE_MAX = 2 + CONTENT_BLOCKS_MAX,
 };
@@ -170,7 +171,7 @@ static enum err is_whole(const struct log *log, struct spool_request *request)
         move = container_of(request, struct move, request);
         return move->first && move->failures != log->failures ? ERR_IO : OK;
     }
-    if (request->kind == REQUEST_NOTE)
+    if (request->kind == REQUEST_NOTE || request->kind == REQUEST_WORD)
         return OK;
     writer = request->kind == REQUEST_CHUNK
                  ? container_of(request, struct chunk, request)->writer
@@ -210,6 +211,8 @@ static void place_record(struct spool *spool, struct spool_request *request)
         put_move(spool, container_of(request, struct move, request));
     } else {
         put(spool, request);
+        if (request->kind == REQUEST_WORD)
+            log_flush_within(log, FLUSH_WAIT_WORD_MS);
     }
 }
 
@@ -231,6 +234,7 @@ static void place(struct spool *spool, struct spool_request *request)
     case REQUEST_CHUNK:
     case REQUEST_NOTE:
     case REQUEST_MOVE:
+    case REQUEST_WORD:
         place_record(spool, request);
         break;
     case REQUEST_BARRIER:
@@ -309,9 +313,8 @@ static void let_held_go(struct spool *spool)
 {
     struct spool_request *request;
 
+    line_move(&spool->log.held, &spool->log.todo);
     while ((request = line_take(&spool->log.held)))
-        free(container_of(request, struct note, request));
-    while ((request = line_take(&spool->log.todo)))
         if (request->kind == REQUEST_NOTE)
             free(container_of(request, struct note, request));
 }

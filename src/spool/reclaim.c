@@ -213,13 +213,18 @@ static void on_written(struct spool *spool, struct move *move)
         on_moved(spool, move);
 }
 
-void reclaim_forget(struct spool *spool, struct spool_entry *entry)
+void reclaim_follow(struct spool *spool, const struct spool_entry *from, struct spool_entry *to)
 {
     list_each (node, &spool->reclaim.moves) {
         struct move *move = container_of(node, struct move, node);
-        if (move->entry == entry)
-            move->entry = NULL;
+        if (move->entry == from)
+            move->entry = to;
     }
+}
+
+void reclaim_forget(struct spool *spool, struct spool_entry *entry)
+{
+    reclaim_follow(spool, entry, NULL);
 }
 
 /* --- The pace ---------------------------------------------------------------------------- */

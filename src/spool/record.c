@@ -20,6 +20,7 @@ enum {
     AT_RECIPIENTS = 56,
     AT_CHUNKS = 60,
     AT_CAUSE = 64,
+    AT_STANDING = 68,
     AT_PAYLOAD_HASH = 72,
     AT_CHECKSUM = 80,
 };
@@ -27,6 +28,12 @@ enum {
 static const uint32_t record_magic = 0x31524c52; /* "RLR1" */
 static const uint8_t segment_magic[8] = "RLSEGMT";
 static const uint8_t store_magic[8] = "RLSTORE";
+
+static void put16(uint8_t *at, uint16_t value)
+{
+    value = htole16(value);
+    memcpy(at, &value, sizeof value);
+}
 
 static void put32(uint8_t *at, uint32_t value)
 {
@@ -38,6 +45,13 @@ static void put64(uint8_t *at, uint64_t value)
 {
     value = htole64(value);
     memcpy(at, &value, sizeof value);
+}
+
+static uint16_t get16(const uint8_t *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof value);
+    return le16toh(value);
 }
 
 static uint32_t get32(const uint8_t *at)
@@ -79,6 +93,7 @@ void record_encode(const struct record *record, uint8_t out[RECORD_HEADER_BYTES]
     put32(out + AT_RECIPIENTS, record->recipient_count);
     put32(out + AT_CHUNKS, record->chunk_count);
     put32(out + AT_CAUSE, record->cause_count);
+    put16(out + AT_STANDING, record->standing_bytes);
     put64(out + AT_PAYLOAD_HASH, record->payload_hash);
 }
 
@@ -102,6 +117,7 @@ static uint64_t front_bytes(const struct record *record)
 
     if (record->flags & RECORD_HAS_STATES)
         bytes += record->recipient_count;
+    bytes += record->standing_bytes;
     if (record->cause_count)
         bytes += sizeof(struct mid) + 4 * (uint64_t)record->cause_count;
     return bytes;
@@ -115,6 +131,8 @@ static bool lengths_agree(const struct record *record)
         return false;
     switch (record->type) {
     case RECORD_MESSAGE:
+        if (!(record->flags & RECORD_HAS_STANDING) != !record->standing_bytes)
+            return false;
         bytes = front_bytes(record);
         if (record->chunk_count)
             bytes += (uint64_t)record->chunk_count * RECORD_CHUNK_PLACE_BYTES;
@@ -153,6 +171,7 @@ bool record_decode(
         .recipient_count = get32(header + AT_RECIPIENTS),
         .chunk_count = get32(header + AT_CHUNKS),
         .cause_count = get32(header + AT_CAUSE),
+        .standing_bytes = get16(header + AT_STANDING),
         .payload_hash = get64(header + AT_PAYLOAD_HASH),
     };
     memcpy(record.mid.byte, header + AT_MID, sizeof record.mid.byte);
@@ -181,6 +200,10 @@ void record_split(const struct record *record, struct bytes payload, struct reco
         out->recipients = payload;
         return;
     }
+    if (record->type == RECORD_STANDING) {
+        out->standing = payload;
+        return;
+    }
     if (record->type != RECORD_MESSAGE) {
         out->content = payload;
         return;
@@ -188,6 +211,7 @@ void record_split(const struct record *record, struct bytes payload, struct reco
     out->envelope = cut(&rest, record->envelope_bytes);
     if (record->flags & RECORD_HAS_STATES)
         out->states = cut(&rest, record->recipient_count);
+    out->standing = cut(&rest, record->standing_bytes);
     if (record->cause_count) {
         struct bytes mid = cut(&rest, sizeof out->cause.byte);
         memcpy(out->cause.byte, mid.at, mid.n);

@@ -11,13 +11,15 @@ enum record_type {
         2, /* a part of a large message's content; nothing until a MESSAGE names it */
     RECORD_OUTCOME = 3,        /* what became of some recipients */
     RECORD_SETTLE = 4,         /* a message is over */
-    RECORD_TYPE_KNOWN_MAX = 4, /* 5 to 31 are kept for copies, notices, claims and holders */
+    RECORD_STANDING = 5,       /* who delivers a message, and who has it */
+    RECORD_TYPE_KNOWN_MAX = 5, /* 6 to 31 are kept for claims and leases */
 };
 
 enum {
     RECORD_HEADER_BYTES = 88,
     RECORD_ALIGN = 8,
-    RECORD_HAS_STATES = 1, /* flag: an outcome for each recipient stands in the payload */
+    RECORD_HAS_STATES = 1,   /* flag: an outcome for each recipient stands in the payload */
+    RECORD_HAS_STANDING = 2, /* flag: so does a standing (standing.h) */
     RECORD_CHUNK_PLACE_BYTES = 16,
     RECORD_RECIPIENTS_MAX = 1 << 20,
 };
@@ -25,7 +27,7 @@ enum {
 /* A header, decoded. */
 struct record {
     uint8_t type;    /* enum record_type */
-    uint8_t flags;   /* RECORD_HAS_STATES */
+    uint8_t flags;   /* RECORD_HAS_STATES, RECORD_HAS_STANDING */
     uint8_t outcome; /* of OUTCOME, and of a MESSAGE's cause: enum spool_outcome */
     uint64_t at;     /* its own position: what lies here from another use is not taken for it */
     uint64_t durable; /* all below this position was flushed when the record was written */
@@ -36,6 +38,7 @@ struct record {
     uint32_t recipient_count; /* in OUTCOME: how many it names */
     uint32_t chunk_count;     /* 0: the content stands in the record */
     uint32_t cause_count;     /* recipients of another message whose outcome this makes true */
+    uint16_t standing_bytes;  /* with RECORD_HAS_STANDING; otherwise 0 */
     uint64_t payload_hash;
 };
 
@@ -57,6 +60,7 @@ bool record_decode(
 struct record_parts {
     struct bytes envelope;
     struct bytes states;     /* an outcome a recipient, or empty */
+    struct bytes standing;   /* encoded, or empty; all of a STANDING's payload */
     struct mid cause;        /* when cause_count is not 0 */
     struct bytes cause_list; /* 4 bytes a recipient */
     struct bytes places;     /* RECORD_CHUNK_PLACE_BYTES a chunk */

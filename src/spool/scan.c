@@ -13,8 +13,10 @@ struct live {
     struct table_node node;
     struct list order;
     struct spool_entry entry;
-    uint64_t sure;  /* of its segment */
-    bool is_broken; /* a chunk of it lies in a hole */
+    uint64_t sure;            /* of its segment */
+    bool is_broken;           /* a chunk of it lies in a hole */
+    struct standing standing; /* with entry.has_standing */
+    uint64_t standing_at;
     uint8_t envelope[];
 };
 
@@ -104,6 +106,22 @@ static void apply(struct scan *scan, struct mid mid, struct bytes recipients, ui
     }
 }
 
+/* What stands in no table of ours was written by a later version.  The message is neither lost
+ * nor delivered for that: it is the administrator's. */
+static void stand(struct scan *scan, struct live *live, struct bytes bytes, uint64_t at)
+{
+    struct standing standing;
+
+    if (!standing_decode(bytes, &standing)) {
+        scan_tell_damage(scan, at, "a standing that this version does not know");
+        standing = (struct standing){ .role = STANDING_ASIDE };
+    }
+    live->standing = standing;
+    live->standing_at = at;
+    live->entry.has_standing = true;
+    live->entry.is_word = standing.role == STANDING_SETTLED;
+}
+
 static bool is_in_hole(const struct scan *scan, struct chunk_place place)
 {
     for (uint32_t i = 0; i < scan->hole_count; i++)
@@ -167,6 +185,8 @@ static void take_message(
     live->sure = scan->sure;
     take_places(scan, live, parts->places);
     take_states(live, parts->states, before);
+    if (parts->standing.n)
+        stand(scan, live, parts->standing, record->at);
     if (before)
         forget(scan, before);
     list_add_last(&scan->live, &live->order);
@@ -192,6 +212,11 @@ static void take(struct scan *scan, const struct record *record, struct bytes pa
         break;
     case RECORD_OUTCOME:
         apply(scan, record->mid, parts.recipients, record->outcome);
+        break;
+    case RECORD_STANDING:
+        live = find(scan, record->mid);
+        if (live)
+            stand(scan, live, parts.standing, record->at);
         break;
     case RECORD_SETTLE:
         live = find(scan, record->mid);
@@ -317,8 +342,11 @@ void scan_tell(struct scan *scan)
             .mid = live->entry.mid,
             .envelope = bytes_of(live->envelope, live->entry.envelope_bytes),
             .entry = live->entry,
+            .has_standing = live->entry.has_standing,
+            .standing = live->standing,
+            .standing_at = live->standing_at,
         };
-        if (live->is_broken) {
+        if (live->is_broken && !live->entry.is_word) { /* a word needs no content */
             tell_broken(scan, live);
         } else if (scan->visitor.on_message) {
             live->entry.recipient_count = 0; /* the visitor takes outcome.many */

@@ -158,8 +158,8 @@ struct spool_writer *spool_writer_new(struct spool *spool, struct loop *loop,
 enum err spool_append(struct spool_writer *writer, struct bytes body) MUST_USE;
 
 /* The content so far, held for the caller (spool_content_free()); NULL when part of it went to
- * the disk already: read it from the spool after the commit.  The writer gets no more after
- * this but spool_commit() or spool_abandon(). */
+ * the disk already (read it from the spool after the commit), or is lost.  The writer gets no
+ * more after this but spool_commit() or spool_abandon(), and ON_ROOM is not called any more. */
 struct spool_content *spool_writer_content(struct spool_writer *writer);
 
 /* Too much waits for the disk: stop reading until ON_ROOM. */
@@ -192,7 +192,7 @@ struct spool_ticket {
     struct spool_request request; /* as is this, */
     struct spool *spool;          /* this, */
     struct spool_writer *writer;  /* and this */
-    struct loop *loop;            /* the writer's: ON_DONE is called there */
+    struct loop *loop; /* set by the caller: ON_DONE is called there; NULL: the writer's */
     /* Set before ON_DONE. */
     enum err err; /* OK: durable.  ERR_SPACE, ERR_IO: it does not exist (answer 452, 451).
                    * ERR_LIMIT: an envelope that no segment has room for, or over a
@@ -204,9 +204,14 @@ struct spool_ticket {
 
 /* Makes the message exist: envelope and content, durable with the next flush.  Takes the
  * writer.  ENVELOPE is copied.  CAUSE is borrowed for the call; NULL for none.  What CAUSE says
- * is durable with the message; its entry hears of it by spool_note(), after ON_DONE. */
+ * is durable with the message; its entry hears of it by spool_note(), after ON_DONE.  STANDING
+ * is borrowed for the call; NULL: the message is this node's alone.
+ *
+ * Any loop, if the writer's own does not touch the writer any more: it has handed it over by
+ * loop_post() and, when ON_ROOM is not NULL, has called spool_writer_content() before. */
 void spool_commit(struct spool_writer **writer, struct mid mid, struct bytes envelope,
-    uint32_t recipient_count, const struct spool_cause *cause, struct spool_ticket *ticket);
+    uint32_t recipient_count, const struct spool_cause *cause, const struct standing *standing,
+    struct spool_ticket *ticket);
 
 /* --- Home loop: after the commit --------------------------------------------------------- */
 

@@ -47,16 +47,31 @@ static uint64_t payload_hash(
 
 /* --- Chunks ------------------------------------------------------------------------------ */
 
+static enum err err_of(const struct spool_writer *writer)
+{
+    return (enum err)atomic_load(&writer->err);
+}
+
+/* The first one stays. */
+static enum err set_err(struct spool_writer *writer, enum err err)
+{
+    int none = OK;
+
+    atomic_compare_exchange_strong(&writer->err, &none, (int)err);
+    return err;
+}
+
 static void on_chunk_written(struct loop_post *post)
 {
     struct chunk *chunk = container_of(post, struct chunk, post);
     struct spool_writer *writer = chunk->writer;
 
-    writer->chunks_in_flight--;
-    if (chunk->err && !writer->err)
-        writer->err = chunk->err;
+    unsigned before = atomic_fetch_sub(&writer->chunks_in_flight, 1);
+
+    if (chunk->err)
+        set_err(writer, chunk->err);
     free(chunk);
-    if (writer->on_room && writer->chunks_in_flight == CHUNKS_IN_FLIGHT_MAX - 1)
+    if (writer->on_room && before == CHUNKS_IN_FLIGHT_MAX)
         writer->on_room(writer->me);
     writer_let_go(writer);
 }
@@ -92,7 +107,7 @@ static void cut(struct spool_writer *writer)
     atomic_fetch_add(&writer->refs, 1);
     writer->bytes_in_chunks += content->bytes;
     writer->chunk_count++;
-    writer->chunks_in_flight++;
+    atomic_fetch_add(&writer->chunks_in_flight, 1);
     writer->content = NULL;
     inbox_put(&spool->inbox, &chunk->request);
 }
@@ -108,10 +123,10 @@ static uint64_t chunk_limit(const struct spool_writer *writer)
 
 enum err spool_append(struct spool_writer *writer, struct bytes body)
 {
-    if (writer->err)
-        return writer->err;
+    if (err_of(writer))
+        return err_of(writer);
     if (body.n > writer->bytes_max - writer->bytes)
-        return writer->err = ERR_LIMIT;
+        return set_err(writer, ERR_LIMIT);
     writer->bytes += body.n;
     while (body.n) {
         uint64_t limit = chunk_limit(writer);
@@ -131,12 +146,29 @@ enum err spool_append(struct spool_writer *writer, struct bytes body)
 
 bool spool_writer_is_full(const struct spool_writer *writer)
 {
-    return writer->chunks_in_flight >= CHUNKS_IN_FLIGHT_MAX;
+    return atomic_load(&writer->chunks_in_flight) >= CHUNKS_IN_FLIGHT_MAX;
 }
 
 uint64_t spool_writer_bytes(const struct spool_writer *writer)
 {
     return writer->bytes;
+}
+
+/* Nobody hears of room any more.  Written only once: chunks may be answered on the writer's
+ * loop while another one, which was given the writer, commits it. */
+static void end(struct spool_writer *writer)
+{
+    if (writer->on_room)
+        writer->on_room = NULL;
+}
+
+struct spool_content *spool_writer_content(struct spool_writer *writer)
+{
+    end(writer);
+    if (writer->chunk_count || err_of(writer))
+        return NULL;
+    writer->content = content_fit(writer->content);
+    return spool_content_hold(writer->content);
 }
 
 void spool_abandon(struct spool_writer **taken)
@@ -146,7 +178,7 @@ void spool_abandon(struct spool_writer **taken)
     *taken = NULL;
     if (!writer)
         return;
-    writer->on_room = NULL;
+    end(writer);
     if (!writer->chunk_count) {
         writer_let_go(writer);
         return;
@@ -194,6 +226,7 @@ static struct spool_entry entry_of(const struct record *record)
         .envelope_bytes = record->envelope_bytes,
         .content_bytes = record->content_bytes,
         .recipient_count = record->recipient_count,
+        .has_standing = record->flags & RECORD_HAS_STANDING,
         .is_in_chunks = record->chunk_count > 0,
     };
 
@@ -217,18 +250,34 @@ static size_t cause_bytes(const struct spool_cause *cause)
     return sizeof cause->mid.byte + 4 * (size_t)cause->recipient_count;
 }
 
-/* Header, envelope, cause and, for the commit thread to fill in, the places of the chunks. */
-static void build_front(struct spool_request *request, struct record *record,
-    struct bytes envelope, const struct spool_cause *cause, uint64_t seed)
-{
-    size_t bytes = RECORD_HEADER_BYTES + envelope.n + cause_bytes(cause) +
-                   (size_t)record->chunk_count * RECORD_CHUNK_PLACE_BYTES;
-    uint8_t *front = mem_grow(NULL, bytes);
+/* What is said of a message besides its content. */
+struct said {
+    struct bytes envelope;
+    uint8_t standing[STANDING_BYTES_MAX];
+    size_t standing_bytes;
+    const struct spool_cause *cause;
+};
 
-    if (envelope.n)
-        memcpy(front + RECORD_HEADER_BYTES, envelope.at, envelope.n);
+static uint64_t said_bytes(const struct said *said)
+{
+    return said->envelope.n + said->standing_bytes + cause_bytes(said->cause);
+}
+
+/* Header, what is said and, for the commit thread to fill in, the places of the chunks. */
+static void build_front(struct spool_request *request, struct record *record,
+    const struct said *said, uint64_t seed)
+{
+    size_t bytes = RECORD_HEADER_BYTES + said_bytes(said) +
+                   (size_t)record->chunk_count * RECORD_CHUNK_PLACE_BYTES;
+    uint8_t *front = mem_grow(NULL, bytes), *to = front + RECORD_HEADER_BYTES;
+
+    if (said->envelope.n)
+        memcpy(to, said->envelope.at, said->envelope.n);
+    to += said->envelope.n;
+    memcpy(to, said->standing, said->standing_bytes);
+    to += said->standing_bytes;
     if (record->cause_count)
-        put_cause(front + RECORD_HEADER_BYTES + envelope.n, cause);
+        put_cause(to, said->cause);
     if (!record->chunk_count)
         record->payload_hash =
             payload_hash(bytes_of(front + RECORD_HEADER_BYTES, bytes - RECORD_HEADER_BYTES),
@@ -252,45 +301,66 @@ static struct spool_content *last_of(struct spool_writer *writer)
     return NULL;
 }
 
+static void refuse(struct spool_writer *writer, struct spool_ticket *ticket, enum err err)
+{
+    struct spool_writer *abandoned = writer;
+
+    atomic_fetch_add(&writer->refs, 1); /* one for the abandoning, one for the answer */
+    spool_abandon(&abandoned);
+    ticket_answer(ticket, err);
+}
+
+static void ticket_init(struct spool_ticket *ticket, struct spool_writer *writer)
+{
+    ticket->spool = writer->spool;
+    if (!ticket->loop)
+        ticket->loop = writer->loop;
+    ticket->writer = writer;
+    ticket->post.run = on_ticket_done;
+    ticket->request =
+        (struct spool_request){ .kind = REQUEST_MESSAGE, .content = last_of(writer) };
+}
+
 void spool_commit(struct spool_writer **taken, struct mid mid, struct bytes envelope,
-    uint32_t recipient_count, const struct spool_cause *cause, struct spool_ticket *ticket)
+    uint32_t recipient_count, const struct spool_cause *cause, const struct standing *standing,
+    struct spool_ticket *ticket)
 {
     struct spool_writer *writer = *taken;
     struct spool *spool = writer->spool;
-    struct spool_content *content = last_of(writer);
-    uint64_t payload = envelope.n + cause_bytes(cause) + (content ? content->bytes : 0) +
-                       (uint64_t)writer->chunk_count * RECORD_CHUNK_PLACE_BYTES;
-    bool fits =
-        recipient_count <= RECORD_RECIPIENTS_MAX &&
-        payload <= spool->settings.segment_bytes - SEGMENT_HEAD_BYTES - 2 * RECORD_HEADER_BYTES;
+    struct said said = { .envelope = envelope, .cause = cause };
     struct record record = {
         .type = RECORD_MESSAGE,
         .mid = mid,
-        .payload_bytes = fits ? (uint32_t)payload : 0,
         .envelope_bytes = (uint32_t)envelope.n,
         .content_bytes = writer->bytes,
         .recipient_count = recipient_count,
-        .chunk_count = writer->chunk_count,
         .cause_count = cause ? cause->recipient_count : 0,
         .outcome = cause ? (uint8_t)cause->outcome : 0,
     };
+    uint64_t payload;
 
     *taken = NULL;
-    writer->on_room = NULL;
-    ticket->spool = spool;
-    ticket->loop = writer->loop;
-    ticket->writer = writer;
-    ticket->post.run = on_ticket_done;
-    ticket->request = (struct spool_request){ .kind = REQUEST_MESSAGE, .content = content };
-    ticket->entry = entry_of(&record);
-    if (!fits || writer->err) {
-        enum err err = writer->err ? writer->err : ERR_LIMIT;
-        struct spool_writer *abandoned = writer;
-        atomic_fetch_add(&writer->refs, 1); /* one for the abandoning, one for the answer */
-        spool_abandon(&abandoned);
-        ticket_answer(ticket, err);
-        return;
+    end(writer);
+    ticket_init(ticket, writer);
+    if (standing) {
+        said.standing_bytes = standing_encode(standing, said.standing);
+        record.flags = RECORD_HAS_STANDING;
+        record.standing_bytes = (uint16_t)said.standing_bytes;
     }
-    build_front(&ticket->request, &record, envelope, cause, spool->seed);
-    inbox_put(&spool->inbox, &ticket->request);
+    record.chunk_count = writer->chunk_count;
+    payload = said_bytes(&said) +
+              (ticket->request.content ? ticket->request.content->bytes : 0) +
+              (uint64_t)writer->chunk_count * RECORD_CHUNK_PLACE_BYTES;
+    record.payload_bytes = (uint32_t)payload;
+    ticket->entry = entry_of(&record);
+    ticket->entry.is_word = standing && standing->role == STANDING_SETTLED;
+    if (recipient_count > RECORD_RECIPIENTS_MAX ||
+        payload > spool->settings.segment_bytes - SEGMENT_HEAD_BYTES - 2 * RECORD_HEADER_BYTES)
+        refuse(writer, ticket, ERR_LIMIT);
+    else if (err_of(writer))
+        refuse(writer, ticket, err_of(writer));
+    else {
+        build_front(&ticket->request, &record, &said, spool->seed);
+        inbox_put(&spool->inbox, &ticket->request);
+    }
 }

@@ -85,5 +85,5 @@ void secure_store(struct secure *secure, struct loop *loop, struct spool_writer 
         (struct spool_ticket){ .loop = loop, .spool = secure->spool, .on_done = on_ticket };
     *message = NULL;
     spool_commit(writer, securing->message->entry.mid, message_envelope(securing->message),
-        securing->message->pending_count, cause, &securing->ticket);
+        securing->message->pending_count, cause, NULL, &securing->ticket);
 }

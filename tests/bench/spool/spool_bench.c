@@ -76,8 +76,8 @@ static void begin(struct writer *writer)
     body = spool_writer_new(bench->spool, bench->loop, 1 << 30, NULL, NULL);
     if (spool_append(body, bytes_of(bench->body, bench->body_bytes)))
         exit(1);
-    spool_commit(
-        &body, random_mid(), bytes_of(envelope, sizeof envelope), 1, NULL, &writer->ticket);
+    spool_commit(&body, random_mid(), bytes_of(envelope, sizeof envelope), 1, NULL, NULL,
+        &writer->ticket);
 }
 
 static void on_end(struct timer *timer)

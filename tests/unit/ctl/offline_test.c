@@ -91,7 +91,7 @@ static void fill(struct place *place)
     assert_int_equal(spool_append(writer, BYTES(CONTENT)), OK);
     place->ticket.on_done = on_done;
     place->ticket.loop = place->loop;
-    spool_commit(&writer, mid, buf_bytes(&envelope), 2, NULL, &place->ticket);
+    spool_commit(&writer, mid, buf_bytes(&envelope), 2, NULL, NULL, &place->ticket);
     loop_run(place->loop);
     assert_int_equal(place->ticket.err, OK);
     buf_done(&envelope);

@@ -260,7 +260,7 @@ void bench_begin(struct bench *bench, struct bench_commit *commit, unsigned numb
         return;
     }
     spool_commit(&filling.writer, bench_mid(number), bytes_text(envelope), recipients, cause,
-        &commit->ticket);
+        NULL, &commit->ticket);
 }
 
 static bool is_done(void *me)
