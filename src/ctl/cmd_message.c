@@ -88,6 +88,30 @@ static void print_recipients(const struct ctl_object *row)
     }
 }
 
+/* Who is to deliver it, and who else has it. */
+static void print_standing(const struct ctl_object *row)
+{
+    size_t places = ctl_list_count(row, "copies_at");
+    char text[1200] = "";
+    size_t at = 0;
+
+    if (ctl_text(row, "held_for") || ctl_text(row, "held_for_store")) {
+        print_text(row, "held for", "held_for");
+        print_text(row, "of its store", "held_for_store");
+    }
+    for (size_t i = 0; i < places && at < sizeof text; i++) {
+        const char *place = ctl_list_text(row, "copies_at", i);
+        at += (size_t)snprintf(
+            text + at, sizeof text - at, "%s%s", i ? ", " : "", place ? place : "?");
+    }
+    if (places)
+        print_fact("copies at", "%s", text);
+    print_text(row, "one copy", "single");
+    print_text(row, "taken over from", "taken_from");
+    if (ctl_number(row, "generation", 0))
+        print_fact("generation", "%" PRId64, ctl_number(row, "generation", 0));
+}
+
 static void print_envelope(const struct ctl_object *row)
 {
     char age[PRINT_NUMBER_BYTES], size[PRINT_NUMBER_BYTES];
@@ -102,6 +126,7 @@ static void print_envelope(const struct ctl_object *row)
     print_fact("size", "%s (%" PRId64 " bytes)", size, ctl_number(row, "size", 0));
     print_text(row, "status", "status");
     print_text(row, "queue", "queue");
+    print_standing(row);
     if (ctl_number(row, "attempts", 0))
         print_fact("attempts", "%" PRId64, ctl_number(row, "attempts", 0));
     print_text(row, "last error", "last_error");

@@ -85,6 +85,8 @@ static void on_message_found(void *me, const struct spool_found *found)
     struct listing *listing = me;
     struct ctl_object *row;
 
+    if (offline_role(found) == STANDING_SETTLED)
+        return; /* over: nothing of it waits */
     listing->all++;
     if (listing->limit && listing->rows >= listing->limit)
         return;

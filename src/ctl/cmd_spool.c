@@ -7,14 +7,23 @@
 
 struct report {
     const struct tool *tool;
-    uint64_t messages, bytes, damages;
+    uint64_t messages, copies, words, bytes, damages;
 };
 
 static void on_message(void *me, const struct spool_found *found)
 {
     struct report *report = me;
 
-    report->messages++;
+    switch (offline_role(found)) {
+    case STANDING_PRIMARY:
+        report->messages++;
+        break;
+    case STANDING_SETTLED:
+        report->words++;
+        return;
+    default:
+        report->copies++;
+    }
     report->bytes += found->entry.content_bytes;
 }
 
@@ -42,12 +51,17 @@ static void print_sum(const struct report *report)
 
     print_size(report->bytes, bytes);
     if (!report->tool->is_json) {
-        printf("%" PRIu64 " messages, %s; %" PRIu64 " damaged record%s\n", report->messages,
-            bytes, report->damages, report->damages == 1 ? "" : "s");
+        printf("%" PRIu64 " messages", report->messages);
+        if (report->copies)
+            printf(", %" PRIu64 " copies of other nodes'", report->copies);
+        printf(", %s; %" PRIu64 " damaged record%s\n", bytes, report->damages,
+            report->damages == 1 ? "" : "s");
         return;
     }
     row = ctl_new();
     ctl_set_number(row, "messages", (int64_t)report->messages);
+    ctl_set_number(row, "copies", (int64_t)report->copies);
+    ctl_set_number(row, "words", (int64_t)report->words);
     ctl_set_number(row, "bytes", (int64_t)report->bytes);
     ctl_set_number(row, "damaged", (int64_t)report->damages);
     print_json_row(row);

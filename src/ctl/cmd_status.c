@@ -1,6 +1,7 @@
 #include "ctl/link.h"
 #include "ctl/offline.h"
 #include "ctl/print.h"
+#include "ctl/shadow_print.h"
 #include "ctl/tool.h"
 
 #include "mail/envelope.h"
@@ -68,16 +69,17 @@ static const char *text_of(const struct ctl_object *status, const char *name)
 static void print_status(const struct ctl_object *status)
 {
     struct ctl_object *counters = ctl_object(status, "counters");
-    char up[PRINT_NUMBER_BYTES];
+    char up[PRINT_NUMBER_BYTES], verdict[512];
 
     print_age(ctl_number(status, "uptime_s", -1), up);
     print_fact("relaisd", "%s, process %" PRId64 ", up %s", text_of(status, "version"),
         ctl_number(status, "pid", 0), up);
     print_fact("node", "%s (%s)", text_of(status, "node"), text_of(status, "fqdn"));
     print_fact("health", "%s", ctl_bool(status, "healthy") ? "good" : "NOT GOOD");
-    print_fact("redundant", "%s%s%s", ctl_bool(status, "redundant") ? "yes" : "no",
-        ctl_text(status, "redundancy_reason") ? ": " : "",
-        ctl_text(status, "redundancy_reason") ? ctl_text(status, "redundancy_reason") : "");
+    shadow_verdict(status, verdict);
+    print_fact("redundancy", "%s", verdict);
+    for (size_t i = 0; i < ctl_list_count(status, "alarms"); i++)
+        print_fact(i ? "" : "ALARM", "%s", ctl_list_text(status, "alarms", i));
     print_fact("configuration", "%s, revision %" PRId64, text_of(status, "config_file"),
         ctl_number(status, "revision", 0));
     print_fact("now", "%" PRId64 " sessions, %" PRId64 " messages in %" PRId64 " queues",
@@ -95,7 +97,7 @@ static void print_status(const struct ctl_object *status)
 /* --- Without the daemon ------------------------------------------------------------------ */
 
 struct summary {
-    uint64_t messages, bytes, damages;
+    uint64_t messages, copies, bytes, damages;
     int64_t oldest_ms; /* 0: none */
 };
 
@@ -104,6 +106,12 @@ static void on_message(void *me, const struct spool_found *found)
     struct summary *summary = me;
     struct envelope envelope;
 
+    if (offline_role(found) == STANDING_SETTLED)
+        return;
+    if (offline_role(found) != STANDING_PRIMARY) {
+        summary->copies++;
+        return;
+    }
     summary->messages++;
     summary->bytes += found->entry.content_bytes;
     if (envelope_decode(found->envelope, &envelope) == OK &&
@@ -126,6 +134,7 @@ static void print_summary_json(const struct summary *summary, int64_t age_s)
 
     ctl_set_bool(row, "running", false);
     ctl_set_number(row, "messages", (int64_t)summary->messages);
+    ctl_set_number(row, "copies", (int64_t)summary->copies);
     ctl_set_number(row, "bytes", (int64_t)summary->bytes);
     ctl_set_number(row, "oldest_s", age_s);
     ctl_set_number(row, "damaged", (int64_t)summary->damages);
@@ -154,6 +163,8 @@ static int status_offline(struct tool *tool)
         print_fact("relaisd", "not running");
         print_fact(
             "spool", "%" PRIu64 " messages, %s, oldest %s", summary.messages, bytes, age);
+        if (summary.copies)
+            print_fact("copies", "%" PRIu64 " held for other nodes", summary.copies);
         if (summary.damages)
             print_fact(
                 "damaged", "%" PRIu64 " records (see: relais spool check)", summary.damages);

@@ -117,6 +117,32 @@ static void add_details(struct ctl_object *row, const struct envelope *envelope)
     ctl_set_number(row, "priority", envelope->priority);
 }
 
+enum standing_role offline_role(const struct spool_found *found)
+{
+    return found->has_standing ? (enum standing_role)found->standing.role : STANDING_PRIMARY;
+}
+
+/* Whose copy it is: by its store alone, for which node that was the daemon knows. */
+static void add_standing(struct ctl_object *row, const struct spool_found *found)
+{
+    static const char *const roles[STANDING_ROLE_COUNT] = { "primary", "held", "unclaimed",
+        "settled", "aside" };
+    enum standing_role role = offline_role(found);
+    char store[ID_TEXT_BYTES], queue[64];
+
+    ctl_set_text(row, "role", bytes_text(roles[role]));
+    ctl_set_text(row, "status", bytes_text(role == STANDING_PRIMARY ? "stored" : roles[role]));
+    if (!found->has_standing)
+        return;
+    ctl_set_number(row, "generation", found->standing.generation);
+    if (role != STANDING_HELD && role != STANDING_UNCLAIMED)
+        return;
+    store_id_format(found->standing.owner, store);
+    snprintf(queue, sizeof queue, "shadow\\%.8s", store);
+    ctl_set_text(row, "held_for_store", bytes_text(store));
+    ctl_set_text(row, "queue", bytes_text(queue));
+}
+
 struct ctl_object *offline_row(const struct spool_found *found, bool all)
 {
     struct ctl_object *row = ctl_new();
@@ -125,8 +151,10 @@ struct ctl_object *offline_row(const struct spool_found *found, bool all)
 
     mid_format(found->mid, id);
     ctl_set_text(row, "id", bytes_text(id));
-    if (envelope_decode(found->envelope, &envelope) != OK) {
-        ctl_set_text(row, "status", BYTES("damaged"));
+    add_standing(row, found);
+    if (found->envelope.n == 0 || envelope_decode(found->envelope, &envelope) != OK) {
+        if (offline_role(found) != STANDING_SETTLED) /* of what is over only a word is kept */
+            ctl_set_text(row, "status", BYTES("damaged"));
         return row;
     }
     wall_format_iso(envelope.arrived, arrived);
@@ -134,7 +162,6 @@ struct ctl_object *offline_row(const struct spool_found *found, bool all)
     ctl_set_number(row, "size", (int64_t)found->entry.content_bytes);
     ctl_set_text(row, "arrived", bytes_text(arrived));
     ctl_set_number(row, "age_s", (clock_wall().ms - envelope.arrived.ms) / 1000);
-    ctl_set_text(row, "status", BYTES("stored"));
     add_recipients(row, found, all);
     if (all)
         add_details(row, &envelope);
@@ -193,6 +220,11 @@ int offline_message(
         return code;
     if (!search.row)
         return tool_fail(tool, EX_NOINPUT, "no such message is in the spool");
+    if (search.entry.is_word) {
+        ctl_free(search.row);
+        return tool_fail(
+            tool, EX_NOINPUT, "it is over: only a word to other nodes is kept of it");
+    }
     err = read_content(tool_spool_folder(tool), &search.entry, content);
     if (err != OK) {
         ctl_free(search.row);

@@ -21,8 +21,12 @@ int offline_scan(struct tool *tool, const struct offline_reader *reader);
 /* Says on stderr, once, that the spool is read because the daemon is down. */
 void offline_say(struct tool *tool);
 
-/* A message of the spool as the daemon's row for it: id, from, to (the pending ones), size,
- * arrived, age_s, status.  With ALL the other fields of the envelope and all recipients. */
+/* What this node was to do with it.  Without a standing: to deliver it. */
+enum standing_role offline_role(const struct spool_found *found);
+
+/* A message of the spool, or a copy, as the daemon's row for it: id, role, from, to (the
+ * pending ones), size, arrived, age_s, status.  With ALL the other fields of the envelope and
+ * all recipients. */
 struct ctl_object *offline_row(const struct spool_found *found, bool all);
 
 /* Finds one message and reads its content, with what goes before it.  *ROW: as above, with

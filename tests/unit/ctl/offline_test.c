@@ -196,9 +196,51 @@ static void test_none(void **state)
     buf_done(&content);
 }
 
+/* Copies are shown as copies, and what is over only as a word. */
+static void test_roles(void **state)
+{
+    static const struct {
+        const char *name;
+        bool has_standing, has_envelope;
+        uint8_t role;
+        const char *status, *queue;
+    } cases[] = {
+        { "no standing", false, true, 0, "stored", NULL },
+        { "ours", true, true, STANDING_PRIMARY, "stored", NULL },
+        { "a copy", true, true, STANDING_HELD, "held", "shadow\\0c5e0000" },
+        { "unclaimed", true, true, STANDING_UNCLAIMED, "unclaimed", "shadow\\0c5e0000" },
+        { "set aside", true, true, STANDING_ASIDE, "aside", NULL },
+        { "a word", true, false, STANDING_SETTLED, "settled", NULL },
+        { "no envelope", true, false, STANDING_HELD, "damaged", "shadow\\0c5e0000" },
+    };
+    struct buf envelope;
+
+    (void)state;
+    buf_init(&envelope, 1 << 16);
+    encode(&envelope);
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct spool_found found = { .mid = mid,
+            .entry.recipient_count = 2,
+            .has_standing = cases[i].has_standing,
+            .standing = { .role = cases[i].role, .owner = { { 0x0c, 0x5e } } } };
+        struct ctl_object *row;
+        const char *queue;
+        if (cases[i].has_envelope)
+            found.envelope = buf_bytes(&envelope);
+        row = offline_row(&found, true);
+        queue = ctl_text(row, "queue");
+        check_bytes(
+            cases[i].name, bytes_text(ctl_text(row, "status")), bytes_text(cases[i].status));
+        check_bytes(cases[i].name, bytes_text(queue), bytes_text(cases[i].queue));
+        ctl_free(row);
+    }
+    buf_done(&envelope);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_roles),
         cmocka_unit_test(test_row),
         cmocka_unit_test(test_message),
         cmocka_unit_test(test_none),
