@@ -102,6 +102,8 @@ static void set_standing(struct spool *spool, struct spool_entry *entry, bool is
     entry->has_standing = true;
     entry->is_word = is_word;
     spool->reclaim.bytes_live += entry_bytes(entry);
+    if (is_word && entry->is_moving)
+        reclaim_try_again(spool, entry);
 }
 
 void spool_stand(struct spool *spool, struct spool_entry *entry,

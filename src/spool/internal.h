@@ -100,13 +100,17 @@ struct reclaim {
     struct move *was_read;              /* by the keeper; under spool->lock */
     struct move *was_written;           /* by the commit thread; likewise */
     uint64_t messages_live, bytes_live; /* adopted */
+    void (*get_standing)(void *me, const struct spool_entry *entry, struct standing *out);
+    void *me;
 };
 
 struct spool {
     char *folder;
     struct spool_settings settings;
     struct loop *home;
-    struct store_id store;
+    struct store_id store; /* what the log's checksums start from: for ever */
+    struct store_id told;  /* home loop: this store's name among nodes */
+    bool was_damaged;      /* at opening */
     uint64_t seed;
     struct file lock_file;
     struct meter *meter;
@@ -231,6 +235,8 @@ void move_post(struct spool *spool, struct move *move);
 void reclaim_start(struct spool *spool);
 void reclaim_stop(struct spool *spool);
 void reclaim_forget(struct spool *spool, struct spool_entry *entry); /* it is settled */
+/* It is a word now: what could not be read needs not be. */
+void reclaim_try_again(struct spool *spool, struct spool_entry *entry);
 void reclaim_follow(
     struct spool *spool, const struct spool_entry *from, struct spool_entry *to);
 
@@ -266,6 +272,14 @@ enum err keeper_start(struct spool *spool) MUST_USE;
 /* The next segment.  A client's record leaves the reserve.  Waits while more are being made;
  * ERR_SPACE, ERR_IO: there are none. */
 enum err keeper_take(struct spool *spool, bool is_client, struct segment **out) MUST_USE;
+
+/* --- The store file (store.c) ------------------------------------------------------------ */
+
+enum err store_read(const char *folder, struct store_head *out, char why[256]) MUST_USE;
+/* In the place of the one that is there, if there is one; durable. */
+enum err store_write(const char *folder, const struct store_head *head) MUST_USE;
+/* There is one, in the present format. */
+enum err store_ensure(const char *folder, uint64_t segment_bytes, char why[256]) MUST_USE;
 
 /* --- Recovery (recover.c) ---------------------------------------------------------------- */
 
@@ -304,8 +318,6 @@ struct recovered {
     uint64_t sure;      /* below it no hole is a torn write */
     struct scan *scan;  /* for scan_tell() */
 };
-
-enum err store_read(const char *folder, struct store_head *out, char why[256]) MUST_USE;
 
 /* Reads the whole log.  MODE: how its files are opened. */
 enum err recover(const char *folder, unsigned mode, const struct spool_visitor *visitor,

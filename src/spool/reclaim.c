@@ -104,6 +104,49 @@ static void give_up(struct spool *spool, struct move *move)
     move_free(spool, move);
 }
 
+/* How the entry stands now, encoded.  Asked as late as this: what is said of it from here on
+ * stands behind the copy in the queue, and so in the log. */
+static size_t standing_now(
+    struct spool *spool, const struct spool_entry *entry, uint8_t out[STANDING_BYTES_MAX])
+{
+    struct standing standing;
+
+    if (!entry->has_standing)
+        return 0;
+    assert(spool->reclaim.get_standing);
+    spool->reclaim.get_standing(spool->reclaim.me, entry, &standing);
+    assert(!entry->is_word || standing.role == STANDING_SETTLED);
+    return standing_encode(&standing, out);
+}
+
+static void send(struct spool *spool, struct move *move, uint8_t *front)
+{
+    struct record *record = &move->record;
+    struct bytes payload = bytes_of(front + RECORD_HEADER_BYTES, record->payload_bytes);
+
+    record->payload_hash = hash64(payload, spool->seed);
+    record_encode(record, front);
+    move->request.front = front;
+    move->request.front_bytes = RECORD_HEADER_BYTES + payload.n;
+    inbox_put(&spool->inbox, &move->request);
+}
+
+/* The word alone; content and envelope stay behind. */
+static void send_word(struct spool *spool, struct move *move)
+{
+    uint8_t *front = mem_grow(NULL, WORD_BYTES_MAX);
+    size_t bytes = standing_now(spool, move->entry, front + RECORD_HEADER_BYTES);
+
+    move->record = (struct record){
+        .type = RECORD_MESSAGE,
+        .flags = RECORD_HAS_STANDING,
+        .mid = move->entry->mid,
+        .payload_bytes = (uint32_t)bytes,
+        .standing_bytes = (uint16_t)bytes,
+    };
+    send(spool, move, front);
+}
+
 static void start(struct spool *spool, struct spool_entry *entry)
 {
     struct move *move = mem_new(sizeof *move);
@@ -116,7 +159,10 @@ static void start(struct spool *spool, struct spool_entry *entry)
     list_add_last(&spool->reclaim.moves, &move->node);
     spool->reclaim.move_count++;
     spool->reclaim.bytes_under_way += entry_bytes(entry);
-    to_keeper(spool, move);
+    if (entry->is_word)
+        send_word(spool, move);
+    else
+        to_keeper(spool, move);
 }
 
 static void send_chunk(struct spool *spool, struct move *move)
@@ -127,45 +173,45 @@ static void send_chunk(struct spool *spool, struct move *move)
     inbox_put(&spool->inbox, &move->request);
 }
 
-/* The envelope, the outcomes so far, then what of the old payload is still right. */
+/* The envelope, the outcomes so far, how it stands, then what of the old payload is still
+ * right. */
 static void send_message(struct spool *spool, struct move *move)
 {
-    struct record record = move->record;
+    struct record *record = &move->record;
     struct record_parts parts;
-    uint8_t *front, *to;
-    size_t rest;
+    uint8_t standing[STANDING_BYTES_MAX], *front, *to;
 
-    record_split(&record, bytes_of(move->payload, record.payload_bytes), &parts);
-    rest = record.chunk_count ? parts.places.n : parts.content.n;
-    record.flags |= RECORD_HAS_STATES;
-    record.cause_count = 0; /* its outcomes are older than this: they are noted elsewhere */
-    record.outcome = 0;
-    record.payload_bytes = (uint32_t)(parts.envelope.n + record.recipient_count + rest);
-    front = mem_grow(NULL, RECORD_HEADER_BYTES + (size_t)record.payload_bytes);
+    record_split(record, bytes_of(move->payload, record->payload_bytes), &parts);
+    record->standing_bytes = (uint16_t)standing_now(spool, move->entry, standing);
+    record->flags = RECORD_HAS_STATES | (record->standing_bytes ? RECORD_HAS_STANDING : 0);
+    record->cause_count = 0; /* its outcomes are older than this: they are noted elsewhere */
+    record->outcome = 0;
+    record->payload_bytes =
+        (uint32_t)(parts.envelope.n + record->recipient_count + record->standing_bytes +
+                   parts.places.n + parts.content.n);
+    front = mem_grow(NULL, RECORD_HEADER_BYTES + (size_t)record->payload_bytes);
     to = front + RECORD_HEADER_BYTES;
     if (parts.envelope.n)
         memcpy(to, parts.envelope.at, parts.envelope.n);
     to += parts.envelope.n;
-    for (uint32_t i = 0; i < record.recipient_count; i++)
+    for (uint32_t i = 0; i < record->recipient_count; i++)
         *to++ = (uint8_t)spool_entry_outcome(move->entry, i);
-    for (uint32_t i = 0; i < record.chunk_count; i++, to += RECORD_CHUNK_PLACE_BYTES)
+    memcpy(to, standing, record->standing_bytes);
+    to += record->standing_bytes;
+    for (uint32_t i = 0; i < record->chunk_count; i++, to += RECORD_CHUNK_PLACE_BYTES)
         chunk_place_encode(move->places[i], to);
     if (parts.content.n)
         memcpy(to, parts.content.at, parts.content.n);
-    record.payload_hash =
-        hash64(bytes_of(front + RECORD_HEADER_BYTES, record.payload_bytes), spool->seed);
-    record_encode(&record, front);
-    move->record.payload_bytes = record.payload_bytes; /* its length is asked for later */
+    send(spool, move, front);
     free(move->payload);
     move->payload = NULL;
-    move->request.front = front;
-    move->request.front_bytes = RECORD_HEADER_BYTES + (size_t)record.payload_bytes;
-    inbox_put(&spool->inbox, &move->request);
 }
 
 static void on_read(struct spool *spool, struct move *move)
 {
-    if (move->err || !move->entry)
+    if (move->entry && move->entry->is_word) /* since, and whatever became of the content */
+        send_word(spool, move);
+    else if (move->err || !move->entry)
         give_up(spool, move);
     else if (move->chunk)
         send_chunk(spool, move);
@@ -181,7 +227,10 @@ static void on_chunk_moved(struct spool *spool, struct move *move)
         move->places = mem_new(move->record.chunk_count * sizeof *move->places);
     move->places[move->chunk_next++] =
         (struct chunk_place){ move->request.at, move->chunk_bytes };
-    to_keeper(spool, move);
+    if (move->entry->is_word)
+        send_word(spool, move);
+    else
+        to_keeper(spool, move);
 }
 
 /* The copy is flushed: it is the message now. */
@@ -193,6 +242,9 @@ static void on_moved(struct spool *spool, struct move *move)
     entry->at = move->request.at;
     entry->first = move->first;
     entry->record_bytes = (uint32_t)record_bytes(&move->record);
+    entry->envelope_bytes = move->record.envelope_bytes;
+    entry->content_bytes = move->record.content_bytes;
+    entry->is_in_chunks = move->record.chunk_count > 0;
     entry->is_moving = false;
     spool->reclaim.bytes_live += entry_bytes(entry);
     list_remove(&entry->in_segment);
@@ -211,6 +263,16 @@ static void on_written(struct spool *spool, struct move *move)
         on_chunk_moved(spool, move);
     else
         on_moved(spool, move);
+}
+
+void reclaim_try_again(struct spool *spool, struct spool_entry *entry)
+{
+    list_each (node, &spool->reclaim.moves)
+        if (container_of(node, struct move, node)->entry == entry)
+            return; /* it looks by itself what the entry is by then */
+    entry->is_moving = false;
+    list_remove(&entry->in_segment);
+    list_add_first(&spool_segment(spool, entry->first)->entries, &entry->in_segment);
 }
 
 void reclaim_follow(struct spool *spool, const struct spool_entry *from, struct spool_entry *to)

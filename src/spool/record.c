@@ -251,13 +251,13 @@ void record_put_number(uint8_t *at, uint32_t value)
 
 /* --- Heads of segments, and the store file ----------------------------------------------- */
 
-enum { SEGMENT_AT_CHECKSUM = 80, STORE_AT_CHECKSUM = 56 };
+enum { SEGMENT_AT_CHECKSUM = 80, STORE_AT_TOLD = 40, STORE_AT_CHECKSUM = 56 };
 
 void segment_head_encode(const struct segment_head *head, uint8_t out[SEGMENT_HEAD_BYTES])
 {
     memset(out, 0, SEGMENT_HEAD_BYTES);
     memcpy(out, segment_magic, sizeof segment_magic);
-    put32(out + 8, SPOOL_VERSION);
+    put32(out + 8, SEGMENT_VERSION);
     put32(out + 12, SEGMENT_HEAD_BYTES);
     memcpy(out + 16, head->store.byte, sizeof head->store.byte);
     put64(out + 32, head->base);
@@ -274,7 +274,8 @@ bool segment_head_decode(const uint8_t in[SEGMENT_HEAD_BYTES], struct store_id s
 {
     struct segment_head head;
 
-    if (memcmp(in, segment_magic, sizeof segment_magic) != 0 || get32(in + 8) != SPOOL_VERSION)
+    if (memcmp(in, segment_magic, sizeof segment_magic) != 0 ||
+        get32(in + 8) != SEGMENT_VERSION)
         return false;
     if (memcmp(in + 16, store.byte, sizeof store.byte) != 0 || get64(in + 32) != base)
         return false;
@@ -295,6 +296,13 @@ bool segment_head_decode(const uint8_t in[SEGMENT_HEAD_BYTES], struct store_id s
     return true;
 }
 
+struct store_id store_told(const struct store_head *head)
+{
+    static const struct store_id none;
+
+    return memcmp(head->told.byte, none.byte, sizeof none.byte) == 0 ? head->id : head->told;
+}
+
 void store_head_encode(const struct store_head *head, uint8_t out[STORE_BYTES])
 {
     memset(out, 0, STORE_BYTES);
@@ -302,6 +310,7 @@ void store_head_encode(const struct store_head *head, uint8_t out[STORE_BYTES])
     put32(out + 8, head->version);
     memcpy(out + 16, head->id.byte, sizeof head->id.byte);
     put64(out + 32, head->segment_bytes);
+    memcpy(out + STORE_AT_TOLD, head->told.byte, sizeof head->told.byte);
     put64(out + STORE_AT_CHECKSUM, hash64(bytes_of(out, STORE_AT_CHECKSUM), 0));
 }
 
@@ -314,5 +323,6 @@ bool store_head_decode(struct bytes bytes, struct store_head *out)
     out->version = get32(bytes.at + 8);
     memcpy(out->id.byte, bytes.at + 16, sizeof out->id.byte);
     out->segment_bytes = get64(bytes.at + 32);
+    memcpy(out->told.byte, bytes.at + STORE_AT_TOLD, sizeof out->told.byte);
     return true;
 }

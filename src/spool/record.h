@@ -85,7 +85,13 @@ void record_put_number(uint8_t *at, uint32_t value);
 
 /* --- Heads of segments, and the store file ----------------------------------------------- */
 
-enum { SEGMENT_HEAD_BYTES = 4096, SPOOL_VERSION = 1, STORE_BYTES = 64 };
+enum {
+    SEGMENT_HEAD_BYTES = 4096,
+    SEGMENT_VERSION = 1,
+    STORE_VERSION = 2, /* 1: no standings in the log, and no second id */
+    STORE_VERSION_OLDEST = 1,
+    STORE_BYTES = 64,
+};
 
 struct segment_head {
     struct store_id store;
@@ -105,10 +111,12 @@ bool segment_head_decode(const uint8_t in[SEGMENT_HEAD_BYTES], struct store_id s
 
 struct store_head {
     uint32_t version;
-    struct store_id id;
+    struct store_id id; /* what the log's checksums start from; given once */
     uint64_t segment_bytes;
+    struct store_id told; /* the store's name among nodes; zero: ID */
 };
 
+struct store_id store_told(const struct store_head *head);
 void store_head_encode(const struct store_head *head, uint8_t out[STORE_BYTES]);
 bool store_head_decode(struct bytes bytes, struct store_head *out);
 

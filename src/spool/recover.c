@@ -29,29 +29,6 @@ static enum err say(char why[256], const char *folder, const char *what, enum er
     return err;
 }
 
-enum err store_read(const char *folder, struct store_head *out, char why[256])
-{
-    char *path = path_of(folder, "store");
-    struct buf text;
-    enum err err;
-
-    buf_init(&text, 2 * STORE_BYTES);
-    err = file_read_all(path, 2 * STORE_BYTES, &text);
-    if (!err && !store_head_decode(buf_bytes(&text), out))
-        err = ERR_CORRUPT;
-    if (err)
-        say(why, path, "not a spool's store file", err);
-    if (!err && (out->version != SPOOL_VERSION || out->segment_bytes < SEGMENT_BYTES_MIN ||
-                    out->segment_bytes > SEGMENT_BYTES_MAX)) {
-        err = ERR_CORRUPT;
-        snprintf(why, 256, "%s: format %u, and this version knows %d", path, out->version,
-            SPOOL_VERSION);
-    }
-    buf_done(&text);
-    free(path);
-    return err;
-}
-
 /* --- The files --------------------------------------------------------------------------- */
 
 static enum err on_name(const char *name, void *me)

@@ -24,77 +24,6 @@ static enum err say(char why[256], const char *path, const char *what, enum err 
     return err;
 }
 
-/* --- The store file ---------------------------------------------------------------------- */
-
-static enum err has_segment(const char *name, void *me)
-{
-    uint64_t base;
-
-    (void)me;
-    return segment_name_parse(name, &base) ? ERR_EXISTS : OK;
-}
-
-static enum err write_store(const char *path, const struct store_head *head)
-{
-    uint8_t bytes[STORE_BYTES];
-    struct file file;
-    enum err err;
-
-    err_ignore(file_remove(path)); /* of a life that ended here */
-    store_head_encode(head, bytes);
-    err = file_open(path, FILE_READ | FILE_WRITE | FILE_CREATE, &file);
-    if (err)
-        return err;
-    err = file_write_at(file, bytes_of(bytes, sizeof bytes), 0);
-    if (!err)
-        err = file_sync(file);
-    file_close(&file);
-    return err;
-}
-
-/* Whole or not at all: it gets its name when it is flushed. */
-static enum err create_store(const char *folder, uint64_t segment_bytes, char why[256])
-{
-    struct store_head head = { .version = SPOOL_VERSION, .segment_bytes = segment_bytes };
-    char *unfinished = path_of(folder, "store.tmp"), *path = path_of(folder, "store");
-    enum err err = folder_each(folder, has_segment, NULL);
-
-    random_fill(head.id.byte, sizeof head.id.byte);
-    if (err == ERR_EXISTS) {
-        snprintf(why, 256, "%s: missing, but the folder has a log", path);
-        err = ERR_CORRUPT;
-    } else if (err) {
-        say(why, folder, "reading the folder", err);
-    } else {
-        err = write_store(unfinished, &head);
-        if (!err)
-            err = file_rename(unfinished, path);
-        if (!err)
-            err = folder_sync(folder);
-        if (err)
-            say(why, path, "making it", err);
-    }
-    free(unfinished);
-    free(path);
-    return err;
-}
-
-static enum err ensure_store(const char *folder, uint64_t segment_bytes, char why[256])
-{
-    char *path = path_of(folder, "store");
-    struct file file;
-    enum err err = file_open(path, FILE_READ, &file);
-
-    if (!err)
-        file_close(&file);
-    else if (err == ERR_NONE)
-        err = create_store(folder, segment_bytes, why);
-    else
-        say(why, path, "opening it", err);
-    free(path);
-    return err;
-}
-
 /* --- Making and unmaking ----------------------------------------------------------------- */
 
 /* 0 is the default, and what makes no sense is moved to what does. */
@@ -223,6 +152,7 @@ static void on_progress(void *me, uint64_t bytes_done, uint64_t bytes_all)
 static void take_over(struct spool *spool, struct recovered *recovered)
 {
     spool->store = recovered->store.id;
+    spool->told = store_told(&recovered->store);
     spool->seed = record_seed(recovered->store.id);
     spool->settings.segment_bytes = recovered->store.segment_bytes;
     if (spool->settings.chunk_bytes > spool->settings.segment_bytes / 4)
@@ -238,6 +168,15 @@ static void take_over(struct spool *spool, struct recovered *recovered)
         keeper_add_unused(spool, recovered->unused[i]);
 }
 
+/* What a killed process had written and not flushed is read like the rest: it must not be told
+ * to anybody before it is as durable.  All segments but the last one were flushed. */
+static enum err flush_found(struct spool *spool)
+{
+    if (!spool->segment_count)
+        return OK;
+    return file_sync_data(spool->segments[spool->segment_count - 1]->file);
+}
+
 /* Reads the log, begins a segment behind it, then tells what was found. */
 static enum err open_log(
     struct spool *spool, const struct spool_visitor *visitor, char why[256])
@@ -249,7 +188,9 @@ static enum err open_log(
 
     if (!err) {
         take_over(spool, &recovered);
-        err = keeper_start(spool);
+        err = flush_found(spool);
+        if (!err)
+            err = keeper_start(spool);
         if (!err)
             err = log_start(spool, recovered.valid_end, recovered.sure);
         if (err)
@@ -257,6 +198,7 @@ static enum err open_log(
     }
     if (!err)
         scan_tell(recovered.scan);
+    spool->was_damaged = atomic_load(&spool->damaged) > 0;
     recovered_done(&recovered);
     return err;
 }
@@ -268,7 +210,7 @@ enum err spool_open(struct spool **out, struct loop *home,
     enum err err = take_lock(spool, why);
 
     if (!err)
-        err = ensure_store(spool->folder, spool->settings.segment_bytes, why);
+        err = store_ensure(spool->folder, spool->settings.segment_bytes, why);
     if (!err)
         err = open_log(spool, visitor, why);
     if (err) {
@@ -303,7 +245,38 @@ void spool_close(struct spool *spool)
 
 struct store_id spool_store_id(const struct spool *spool)
 {
-    return spool->store;
+    return spool->told;
+}
+
+bool spool_was_damaged(const struct spool *spool)
+{
+    return spool->was_damaged;
+}
+
+/* When the flush of the folder fails, the next opening may find the new id all the same.  That
+ * is the safe side: nothing is told in the new store's name before. */
+enum err spool_renew_store(struct spool *spool)
+{
+    struct store_head head = {
+        .version = STORE_VERSION,
+        .id = spool->store,
+        .segment_bytes = spool->settings.segment_bytes,
+    };
+    enum err err;
+
+    random_fill(head.told.byte, sizeof head.told.byte);
+    err = store_write(spool->folder, &head);
+    if (err)
+        return err == ERR_SPACE ? ERR_SPACE : ERR_IO;
+    spool->told = head.told;
+    return OK;
+}
+
+void spool_set_standings(struct spool *spool,
+    void (*get)(void *me, const struct spool_entry *entry, struct standing *out), void *me)
+{
+    spool->reclaim.get_standing = get;
+    spool->reclaim.me = me;
 }
 
 uint64_t spool_position(const struct spool *spool)

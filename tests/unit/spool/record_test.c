@@ -97,7 +97,7 @@ static void compares_lengths(void **state)
 static void heads_hold(void **state)
 {
     struct segment_head head = { store, 8192, 2, 4096, 8000, 7000 }, got;
-    struct store_head file = { SPOOL_VERSION, store, 1 << 20 }, got_file;
+    struct store_head file = { STORE_VERSION, store, 1 << 20, { { 9, 8 } } }, got_file;
     uint8_t bytes[SEGMENT_HEAD_BYTES], small[STORE_BYTES];
 
     (void)state;
@@ -118,6 +118,9 @@ static void heads_hold(void **state)
     store_head_encode(&file, small);
     assert_true(store_head_decode(bytes_of(small, sizeof small), &got_file));
     assert_memory_equal(file.id.byte, got_file.id.byte, sizeof file.id.byte);
+    assert_memory_equal(store_told(&got_file).byte, file.told.byte, sizeof file.told.byte);
+    got_file.told = (struct store_id){ { 0 } };
+    assert_memory_equal(store_told(&got_file).byte, file.id.byte, sizeof file.id.byte);
     for (size_t i = 0; i < sizeof small; i++) {
         assert_false(store_head_decode(bytes_of(small, i), &got_file));
         small[i] ^= 0x80;
