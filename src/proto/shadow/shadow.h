@@ -19,6 +19,7 @@ enum {
     SHADOW_WAIT_MS_MAX = 600000,
     SHADOW_NODE_BYTES_MAX = 255,
     SHADOW_LINE_BYTES_MAX = 65536, /* a PART list of a message with many recipients is long */
+    SHADOW_LIST_BYTES_MAX = 40960, /* such a list; the rest of a line always fits beside it */
 };
 
 /* A node as it calls itself, and the store it has. */
@@ -27,9 +28,10 @@ struct shadow_node {
     struct store_id store;
 };
 
-/* XSHADOW and its answer: "XSHADOW 1 NODE=.. STORE=.. POS=.. [RETIRED=..,..]". */
+/* XSHADOW: "1 2 NODE=.. STORE=.. POS=.. [RETIRED=..,..]", and its answer: "NODE=.. STORE=.. POS=..
+ * VERSION=1 [RETIRED=..]".  Parameters not known here are passed over: no version holds yet. */
 struct shadow_hello {
-    uint32_t versions; /* bit N: version N is spoken */
+    uint32_t versions; /* bit N: version N is spoken; in an answer the one that holds */
     struct shadow_node node;
     uint64_t position;
     uint32_t retired_count;
@@ -123,28 +125,38 @@ struct shadow_list_cursor {
 bool shadow_list_check(struct bytes text, uint32_t count);
 /* The next run FIRST..LAST; false at the end.  Of a checked list. */
 bool shadow_list_next(struct shadow_list_cursor *cursor, uint32_t *first, uint32_t *last);
-/* Appends the list of those of COUNT recipients for which IS_IN says so. */
+/* Appends the list of those of COUNT recipients for which IS_IN says so.  ERR_LIMIT: it would be
+ * over OUT's ceiling, or over SHADOW_LIST_BYTES_MAX; what was added is a list all the same, of
+ * the first ones, and as true as a whole one: it may be sent.  (The rest would be delivered again
+ * after a take-over: D1.) */
 enum err shadow_list_add(struct buf *out, uint32_t count,
     bool (*is_in)(const void *me, uint32_t recipient), const void *me) MUST_USE;
 
 /* --- Reading: what stands behind the verb or the code.  False: malformed (501) ------------- */
 
 bool shadow_parse_hello(struct bytes args, struct shadow_hello *out);
+/* Behind "250 2.0.0 ". */
+bool shadow_parse_hello_reply(struct bytes text, struct shadow_hello *out);
 bool shadow_parse_ask(enum shadow_ask_type type, struct bytes args, struct shadow_ask *out);
 
 enum shadow_params { SHADOW_PARAMS_OK, SHADOW_PARAMS_SYNTAX, SHADOW_PARAMS_UNKNOWN };
-/* MAIL: "FROM:<..> SIZE=.. XMID=.. XSHADOW=COPY ..." */
-enum shadow_params shadow_parse_mail(struct bytes args, struct shadow_copy *out) MUST_USE;
-enum shadow_params shadow_parse_rcpt(
-    struct bytes args, bool is_smtputf8, struct recipient *out) MUST_USE;
+/* MAIL: "FROM:<..> SIZE=.. XMID=.. XSHADOW=COPY ..."  SCRATCH has room for ARGS.n bytes: what
+ * stands in xtext is decoded there, and *OUT borrows from it too.  SIZE is all of the content,
+ * so that envelope.content_bytes is SIZE without prepend_bytes. */
+enum shadow_params shadow_parse_mail(
+    struct bytes args, uint8_t *scratch, struct shadow_copy *out) MUST_USE;
+/* RCPT: "TO:<..> NOTIFY=.. ORCPT=.."  Unchecked but for syntax: UTF-8 is welcome always. */
+enum shadow_params shadow_parse_rcpt(struct bytes args, struct recipient *out) MUST_USE;
 
 /* A line of an answer to TYPE, behind "250-". */
 bool shadow_parse_item(enum shadow_ask_type type, struct bytes text, struct shadow_item *out);
-/* The last line, behind "250 ". */
+/* The last line, behind "250 ", of an answer to out->type; items are not touched. */
 bool shadow_parse_page_end(struct bytes text, struct shadow_page *out);
 /* A whole reply to a copy's last chunk. */
 bool shadow_parse_outcome(
     uint16_t code, struct bytes text, struct mid mid, struct shadow_outcome *out);
+/* CODE is 4xx or 5xx. */
+struct verdict shadow_parse_refusal(uint16_t code, struct bytes text);
 
 /* --- Writing: lines with CRLF.  ERR_LIMIT: over OUT's ceiling; nothing was added ----------- */
 
@@ -152,9 +164,10 @@ enum err shadow_add_hello_command(struct buf *out, const struct shadow_hello *he
 enum err shadow_add_hello_reply(struct buf *out, const struct shadow_hello *hello) MUST_USE;
 enum err shadow_add_ask(struct buf *out, const struct shadow_ask *ask) MUST_USE;
 enum err shadow_add_page(struct buf *out, const struct shadow_page *page) MUST_USE;
-/* MAIL and every RCPT. */
+/* MAIL and every RCPT.  ERR_LIMIT too when MAIL would be over SHADOW_LINE_BYTES_MAX. */
 enum err shadow_add_copy(struct buf *out, const struct shadow_copy *copy) MUST_USE;
 enum err shadow_add_outcome(
     struct buf *out, struct mid mid, const struct shadow_outcome *outcome) MUST_USE;
+enum err shadow_add_refusal(struct buf *out, const struct verdict *verdict) MUST_USE;
 
 #endif
