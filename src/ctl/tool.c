@@ -91,13 +91,15 @@ bool tool_options(struct tool *tool, int *argc, char **argv, const struct option
 
 const struct settings *tool_settings(struct tool *tool)
 {
+    /* The key is the daemon's, and no reason to know nothing. */
+    struct directory_query query = { .file = tool->config_file, .may_lack_key = true };
     struct complaints complaints = { 0 };
     char host[256] = "localhost";
     enum err err;
 
     if (tool->settings)
         return tool->settings;
-    err = directory_read_file(tool->config_file, &tool->settings, &complaints);
+    err = directory_read(&query, &tool->settings, &complaints);
     complaints_done(&complaints);
     if (err != OK) {
         fprintf(stderr, "relais: %s: %s; going on with the defaults%s\n", tool->config_file,

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static void complain_of_twin(struct reader *reader, const char *kind, const char *name,
+void complain_of_twin(struct reader *reader, const char *kind, const char *name,
     struct source_line first, struct source_line second)
 {
     complaint_hint(complain(reader->complaints, second, "there are two %s \"%s\"", kind, name),
@@ -152,4 +152,6 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_bindings(reader);
     check_disputes(reader);
     check_ways_out(reader, root);
+    check_cluster(reader, root);
+    check_transport(reader, root);
 }

@@ -2,6 +2,7 @@
 #ifndef DIRECTORY_DIRECTORY_H
 #define DIRECTORY_DIRECTORY_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "policy/settings.h"
 
@@ -29,10 +30,57 @@ void complaints_done(struct complaints *complaints);
 enum err directory_read_file(
     const char *file, struct settings **out, struct complaints *complaints) MUST_USE;
 
+/* A file as it would be: to check a change before it is made. */
+struct directory_change {
+    const char
+        *file; /* as the path it is read by: the configuration's folder, and the include */
+    struct bytes text;
+    bool is_gone;  /* no such file */
+    bool was_read; /* set: the configuration does include it, or looks for it */
+};
+struct directory_query {
+    const char *file;
+    struct directory_change *change; /* may be NULL */
+    bool may_lack_key;               /* `relais cluster init` is about to make it */
+};
+enum err directory_read(const struct directory_query *query, struct settings **out,
+    struct complaints *complaints) MUST_USE;
+
 /* The same from bytes: for tests and fuzzers.  NAME is what complaints call it; included files
  * are read from its folder. */
 enum err directory_read_text(struct bytes text, const char *name, struct settings **out,
     struct complaints *complaints) MUST_USE;
+
+/* --- The transport configuration (SHADOW.md 6) -------------------------------------------
+ *
+ * What was changed at run time stands in transport.conf in the state folder, and wins over the
+ * configuration file. */
+
+enum transport_kind { TRANSPORT_FLAG, TRANSPORT_COUNT, TRANSPORT_TIME, TRANSPORT_CHOICE };
+struct transport_fact {
+    const char *name;   /* "ShadowHeartbeatRetryCount" */
+    const char *option; /* "shadow_heartbeat_retry_count" */
+    enum transport_kind kind;
+    int64_t number; /* of a flag, a count, or a time in ms */
+    char value[40]; /* "True", "8", "00:10:00", "PreferRemote" */
+};
+/* The parameter of that number, from 0.  False: there are no more. */
+bool directory_transport_get(
+    const struct transport_settings *transport, size_t i, struct transport_fact *out);
+
+/* A parameter by either name, with or without hyphens and in any case, and its value as it was
+ * typed; "default" takes back what was set at run time. */
+struct transport_word {
+    const char *name, *value;
+};
+/* The path of transport.conf; free() it. */
+char *directory_transport_file(const struct settings *settings);
+/* Appends what transport.conf FILE would be with WORDS.  The values are checked by
+ * directory_read(), with this text as its change.  ERR_SYNTAX and others: WHY is a sentence. */
+enum err directory_transport_edit(const char *file, const struct transport_word *words,
+    size_t count, struct buf *out, char why[512]) MUST_USE;
+
+/* --- Complaints ------------------------------------------------------------------------- */
 
 /* "relais.conf:12: error: unknown option 'foo'\n    hint: did you mean 'for'?" */
 void complaint_format(const struct complaint *complaint, char out[1000]);

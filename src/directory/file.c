@@ -5,6 +5,7 @@
 #include "mail/address.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -102,6 +103,13 @@ static const struct option limit_options[] = {
     { NULL },
 };
 
+static const struct option cluster_options[] = {
+    { "key", CONFIG_VALUE, read_path, AT(cluster_key_file) },
+    { "certificate", CONFIG_VALUE, read_path, AT(cluster_certificate_file) },
+    { "site", CONFIG_VALUE, read_text, AT(site) },
+    { NULL },
+};
+
 static const struct section {
     const char *name;
     const struct option *options;
@@ -112,6 +120,7 @@ static const struct section {
     { "dns", dns_options },
     { "log", log_options },
     { "limits", limit_options },
+    { "cluster", cluster_options },
 };
 
 /* A block that there is one of: its options are the settings' own. */
@@ -132,12 +141,16 @@ static const struct option options[] = {
     { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
     { "node", CONFIG_VALUE, read_host_name, AT(node) },
     { "control_socket", CONFIG_VALUE, read_path, AT(control_socket) },
+    { "state_folder", CONFIG_VALUE, read_path, AT(state_folder) },
     { "spool", CONFIG_BLOCK, read_section },
     { "queue", CONFIG_BLOCK, read_section },
     { "dsn", CONFIG_BLOCK, read_section },
     { "dns", CONFIG_BLOCK, read_section },
     { "log", CONFIG_BLOCK, read_section },
     { "limits", CONFIG_BLOCK, read_section },
+    { "cluster", CONFIG_BLOCK, read_section },
+    { "cluster_node", CONFIG_BLOCK, read_cluster_node, .may_repeat = true },
+    { "transport", CONFIG_BLOCK, read_transport, AT(transport) },
     { "receive_connector", CONFIG_BLOCK, read_receive_connector, .may_repeat = true },
     { "accepted_domain", CONFIG_BLOCK, read_accepted_domain, .may_repeat = true },
     { "send_connector", CONFIG_BLOCK, read_send_connector, .may_repeat = true },
@@ -170,11 +183,89 @@ static void check_log(struct reader *reader, const struct config_item *root)
             "file = \"/var/log/relais/relais.log\"");
 }
 
-static void read_settings(struct reader *reader, const struct config_item *root)
+/* A spool that is elsewhere has its state beside it, so that two nodes on one machine, each with
+ * a spool of its own, do not share a key. */
+static void find_state_folder(struct settings *settings, const struct config_item *root)
+{
+    const struct config_item *spool = config_find(root, "spool");
+    size_t n = strlen(settings->spool_folder);
+
+    if (config_find(root, "state_folder") || !spool || !config_find(spool, "folder"))
+        return;
+    if (strcmp(settings->spool_folder, "/var/spool/relais") == 0)
+        return;
+    while (n > 1 && settings->spool_folder[n - 1] == '/')
+        n--;
+    while (n > 1 && settings->spool_folder[n - 1] != '/')
+        n--;
+    while (n > 1 && settings->spool_folder[n - 1] == '/')
+        n--;
+    free(settings->state_folder);
+    settings->state_folder = bytes_to_text(bytes_of(settings->spool_folder, n));
+}
+
+static void name_state_file(const struct settings *settings, const char *name,
+    const char *option, const struct config_item *cluster, char **file)
+{
+    size_t n = strlen(settings->state_folder) + strlen(name) + 2;
+
+    if (cluster && config_find(cluster, option))
+        return;
+    free(*file);
+    *file = mem_new(n);
+    snprintf(*file, n, "%s/%s", settings->state_folder, name);
+}
+
+static const struct option change_options[] = {
+    { "transport", CONFIG_BLOCK, read_transport, AT(transport) },
+    { NULL },
+};
+
+/* transport.conf, whose values win. */
+static void read_transport_file(struct reader *reader, struct directory_change *change)
+{
+    char *file = directory_transport_file(reader->settings);
+    struct source_line where = { file, 0 };
+    struct buf text;
+    enum err err;
+
+    buf_init(&text, CONFIG_BYTES_MAX);
+    err = config_load_changed(file, change, &text);
+    if (err == OK) {
+        config_parse(buf_bytes(&text), file, change, &reader->changed, reader->complaints);
+        options_read(reader, change_options, &reader->changed.root, reader->settings);
+        reader->transport_changed = config_find(&reader->changed.root, "transport");
+    } else if (err == ERR_DENIED) { /* the tool, for an ordinary user */
+        complain_warning(reader->complaints, where,
+            "what was set at run time cannot be read: %s", err_text(err));
+    } else if (err != ERR_NONE) {
+        complain(reader->complaints, where, "it cannot be read: %s", err_text(err));
+    }
+    buf_done(&text);
+    free(file);
+}
+
+static void read_state(
+    struct reader *reader, const struct config_item *root, struct directory_change *change)
+{
+    struct settings *settings = reader->settings;
+    const struct config_item *cluster = config_find(root, "cluster");
+
+    find_state_folder(settings, root);
+    name_state_file(settings, "node.key", "key", cluster, &settings->cluster_key_file);
+    name_state_file(
+        settings, "node.pem", "certificate", cluster, &settings->cluster_certificate_file);
+    reader->transport = config_find(root, "transport");
+    read_transport_file(reader, change);
+}
+
+static void read_settings(
+    struct reader *reader, const struct config_item *root, struct directory_change *change)
 {
     if (config_find(root, "receive_connector"))
         drop_default_connector(reader->settings);
     options_read(reader, options, root, reader->settings);
+    read_state(reader, root, change);
     name_node(reader->settings, root);
     check_log(reader, root);
     if (!config_find(root, "receive_connector"))
@@ -191,17 +282,19 @@ static struct settings *settings_of_this_machine(void)
     return settings_new(name);
 }
 
-enum err directory_read_text(
-    struct bytes text, const char *name, struct settings **out, struct complaints *complaints)
+static enum err read_all(const struct directory_query *query, struct bytes text,
+    struct settings **out, struct complaints *complaints)
 {
     static uint64_t revision; /* main loop's thread alone */
     size_t errors_before = complaints->error_count;
     struct config config;
-    struct reader reader = { .complaints = complaints, .settings = settings_of_this_machine() };
+    struct reader reader = { .complaints = complaints,
+        .settings = settings_of_this_machine(),
+        .may_lack_key = query->may_lack_key };
 
-    config_parse(text, name, &config, complaints);
+    config_parse(text, query->file, query->change, &config, complaints);
     reader.is_whole = complaints->error_count == errors_before;
-    read_settings(&reader, &config.root);
+    read_settings(&reader, &config.root, query->change);
     complaints_sort(complaints);
     /* Lines of connectors go on pointing to the names of files. */
     reader.settings->source_files = config.files;
@@ -209,27 +302,40 @@ enum err directory_read_text(
     config.files = NULL;
     config.file_count = 0;
     config_done(&config);
+    config_done(&reader.changed);
     free(reader.receive_items);
     if (complaints->error_count != errors_before) {
         settings_free(reader.settings);
         return ERR_SYNTAX;
     }
-    reader.settings->file = mem_text(name);
+    reader.settings->file = mem_text(query->file);
     reader.settings->revision = ++revision;
     *out = reader.settings;
     return OK;
 }
 
-enum err directory_read_file(
-    const char *file, struct settings **out, struct complaints *complaints)
+enum err directory_read_text(
+    struct bytes text, const char *name, struct settings **out, struct complaints *complaints)
+{
+    return read_all(&(struct directory_query){ .file = name }, text, out, complaints);
+}
+
+enum err directory_read(
+    const struct directory_query *query, struct settings **out, struct complaints *complaints)
 {
     struct buf text;
     enum err err;
 
     buf_init(&text, CONFIG_BYTES_MAX);
-    err = config_load(file, &text);
+    err = config_load_changed(query->file, query->change, &text);
     if (err == OK)
-        err = directory_read_text(buf_bytes(&text), file, out, complaints);
+        err = read_all(query, buf_bytes(&text), out, complaints);
     buf_release(&text);
     return err;
+}
+
+enum err directory_read_file(
+    const char *file, struct settings **out, struct complaints *complaints)
+{
+    return directory_read(&(struct directory_query){ .file = file }, out, complaints);
 }

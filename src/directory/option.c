@@ -24,7 +24,7 @@ static const char *choice_name_at(const void *me, size_t i)
     return ((const struct choice *)me)[i].name;
 }
 
-static const struct option *option_find(const struct option *options, const char *name)
+const struct option *option_find(const struct option *options, const char *name)
 {
     for (; options->name; options++) {
         if (strcmp(options->name, name) == 0)

@@ -10,7 +10,12 @@ struct reader {
     struct complaints *complaints;
     struct settings *settings;
     bool is_whole; /* no mistake of syntax: what is missing is missing indeed */
+    bool may_lack_key;
     const struct config_item **receive_items; /* of each settings->receive, for its lines */
+    size_t receive_item_count;                /* 0: the connector of an empty file */
+    /* The transport blocks, for their lines; NULL: none. */
+    const struct config_item *transport, *transport_changed;
+    struct config changed; /* transport.conf */
 };
 
 struct choice {
@@ -38,17 +43,33 @@ void read_send_connector(
 void read_accepted_domain(
     struct reader *, const struct option *, const struct config_item *, void *);
 
+void read_cluster_node(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void read_transport(struct reader *, const struct option *, const struct config_item *, void *);
+
+/* The parameters of the transport block, and in the same order what cmdlets call them. */
+extern const struct option transport_options[];
+extern const char *const transport_names[];
+
 /* What no single block shows: the same name twice, connectors that dispute clients. */
 void check_settings(struct reader *reader, const struct config_item *root);
+void check_cluster(struct reader *reader, const struct config_item *root);
+void check_transport(struct reader *reader, const struct config_item *root);
+void complain_of_twin(struct reader *reader, const char *kind, const char *name,
+    struct source_line first, struct source_line second);
 
 /* Reads each item of a block by its option in a table that ends with a NULL name. */
 void options_read(struct reader *reader, const struct option *options,
     const struct config_item *block, void *into);
 
+const struct option *option_find(const struct option *options, const char *name); /* or NULL */
+
 /* All of these expect one value, which options_read() has seen to. */
 void read_flag(struct reader *, const struct option *, const struct config_item *, void *);
 void read_number(struct reader *, const struct option *, const struct config_item *,
     void *); /* uint32_t; "unlimited" is 0 where 0 is allowed */
+void read_count(struct reader *, const struct option *, const struct config_item *,
+    void *); /* uint32_t that has no "unlimited" */
 void read_port(
     struct reader *, const struct option *, const struct config_item *, void *); /* uint16_t */
 void read_size(
@@ -70,6 +91,8 @@ bool flag_parse(const char *text, bool *out);
 const struct choice *choice_find(const struct choice *choices, const char *name);
 void complain_of_choice(struct reader *reader, struct source_line where, const char *name,
     const char *wrong, const struct choice *choices);
+/* "192.0.2.1:25", "[::1]:25", "mail.example.com:25"; HOST without brackets, free() it. */
+bool host_port_parse(const char *text, char **host, uint16_t *port);
 bool size_parse(const char *text, uint64_t *out); /* "25M", "512K", "100B", "1G" */
 bool domain_pattern_parse(struct bytes text, char out[IDNA_BYTES_MAX]); /* normal form */
 struct source_line value_line(const struct config_item *item, size_t i);

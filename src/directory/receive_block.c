@@ -33,6 +33,15 @@ static const struct choice tls_modes[] = {
 static const struct choice tls_versions[] = { { "1.0", 0 }, { "1.1", 1 }, { "1.2", 2 },
     { "1.3", 3 }, { NULL, 0 } };
 
+static const struct choice roles[] = { { "clients", 0 }, { "internal", 1 }, { NULL, 0 } };
+
+static const struct choice shadow_failures[] = {
+    { "accept", SHADOW_FAILURE_ACCEPT },
+    { "reject", SHADOW_FAILURE_REJECT },
+    { "delay", SHADOW_FAILURE_DELAY },
+    { NULL, 0 },
+};
+
 static const struct choice tolerances[] = { { "bare-lf", 1 }, { NULL, 0 } };
 
 static bool parse_unix_binding(const char *path, struct binding *out)
@@ -182,6 +191,18 @@ static void read_tls_min(struct reader *reader, const struct option *option,
             reader, value_line(item, 0), option->name, item->values[0].text, tls_versions);
 }
 
+static void read_role(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    const struct choice *choice = choice_find(roles, item->values[0].text);
+
+    if (choice)
+        ((struct receive_connector *)into)->is_internal = choice->value;
+    else
+        complain_of_choice(
+            reader, value_line(item, 0), option->name, item->values[0].text, roles);
+}
+
 static void read_tolerances(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
@@ -209,6 +230,7 @@ static void read_meaning_it(struct reader *reader, const struct option *option,
 static const struct option options[] = {
     { "enabled", CONFIG_VALUE, read_flag, AT(enabled) },
     { "comment", CONFIG_VALUE, read_text, AT(comment) },
+    { "role", CONFIG_VALUE, read_role },
     { "bindings", CONFIG_LIST, read_bindings },
     { "remote_ranges", CONFIG_LIST, read_ranges },
     { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
@@ -234,6 +256,11 @@ static const struct option options[] = {
     { "idle_timeout", CONFIG_VALUE, read_duration, AT(idle_ms), SECOND, DAY },
     { "session_timeout", CONFIG_VALUE, read_duration, AT(session_ms), SECOND, DAY },
     { "tarpit", CONFIG_VALUE, read_duration, AT(tarpit_ms), 0, 10 * MINUTE },
+    { "shadow_failure", CONFIG_VALUE, read_choice, AT(shadow_failure),
+        .choices = shadow_failures },
+    /* The client waits 10 minutes for the answer to its final dot: RFC 5321, 4.5.3.2.6. */
+    { "max_acknowledgement_delay", CONFIG_VALUE, read_duration, AT(acknowledgement_delay_ms), 0,
+        5 * MINUTE },
     { NULL },
 };
 
@@ -285,6 +312,39 @@ static void complain_of_missing(struct reader *reader, const struct config_item 
         "%s = %s", option, example);
 }
 
+/* The other nodes are let in by their keys, and by nothing else; what clients may do and how
+ * their TLS looks has no meaning there. */
+static void make_internal(
+    struct reader *reader, struct receive_connector *connector, const struct config_item *block)
+{
+    static const char *const known[] = { "enabled", "comment", "role", "bindings",
+        "remote_ranges", "protocol_log", "connections_max", "connections_per_source" };
+    enum { KNOWN_COUNT = sizeof known / sizeof *known };
+
+    for (const struct config_item *item = block->first; item; item = item->next) {
+        size_t i = 0;
+        while (i < KNOWN_COUNT && strcmp(known[i], item->name) != 0)
+            i++;
+        if (i == KNOWN_COUNT &&
+            option_find(options, item->name)) /* else it is unknown anyway */
+            complaint_hint(complain(reader->complaints, item->where,
+                               "an internal connector has no '%.60s'", item->name),
+                "it is for the other nodes alone, which it knows by their keys");
+    }
+    for (size_t i = 0; i < connector->binding_count; i++) {
+        if (connector->bindings[i].is_unix)
+            complaint_hint(complain(reader->complaints, block->where,
+                               "an internal connector cannot listen on a UNIX socket"),
+                "the other nodes are other machines: \"*:2525\"");
+    }
+    connector->rights = 0;
+    connector->tls = TLS_MODE_OFF; /* the link has its own: os/tls.h, tls_node_context() */
+    if (connector->range_count)
+        return;
+    connector->ranges = mem_grow(connector->ranges, sizeof *connector->ranges);
+    connector->range_count = ip_range_parse(BYTES("*"), connector->ranges);
+}
+
 static void check(struct reader *reader, const struct receive_connector *connector,
     const struct config_item *item)
 {
@@ -294,7 +354,7 @@ static void check(struct reader *reader, const struct receive_connector *connect
         has_network |= !connector->bindings[i].is_unix;
     if (reader->is_whole)
         complain_of_missing(reader, item, "bindings", "{ \"*:25\" }");
-    if (reader->is_whole && has_network)
+    if (reader->is_whole && has_network && !connector->is_internal)
         complain_of_missing(reader, item, "remote_ranges", "{ \"192.0.2.0/24\" }");
     if (connector->key_file && !connector->certificate_file)
         complaint_hint(complain(reader->complaints, config_find(item, "key")->where,
@@ -320,10 +380,13 @@ void read_receive_connector(struct reader *reader, const struct option *option,
     reader->receive_items = mem_grow(
         reader->receive_items, (settings->receive_count + 1) * sizeof *reader->receive_items);
     reader->receive_items[settings->receive_count] = item;
+    reader->receive_item_count = settings->receive_count + 1;
     connector = &settings->receive[settings->receive_count++];
     receive_connector_init(connector, item->title);
     connector->source = item->where;
     options_read(reader, options, item, connector);
+    if (connector->is_internal)
+        make_internal(reader, connector, item);
     receive_index(connector);
     check(reader, connector, item);
 }

@@ -14,7 +14,6 @@ enum {
     BLOCK_DEPTH_MAX = 8,
     INCLUDE_DEPTH_MAX = 10,
     INCLUDE_COUNT_MAX = 1000, /* in all: files that include each other twice would never end */
-    PATH_BYTES_MAX = 4096,
 };
 
 /* One file being read. */
@@ -33,6 +32,14 @@ enum err config_load(const char *file, struct buf *out)
     if (stat(file, &about) == 0 && !S_ISREG(about.st_mode))
         return ERR_IO; /* a pipe would keep us waiting */
     return file_read_all(file, FILE_BYTES_MAX, out);
+}
+
+enum err config_load_changed(const char *file, struct directory_change *change, struct buf *out)
+{
+    if (!change || strcmp(change->file, file) != 0)
+        return config_load(file, out);
+    change->was_read = true;
+    return change->is_gone ? ERR_NONE : buf_add(out, change->text);
 }
 
 static void step(struct parser *parser)
@@ -213,25 +220,13 @@ static void parse_text(
     free(parser->next.text);
 }
 
-/* PATH as seen from the folder of the file that includes it. */
-static void path_from(const char *file, const char *path, char out[PATH_BYTES_MAX])
-{
-    const char *slash = strrchr(file, '/');
-
-    if (path[0] == '/' || !slash)
-        snprintf(out, PATH_BYTES_MAX, "%s", path);
-    else
-        snprintf(out, PATH_BYTES_MAX, "%.*s%s", (int)(slash + 1 - file), file, path);
-}
-
-static void include(
-    struct parser *parser, struct config_item *block, const char *path, int line)
+static void include_one(
+    struct parser *parser, struct config_item *block, const char *file, int line)
 {
     struct parser inner = { .config = parser->config,
         .complaints = parser->complaints,
         .block_depth = parser->block_depth,
         .include_depth = parser->include_depth + 1 };
-    char file[PATH_BYTES_MAX];
     struct buf text;
     enum err err;
 
@@ -239,18 +234,33 @@ static void include(
         parser->config->file_count > INCLUDE_COUNT_MAX) {
         complaint_hint(complain(parser->complaints, line_of(parser, line),
                            "too many files include each other"),
-            "does \"%.100s\" include itself?", path);
+            "does \"%.100s\" include itself?", file);
         return;
     }
-    path_from(parser->tokens.file, path, file);
     buf_init(&text, FILE_BYTES_MAX);
-    err = config_load(file, &text);
+    err = config_load_changed(file, parser->config->change, &text);
     if (err == OK)
         parse_text(&inner, buf_bytes(&text), file, block);
     else
         complain(parser->complaints, line_of(parser, line), "cannot read \"%.200s\": %s", file,
             err_text(err));
     buf_done(&text);
+}
+
+static void include(
+    struct parser *parser, struct config_item *block, const char *path, int line)
+{
+    struct config_paths paths;
+    enum err err = config_paths_find(parser->tokens.file, path, parser->config->change, &paths);
+
+    if (err != OK) {
+        complain(parser->complaints, line_of(parser, line), "cannot look for \"%.200s\": %s",
+            path, err_text(err));
+        return;
+    }
+    for (size_t i = 0; i < paths.count; i++)
+        include_one(parser, block, paths.list[i], line);
+    config_paths_done(&paths);
 }
 
 /* At the opening parenthesis. */
@@ -356,12 +366,12 @@ static void parse_items(struct parser *parser, struct config_item *block, bool i
     }
 }
 
-void config_parse(
-    struct bytes text, const char *name, struct config *out, struct complaints *complaints)
+void config_parse(struct bytes text, const char *name, struct directory_change *change,
+    struct config *out, struct complaints *complaints)
 {
     struct parser parser = { .config = out, .complaints = complaints };
 
-    *out = (struct config){ .root = { .kind = CONFIG_BLOCK } };
+    *out = (struct config){ .root = { .kind = CONFIG_BLOCK }, .change = change };
     parse_text(&parser, text, name, &out->root);
     out->root.where = (struct source_line){ out->files[0], 0 };
 }

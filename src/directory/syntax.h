@@ -7,6 +7,7 @@
  *     name { ... }                  a block
  *     name "title" { ... }          a block with a title
  *     include("file")               relative to the folder of the file it stands in
+ *     include("folder/x*")      all of that pattern (glob(7)), by name; none is no mistake
  */
 #ifndef DIRECTORY_SYNTAX_H
 #define DIRECTORY_SYNTAX_H
@@ -36,12 +37,13 @@ struct config {
     struct config_item root; /* a block */
     char **files; /* names that source lines point to; the first is the file itself */
     size_t file_count;
+    struct directory_change *change; /* borrowed; may be NULL */
 };
 
-/* Reads TEXT, called NAME, and what it includes.  Whatever is wrong is complained of and jumped
- * over, so there is always a tree.  config_done() gives it back. */
-void config_parse(
-    struct bytes text, const char *name, struct config *out, struct complaints *complaints);
+/* Reads TEXT, called NAME, and what it includes, with CHANGE (may be NULL).  Whatever is wrong
+ * is complained of and jumped over, so there is always a tree.  config_done() gives it back. */
+void config_parse(struct bytes text, const char *name, struct directory_change *change,
+    struct config *out, struct complaints *complaints);
 void config_done(struct config *config);
 
 /* The first item of that name in a block, or NULL. */
@@ -51,5 +53,19 @@ const struct config_item *config_find(const struct config_item *block, const cha
  * ERR_IO: it cannot be read, or is not a plain file. */
 struct buf;
 enum err config_load(const char *file, struct buf *out) MUST_USE;
+/* The same, but with CHANGE. */
+enum err config_load_changed(
+    const char *file, struct directory_change *change, struct buf *out) MUST_USE;
+
+/* include.c: the files that include(PATH) in FILE means, in the order to read them. */
+struct config_paths {
+    char **list;
+    size_t count;
+};
+/* An error is of the folder a pattern looks into.  Without a pattern there is one path, which
+ * may not exist. */
+enum err config_paths_find(const char *file, const char *path,
+    const struct directory_change *change, struct config_paths *out) MUST_USE;
+void config_paths_done(struct config_paths *paths);
 
 #endif

@@ -1,25 +1,9 @@
 /* Reading configurations: what is right comes out as settings, what is wrong is all found. */
-#include "kit.h"
-
-#include "directory/directory.h"
+#include "directory_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-/* The complaints as lines "LINE: text", warnings as "LINE? text"; hints with FULL. */
-static void list_complaints(const struct complaints *complaints, bool full, char out[8000])
-{
-    size_t n = 0;
-
-    out[0] = '\0';
-    for (size_t i = 0; i < complaints->count && n < 7000; i++) {
-        const struct complaint *c = &complaints->list[i];
-        n += (size_t)snprintf(out + n, 8000 - n, "%d%s %s%s%s\n", c->where.line,
-            c->is_warning ? "?" : ":", c->text, full && c->hint[0] ? " | " : "",
-            full ? c->hint : "");
-    }
-}
 
 static enum err read_text(const char *text, struct settings **out, char complaints_text[8000])
 {
@@ -249,20 +233,13 @@ static void mistakes_are_found(void **state)
     (void)state;
     for (size_t i = 0; i < CASES(cases); i++) {
         struct settings *settings = NULL;
-        char got[8000], want[1000];
-        char *part, *rest = want;
-        const char *at = got;
+        char got[8000];
         enum err err = read_text(cases[i].text, &settings, got);
         bool is_warning = cases[i].want[1] == '?';
 
         if ((err == OK) != is_warning || (err == OK) != (settings != NULL))
             fail_msg("%s: %s with\n%s", cases[i].name, err_text(err), got);
-        snprintf(want, sizeof want, "%s", cases[i].want);
-        while ((part = strsep(&rest, "~"))) {
-            at = strstr(at, part);
-            if (!at)
-                fail_msg("%s: no \"%s\" in\n%s", cases[i].name, part, got);
-        }
+        check_parts(cases[i].name, got, cases[i].want);
         settings_free(settings);
     }
 }
@@ -509,24 +486,6 @@ static void an_empty_file_is_a_safe_satellite(void **state)
     for (size_t i = 0; i < settings->receive[0].binding_count; i++)
         check("loopback", ip_is_loopback(settings->receive[0].bindings[i].ip));
     settings_free(settings);
-}
-
-static void write_file(const char *folder, const char *name, const char *text)
-{
-    char path[200];
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    file = fopen(path, "w");
-    check(path, file && fputs(text, file) >= 0 && fclose(file) == 0);
-}
-
-static void remove_file(const char *folder, const char *name)
-{
-    char path[200];
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    check(path, unlink(path) == 0);
 }
 
 static void included_files_are_read_and_named(void **state)
