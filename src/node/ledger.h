@@ -166,7 +166,7 @@ struct ledger_action {
         struct standing standing;     /* STAND, COPY, DELIVER */
         enum ledger_verdict verdict;  /* ACCEPTED (and .single) */
         const struct shadow_ask *ask; /* the ledger's; until its answer */
-        struct {                      /* ANSWER: the ledger's, until the next event */
+        struct { /* ANSWER: the callee's: shadow_page of malloc, ledger_page_free() */
             const struct shadow_page *page;
             struct verdict refusal; /* code 0: none */
         } answer;
@@ -192,6 +192,8 @@ struct ledger_actions {
     unsigned count, room;
     struct ledger_action *list; /* free() */
 };
+
+void ledger_page_free(const struct shadow_page *page); /* NULL too */
 
 /* --- Beginning --------------------------------------------------------------------------- */
 

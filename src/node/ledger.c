@@ -1,0 +1,826 @@
+/* The ledger's rows and stores, its beginning, and what can be seen of it. */
+#include "node/ledger_inside.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- Actions ------------------------------------------------------------------------------- */
+
+struct ledger_action *ledger_act(
+    struct ledger_actions *actions, enum ledger_action_type type, const struct row *row)
+{
+    struct ledger_action *action;
+
+    if (actions->count == actions->room) {
+        actions->room = actions->room ? 2 * actions->room : 64;
+        actions->list = mem_grow(actions->list, actions->room * sizeof *actions->list);
+    }
+    action = &actions->list[actions->count++];
+    *action = (struct ledger_action){ .type = type, .peer = LEDGER_NO_PEER };
+    if (row)
+        action->mid = row->mid;
+    return action;
+}
+
+void ledger_tell(struct ledger *ledger, struct ledger_actions *actions, enum ledger_event event,
+    const struct row *row, uint8_t peer, uint64_t number, const char *text)
+{
+    struct ledger_action *action = ledger_act(actions, LEDGER_EVENT, row);
+    bool is_sum = event == LEDGER_D1 || event == LEDGER_D3 || event == LEDGER_D4;
+
+    action->peer = peer;
+    action->event = event;
+    action->number = number;
+    action->text = text;
+    ledger->counts[event] += is_sum ? number : 1;
+}
+
+/* --- Time ---------------------------------------------------------------------------------- */
+
+void ledger_due_at(struct ledger *ledger, int64_t ms)
+{
+    if (ms < ledger->due_ms)
+        ledger->due_ms = ms;
+}
+
+void ledger_enter(struct ledger *ledger, struct moment now)
+{
+    if (now.ms > ledger->now.ms)
+        ledger->now = now;
+}
+
+/* --- Stores -------------------------------------------------------------------------------- */
+
+uint8_t ledger_find_store(const struct ledger *ledger, struct store_id id)
+{
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if (ledger->stores[i].in_use && store_id_equal(ledger->stores[i].known.id, id))
+            return i;
+    return NO_STORE;
+}
+
+static void mark_row(struct table_node *node, void *me)
+{
+    const struct row *row = container_of(node, struct row, by_mid);
+    uint64_t *used = me;
+
+    *used |= store_bit(row->owner) | store_bit(row->from) | row->holders;
+}
+
+/* A slot that no row and no node needs, or NO_STORE. */
+static uint8_t free_slot(struct ledger *ledger)
+{
+    uint64_t used = 0;
+
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if (!ledger->stores[i].in_use)
+            return i;
+    table_each(&ledger->rows, mark_row, &used);
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        const struct store *store = &ledger->stores[i];
+        if (i != ledger->own && !store->known.is_current && !(used & store_bit(i)) &&
+            !store->is_taking && !store->is_asking)
+            return i;
+    }
+    return NO_STORE;
+}
+
+void ledger_name_store(struct store *store, const char *node)
+{
+    size_t n = strnlen(node, sizeof store->known.node - 1);
+
+    memmove(store->known.node, node, n);
+    store->known.node[n] = 0;
+}
+
+static void init_store(struct store *store, struct store_id id)
+{
+    *store = (struct store){ .in_use = true, .peer = LEDGER_NO_PEER };
+    store->known.id = id;
+    list_init(&store->held);
+    list_init(&store->taken);
+}
+
+uint8_t ledger_intern_store(struct ledger *ledger, struct store_id id)
+{
+    uint8_t slot;
+
+    if (store_id_is_zero(id))
+        return NO_STORE;
+    slot = ledger_find_store(ledger, id);
+    if (slot != NO_STORE)
+        return slot;
+    slot = free_slot(ledger);
+    if (slot == NO_STORE)
+        return NO_STORE;
+    init_store(&ledger->stores[slot], id);
+    ledger->stores[slot].known.is_retired = ledger_is_retired(ledger, id);
+    return slot;
+}
+
+bool ledger_is_retired(const struct ledger *ledger, struct store_id id)
+{
+    for (uint32_t i = 0; i < ledger->retired_count; i++)
+        if (store_id_equal(ledger->retired[i], id))
+            return true;
+    return false;
+}
+
+void ledger_retire_store(struct ledger *ledger, struct store_id id)
+{
+    uint8_t slot = ledger_find_store(ledger, id);
+
+    if (ledger_is_retired(ledger, id))
+        return;
+    if (ledger->retired_count == ledger->retired_room) {
+        ledger->retired_room = ledger->retired_room ? 2 * ledger->retired_room : 16;
+        ledger->retired =
+            mem_grow(ledger->retired, ledger->retired_room * sizeof *ledger->retired);
+    }
+    ledger->retired[ledger->retired_count++] = id;
+    if (slot != NO_STORE)
+        ledger->stores[slot].known.is_retired = true;
+    ledger_stores_changed(ledger, true);
+}
+
+void ledger_stores_changed(struct ledger *ledger, bool is_urgent)
+{
+    ledger->stores_dirty = true;
+    ledger->stores_urgent |= is_urgent;
+    ledger_due_at(ledger, is_urgent
+                              ? ledger->now.ms
+                              : ledger->stores_ms + ledger->settings.heartbeat_frequency_ms);
+}
+
+static void write_stores(struct ledger *ledger, struct ledger_actions *actions)
+{
+    int64_t at = ledger->stores_ms + ledger->settings.heartbeat_frequency_ms;
+
+    if (!ledger->stores_dirty || ledger->stores_writing)
+        return;
+    if (!ledger->stores_urgent && ledger->now.ms < at) {
+        ledger_due_at(ledger, at);
+        return;
+    }
+    ledger->stores_dirty = ledger->stores_urgent = false;
+    ledger->stores_writing = true;
+    ledger->stores_ms = ledger->now.ms;
+    ledger_act(actions, LEDGER_STORES, NULL)->tag = ledger->next_tag++;
+}
+
+void ledger_on_stores(
+    struct ledger *ledger, struct moment now, uint64_t tag, struct ledger_actions *actions)
+{
+    (void)tag;
+    ledger_enter(ledger, now);
+    ledger->stores_writing = false;
+    write_stores(ledger, actions);
+}
+
+uint8_t ledger_holder_peer(const struct ledger *ledger, uint8_t store)
+{
+    uint8_t peer = store == NO_STORE ? LEDGER_NO_PEER : ledger->stores[store].peer;
+
+    if (peer == LEDGER_NO_PEER || ledger->peers[peer].store != store)
+        return LEDGER_NO_PEER;
+    return peer;
+}
+
+uint64_t ledger_current_stores(const struct ledger *ledger)
+{
+    uint64_t bits = 0;
+
+    for (uint32_t i = 0; i < ledger->peer_count; i++)
+        if (ledger->peers[i].is_configured)
+            bits |= store_bit(ledger->peers[i].store);
+    return bits;
+}
+
+/* --- Rows ---------------------------------------------------------------------------------- */
+
+struct row *ledger_row(const struct ledger *ledger, struct mid mid)
+{
+    struct table_node *node = table_first(&ledger->rows, mid_hash(mid));
+
+    for (; node; node = table_next(node)) {
+        struct row *row = container_of(node, struct row, by_mid);
+        if (mid_equal(row->mid, mid))
+            return row;
+    }
+    return NULL;
+}
+
+struct row *ledger_add_row(struct ledger *ledger, struct mid mid, enum standing_role role)
+{
+    struct row *row = mem_new(sizeof *row);
+
+    row->mid = mid;
+    row->role = role;
+    row->owner = ledger->own;
+    row->from = NO_STORE;
+    row->copy_to = row->asker = LEDGER_NO_PEER;
+    row->seq = ++ledger->seq;
+    row->since_ms = ledger->now.ms;
+    list_init(&row->in_role);
+    list_init(&row->in_taken);
+    table_add(&ledger->rows, &row->by_mid, mid_hash(mid));
+    ledger->role_count[role]++;
+    return row;
+}
+
+void ledger_set_single(struct ledger *ledger, struct row *row, enum standing_single single)
+{
+    ledger->single_by[row->single]--;
+    row->single = single;
+    ledger->single_by[row->single]++;
+}
+
+void ledger_set_role(struct ledger *ledger, struct row *row, enum standing_role role)
+{
+    ledger->role_count[row->role]--;
+    row->role = role;
+    ledger->role_count[role]++;
+    row->since_ms = ledger->now.ms;
+}
+
+void ledger_leave_lists(struct ledger *ledger, struct row *row)
+{
+    if (row->role == STANDING_HELD)
+        ledger_unlink_held(ledger, row);
+    else
+        list_remove(&row->in_role);
+}
+
+void ledger_drop_row(struct ledger *ledger, struct row *row)
+{
+    ledger_leave_lists(ledger, row);
+    list_remove(&row->in_taken);
+    for (uint32_t i = 0; i < ledger->peer_count; i++)
+        for (uint32_t n = 0; n < SHADOW_AUDIT_MAX; n++)
+            if (ledger->peers[i].audited[n] == row)
+                ledger->peers[i].audited[n] = NULL;
+    ledger->role_count[row->role]--;
+    table_remove(&ledger->rows, &row->by_mid);
+    free(row);
+}
+
+void ledger_forget_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
+{
+    ledger_act(actions, LEDGER_FORGET, row);
+    ledger_drop_row(ledger, row);
+}
+
+void ledger_fill_standing(
+    const struct ledger *ledger, const struct row *row, struct standing *standing)
+{
+    uint64_t current = ledger_current_stores(ledger);
+
+    *standing = (struct standing){ .role = row->role,
+        .single = row->single,
+        .generation = row->generation,
+        .owner = ledger->stores[row->owner].known.id };
+    if (row->from != NO_STORE)
+        standing->from = ledger->stores[row->from].known.id;
+    /* Present stores first: of more than there is room for, the others are gone anyway. */
+    for (int pass = 0; pass < 2; pass++) {
+        uint64_t wanted = row->holders & (pass ? ~current : current);
+        for (uint8_t i = 0; wanted && i < LEDGER_STORES_MAX; i++)
+            if ((wanted & store_bit(i)) && standing->holder_count < STANDING_HOLDERS_MAX)
+                standing->holders[standing->holder_count++] = ledger->stores[i].known.id;
+    }
+}
+
+void ledger_stand(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
+{
+    struct ledger_action *action = ledger_act(actions, LEDGER_STAND, row);
+
+    ledger_fill_standing(ledger, row, &action->standing);
+    action->tag = ++row->stand_tag;
+}
+
+/* What waited for the disk goes on, by what the row is now. */
+void ledger_on_stood(struct ledger *ledger, struct moment now, struct mid mid, uint64_t tag,
+    uint64_t at, struct ledger_actions *actions)
+{
+    struct row *row = ledger_row(ledger, mid);
+
+    ledger_enter(ledger, now);
+    if (!row || tag != row->stand_tag)
+        return; /* it is over, or a later one says more */
+    if (row->wants_part && row->role == STANDING_PRIMARY)
+        ledger_part_stood(ledger, row, at, actions);
+    switch ((enum standing_role)row->role) {
+    case STANDING_PRIMARY:
+        if (row->is_claimed && !row->taken_at)
+            ledger_claim_stood(ledger, row, at, actions);
+        else if (row->copy_to != LEDGER_NO_PEER && !row->is_copy_sent)
+            ledger_copy_stood(ledger, row, actions);
+        else if (row->is_accepting)
+            ledger_accept_stood(ledger, row, actions);
+        break;
+    case STANDING_HELD:
+        ledger_held_stood(ledger, row, at, actions);
+        break;
+    case STANDING_SETTLED:
+        ledger_settle_stood(ledger, row, at, actions);
+        break;
+    case STANDING_UNCLAIMED:
+    case STANDING_ASIDE:
+    case STANDING_ROLE_COUNT:
+        break;
+    }
+}
+
+void ledger_set_position(struct ledger *ledger, uint64_t position)
+{
+    if (position > ledger->position)
+        ledger->position = position;
+}
+
+/* --- Beginning ----------------------------------------------------------------------------- */
+
+static void take_known(struct ledger *ledger, const struct ledger_store *known)
+{
+    uint8_t slot;
+
+    if (known->is_retired)
+        ledger_retire_store(ledger, known->id);
+    if (!known->is_current && !known->is_own)
+        return;
+    slot = ledger_intern_store(ledger, known->id);
+    if (slot == NO_STORE)
+        return;
+    ledger->stores[slot].known = *known;
+    ledger->stores[slot].known.is_retired = ledger_is_retired(ledger, known->id);
+}
+
+struct ledger *ledger_new(struct bytes node, struct store_id own, uint64_t position,
+    bool was_damaged, const struct ledger_store *stores, uint32_t store_count,
+    const struct ledger_settings *settings)
+{
+    struct ledger *ledger = mem_new(sizeof *ledger);
+
+    snprintf(ledger->name, sizeof ledger->name, "%.*s", BYTES_ARGS(node));
+    ledger->settings = *settings;
+    ledger->position = ledger->start_position = position;
+    ledger->was_damaged = was_damaged;
+    ledger->due_ms = INT64_MAX;
+    ledger->sticky = LEDGER_NO_PEER;
+    ledger->own = NO_STORE;
+    ledger->next_tag = 1;
+    table_init(&ledger->rows);
+    table_init(&ledger->remembered);
+    list_init(&ledger->accepting);
+    list_init(&ledger->copying);
+    list_init(&ledger->single);
+    list_init(&ledger->doubtful);
+    list_init(&ledger->unclaimed);
+    for (uint32_t i = 0; i < store_count; i++)
+        take_known(ledger, &stores[i]);
+    ledger->own = ledger_intern_store(ledger, own);
+    assert(ledger->own != NO_STORE);
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if (ledger->stores[i].known.is_own && i != ledger->own)
+            ledger->stores[i].known.is_current = false;
+    ledger->stores[ledger->own].known.is_own = true;
+    ledger->stores[ledger->own].known.is_current = true;
+    ledger_name_store(&ledger->stores[ledger->own], ledger->name);
+    ledger->stores_dirty = ledger->stores_urgent = true;
+    ledger->items = mem_new((SHADOW_PAGE_MAX + 1) * sizeof *ledger->items);
+    ledger->remembered_ring = mem_new(REMEMBERED_MAX * sizeof *ledger->remembered_ring);
+    return ledger;
+}
+
+static void free_row(struct table_node *node, void *me)
+{
+    struct ledger *ledger = me;
+
+    table_remove(&ledger->rows, node);
+    free(container_of(node, struct row, by_mid));
+}
+
+void ledger_free(struct ledger *ledger)
+{
+    if (!ledger)
+        return;
+    table_each(&ledger->rows, free_row, ledger);
+    table_done(&ledger->rows);
+    table_done(&ledger->remembered);
+    for (uint32_t i = 0; i < ledger->peer_count; i++)
+        list_each (node, &ledger->peers[i].notices)
+            free(container_of(node, struct notice, in_peer));
+    free(ledger->remembered_ring);
+    free(ledger->retired);
+    free(ledger->stores_out);
+    free(ledger->items);
+    free(ledger);
+}
+
+static struct peer *add_peer(struct ledger *ledger, struct bytes name)
+{
+    struct peer *peer = &ledger->peers[ledger->peer_count++];
+
+    *peer = (struct peer){
+        .store = NO_STORE, .contact_ms = -1, .up_ms = -1, .ask_sent_ms = INT64_MIN / 2
+    };
+    snprintf(peer->name, sizeof peer->name, "%.*s", BYTES_ARGS(name));
+    peer->self.name = bytes_text(peer->name);
+    list_init(&peer->notices);
+    peer->ask_next_ms = ledger->now.ms;
+    return peer;
+}
+
+/* What the file knows of a node that is configured. */
+static void join_store(struct ledger *ledger, uint8_t number)
+{
+    struct peer *peer = &ledger->peers[number];
+
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        struct store *store = &ledger->stores[i];
+        if (!store->in_use || i == ledger->own || strcmp(store->known.node, peer->name) != 0)
+            continue;
+        store->peer = number;
+        if (store->known.is_current && !store->known.is_own) {
+            peer->store = i;
+            peer->self.store = store->known.id;
+            peer->was_heard = true;
+        }
+    }
+}
+
+void ledger_set_peers(struct ledger *ledger, const struct ledger_peer_config *peers,
+    uint32_t count, struct ledger_actions *actions)
+{
+    for (uint32_t i = 0; i < ledger->peer_count; i++)
+        ledger->peers[i].is_configured = false;
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t number = ledger_find_peer(ledger, peers[i].name);
+        if (number == LEDGER_NO_PEER) {
+            if (ledger->peer_count == LEDGER_PEERS_MAX)
+                continue; /* the settings' reader has refused so many */
+            number = (uint8_t)ledger->peer_count;
+            add_peer(ledger, peers[i].name);
+            join_store(ledger, number);
+        }
+        ledger->peers[number].is_configured = true;
+        ledger->peers[number].is_remote = peers[i].is_remote;
+    }
+    for (uint8_t i = 0; i < ledger->peer_count; i++)
+        if (!ledger->peers[i].is_configured && ledger->peers[i].store != NO_STORE)
+            ledger_lose_store(ledger, ledger->peers[i].store, actions);
+    ledger_due_at(ledger, ledger->now.ms);
+}
+
+void ledger_set_settings(struct ledger *ledger, const struct ledger_settings *settings,
+    struct ledger_actions *actions)
+{
+    uint32_t broken = ledger->settings.broken;
+
+    ledger->settings = *settings;
+    ledger->settings.broken |= broken;
+    ledger_due_at(ledger, ledger->now.ms);
+    ledger_copy_again(ledger, actions);
+}
+
+static uint64_t holders_of(struct ledger *ledger, const struct standing *standing)
+{
+    uint64_t bits = 0;
+
+    for (uint32_t i = 0; i < standing->holder_count; i++)
+        bits |= store_bit(ledger_intern_store(ledger, standing->holders[i]));
+    return bits;
+}
+
+/* True: it may be queued at once. */
+static bool recover_primary(struct ledger *ledger, struct row *row)
+{
+    row->is_committed = true;
+    if (row->from != NO_STORE) { /* claimed, or more: nobody knows whether it was firm */
+        row->is_claimed = true;
+        ledger->stores[row->from].is_asking = true;
+    }
+    row->is_waiting =
+        ledger_known_peers(ledger) || row->is_claimed || row->owner != ledger->own;
+    if (row->holders && row->single == SINGLE_NOT) {
+        list_add_last(&ledger->doubtful, &row->in_role);
+    } else {
+        if (row->single == SINGLE_NOT)
+            ledger_set_single(ledger, row, SINGLE_ALONE);
+        list_add_last(&ledger->single, &row->in_role);
+    }
+    return !row->is_waiting;
+}
+
+bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing *standing,
+    uint64_t at, bool has_outcomes, bool is_done)
+{
+    struct row *row = ledger_add_row(ledger, mid, standing ? standing->role : STANDING_PRIMARY);
+
+    if (standing) {
+        uint8_t owner = ledger_intern_store(ledger, standing->owner);
+        row->owner = owner == NO_STORE ? ledger->own : owner;
+        row->generation = standing->generation;
+        row->from = ledger_intern_store(ledger, standing->from);
+        row->holders = holders_of(ledger, standing);
+        ledger_set_single(ledger, row, standing->single);
+    }
+    row->is_committed = true;
+    if (row->role != STANDING_UNCLAIMED && row->role != STANDING_ASIDE && row->from != NO_STORE)
+        ledger_add_taken(ledger, row, at);
+    switch ((enum standing_role)row->role) {
+    case STANDING_PRIMARY:
+        row->wants_part = has_outcomes && row->holders;
+        if (is_done) {
+            ledger_set_role(ledger, row, STANDING_SETTLED);
+            row->wants_part = true; /* here: its SETTLED is still to be written */
+            return false;
+        }
+        return recover_primary(ledger, row);
+    case STANDING_HELD:
+        list_add_last(&ledger->stores[row->owner].held, &row->in_role);
+        return false;
+    case STANDING_UNCLAIMED:
+        list_add_last(&ledger->unclaimed, &row->in_role);
+        return false;
+    case STANDING_SETTLED:
+        row->owing = row->holders;
+        row->attempt_ms = (int64_t)at; /* for ledger_settle_start(): the notice's cursor */
+        return false;
+    case STANDING_ASIDE:
+    case STANDING_ROLE_COUNT:
+        return false;
+    }
+    return false;
+}
+
+static void stand_part(struct table_node *node, void *me)
+{
+    struct row *row = container_of(node, struct row, by_mid);
+    struct ledger_actions *actions = ((void **)me)[1];
+
+    if (row->wants_part)
+        ledger_stand(((void **)me)[0], row, actions);
+}
+
+void ledger_start(struct ledger *ledger, struct moment now, struct ledger_actions *actions)
+{
+    void *both[2] = { ledger, actions };
+
+    ledger_enter(ledger, now);
+    ledger->last_time_ms = now.ms;
+    ledger->has_started = true;
+    ledger->start_seq = ledger->seq;
+    for (uint32_t i = 0; i < ledger->peer_count; i++)
+        ledger->peers[i].ask_next_ms = now.ms;
+    table_each(&ledger->rows, stand_part, both);
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if (ledger->stores[i].in_use && ledger->stores[i].known.is_retired &&
+            !list_is_empty(&ledger->stores[i].held))
+            ledger_take_store(ledger, i, false, "its store is gone", actions);
+    ledger_settle_start(ledger, actions);
+    if (ledger->was_damaged && !is_broken(ledger, BROKEN_KEEPS_STORE))
+        ledger_begin_renewal(ledger, false, false, "the spool was damaged", actions);
+    ledger_fence_start(ledger, actions);
+    ledger_on_time(ledger, now, actions);
+}
+
+/* --- Time ---------------------------------------------------------------------------------- */
+
+void ledger_on_time(struct ledger *ledger, struct moment now, struct ledger_actions *actions)
+{
+    int64_t late = now.ms - ledger->due_ms;
+    int64_t gap = ledger->settings.heartbeat_timeout_ms / 4;
+    bool is_gap = ledger->due_ms != INT64_MAX && late > (gap < 1000 ? 1000 : gap);
+
+    ledger_enter(ledger, now);
+    if (!ledger->has_started || ledger->is_renewing) {
+        ledger->due_ms = now.ms + 20;
+        return;
+    }
+    if (now.ms < ledger->due_ms && !is_gap)
+        return;
+    ledger->due_ms = INT64_MAX;
+    if (is_gap && late > ledger_takeover_ms(ledger) / 2)
+        ledger_fence_gap(ledger, actions);
+    ledger_peer_time(ledger, is_gap, actions);
+    ledger_accept_time(ledger, actions);
+    ledger_take_time(ledger, actions);
+    ledger_fence_time(ledger, actions);
+    ledger_settle_time(ledger, actions);
+    ledger_unclaimed_time(ledger, actions);
+    ledger_audit_time(ledger, actions);
+    ledger_copy_again(ledger, actions);
+    write_stores(ledger, actions);
+}
+
+struct moment ledger_due(const struct ledger *ledger)
+{
+    return (struct moment){ ledger->due_ms };
+}
+
+void ledger_page_free(const struct shadow_page *page)
+{
+    if (!page)
+        return;
+    free((void *)(uintptr_t)page->items);
+    free((void *)(uintptr_t)page);
+}
+
+/* --- Looking inside ------------------------------------------------------------------------ */
+
+uint32_t ledger_peer_count(const struct ledger *ledger)
+{
+    return ledger->peer_count;
+}
+
+uint8_t ledger_find_peer(const struct ledger *ledger, struct bytes name)
+{
+    for (uint32_t i = 0; i < ledger->peer_count; i++)
+        if (bytes_equal_nocase(name, ledger->peers[i].self.name))
+            return (uint8_t)i;
+    return LEDGER_NO_PEER;
+}
+
+uint64_t ledger_count_list(const struct list *list)
+{
+    uint64_t count = 0;
+
+    list_each (node, list)
+        count++;
+    return count;
+}
+
+struct count_there {
+    uint64_t bit, count;
+};
+
+static void count_there(struct table_node *node, void *me)
+{
+    struct count_there *there = me;
+
+    there->count += (container_of(node, struct row, by_mid)->kept & there->bit) != 0;
+}
+
+void ledger_get_peer(const struct ledger *ledger, uint8_t number, struct ledger_peer_facts *out)
+{
+    const struct peer *peer = &ledger->peers[number];
+    struct count_there there = { store_bit(peer->store), 0 };
+    struct table rows = ledger->rows; /* nothing is removed: only looked at */
+
+    *out = (struct ledger_peer_facts){ .state = ledger_peer_state(ledger, peer),
+        .is_configured = peer->is_configured,
+        .is_up = peer->is_up,
+        .contact_ms = peer->contact_ms,
+        .failures = peer->failures,
+        .held_oldest_ms = -1,
+        .owed = peer->notice_count,
+        .owed_oldest_ms = -1 };
+    snprintf(out->node, sizeof out->node, "%s", peer->name);
+    if (!list_is_empty(&peer->notices))
+        out->owed_oldest_ms =
+            container_of(peer->notices.next, struct notice, in_peer)->since_ms;
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        const struct store *store = &ledger->stores[i];
+        if (!store->in_use || store->peer != number || list_is_empty(&store->held))
+            continue;
+        out->held += ledger_count_list(&store->held);
+        out->held_oldest_ms = container_of(store->held.next, struct row, in_role)->since_ms;
+    }
+    if (peer->store != NO_STORE) {
+        out->store = ledger->stores[peer->store].known.id;
+        out->position = ledger->stores[peer->store].known.position;
+        table_each(&rows, count_there, &there);
+        out->copies_there = there.count;
+    }
+}
+
+static uint64_t count_doubtless(const struct ledger *ledger, int64_t *oldest)
+{
+    uint64_t count = ledger_count_list(&ledger->single) + ledger_count_list(&ledger->copying);
+    const struct list *lists[] = { &ledger->single, &ledger->copying };
+
+    *oldest = -1;
+    for (int i = 0; i < 2; i++) {
+        list_each (node, lists[i]) {
+            int64_t since = container_of(node, struct row, in_role)->since_ms;
+            if (*oldest < 0 || since < *oldest)
+                *oldest = since;
+            break; /* each list is in the order of age, but for what was put back */
+        }
+    }
+    return count;
+}
+
+void ledger_get_facts(const struct ledger *ledger, struct ledger_facts *out)
+{
+    const uint64_t *roles = ledger->role_count;
+
+    *out = (struct ledger_facts){ .own = ledger->stores[ledger->own].known.id,
+        .primary = roles[STANDING_PRIMARY],
+        .held = roles[STANDING_HELD],
+        .unclaimed = roles[STANDING_UNCLAIMED],
+        .aside = roles[STANDING_ASIDE],
+        .words = roles[STANDING_SETTLED],
+        .is_fencing = ledger->is_fencing,
+        .has_right = !ledger->is_fencing && !ledger->is_renewing };
+    out->single = count_doubtless(ledger, &out->single_oldest_ms);
+    out->redundant = out->primary > out->single ? out->primary - out->single : 0;
+    list_each (node, &ledger->single)
+        out->single_by[container_of(node, struct row, in_role)->single]++;
+    list_each (node, &ledger->copying)
+        out->single_by[container_of(node, struct row, in_role)->single]++;
+    memcpy(out->counts, ledger->counts, sizeof out->counts);
+}
+
+struct store_id ledger_own_store(const struct ledger *ledger)
+{
+    return ledger->stores[ledger->own].known.id;
+}
+
+void ledger_get_hello(const struct ledger *ledger, struct shadow_hello *out)
+{
+    *out = (struct shadow_hello){ .position = ledger->position };
+    for (unsigned version = SHADOW_VERSION_MIN; version <= SHADOW_VERSION_MAX; version++)
+        out->versions |= 1u << version;
+    out->node.name = bytes_text(ledger->name);
+    out->node.store = ledger_own_store(ledger);
+    for (uint32_t i = ledger->retired_count; i && out->retired_count < SHADOW_RETIRED_MAX; i--)
+        out->retired[out->retired_count++] = ledger->retired[i - 1];
+}
+
+const struct ledger_store *ledger_stores(const struct ledger *ledger, uint32_t *count)
+{
+    struct ledger *mine = (struct ledger *)(uintptr_t)ledger; /* its scratch memory alone */
+    uint32_t n = 0;
+
+    mine->stores_out = mem_grow(mine->stores_out,
+        (LEDGER_STORES_MAX + ledger->retired_count) * sizeof *mine->stores_out);
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        const struct ledger_store *known = &ledger->stores[i].known;
+        if (ledger->stores[i].in_use && (known->is_current || known->is_own))
+            mine->stores_out[n++] = *known;
+    }
+    for (uint32_t i = 0; i < ledger->retired_count; i++) {
+        uint8_t slot = ledger_find_store(ledger, ledger->retired[i]);
+        if (slot != NO_STORE &&
+            (ledger->stores[slot].known.is_current || ledger->stores[slot].known.is_own))
+            continue;
+        mine->stores_out[n] =
+            (struct ledger_store){ .id = ledger->retired[i], .is_retired = true };
+        snprintf(mine->stores_out[n].node, sizeof mine->stores_out[n].node, "%s",
+            slot != NO_STORE && ledger->stores[slot].known.node[0]
+                ? ledger->stores[slot].known.node
+                : "unknown");
+        n++;
+    }
+    *count = n;
+    return mine->stores_out;
+}
+
+bool ledger_standing(const struct ledger *ledger, struct mid mid, struct standing *out)
+{
+    const struct row *row = ledger_row(ledger, mid);
+
+    if (row)
+        ledger_fill_standing(ledger, row, out);
+    return row != NULL;
+}
+
+uint32_t ledger_holders(const struct ledger *ledger, struct mid mid)
+{
+    const struct row *row = ledger_row(ledger, mid);
+    uint32_t bits = 0;
+
+    for (uint8_t i = 0; row && i < LEDGER_STORES_MAX; i++)
+        if ((row->kept & store_bit(i)) && ledger_holder_peer(ledger, i) != LEDGER_NO_PEER)
+            bits |= 1u << ledger_holder_peer(ledger, i);
+    return bits;
+}
+
+struct each {
+    const struct ledger *ledger;
+    enum standing_role role;
+    void (*visit)(void *me, struct mid mid, uint8_t peer, int64_t since_ms);
+    void *me;
+};
+
+static void visit_row(struct table_node *node, void *me)
+{
+    const struct row *row = container_of(node, struct row, by_mid);
+    const struct each *each = me;
+
+    if (row->role == each->role)
+        each->visit(each->me, row->mid, each->ledger->stores[row->owner].peer, row->since_ms);
+}
+
+void ledger_each(const struct ledger *ledger, enum standing_role role,
+    void (*visit)(void *me, struct mid mid, uint8_t peer, int64_t since_ms), void *me)
+{
+    struct table rows = ledger->rows; /* nothing is removed: only looked at */
+    struct each each = { ledger, role, visit, me };
+
+    table_each(&rows, visit_row, &each);
+}

@@ -1,0 +1,397 @@
+/* The holder's side: copies held for others (R2), and the notices that let them go (R4). */
+#include "node/ledger_inside.h"
+
+#include <assert.h>
+
+/* --- Lists --------------------------------------------------------------------------------- */
+
+void ledger_unlink_held(struct ledger *ledger, struct row *row)
+{
+    for (uint32_t i = 0; i < ledger->peer_count; i++) {
+        struct peer *peer = &ledger->peers[i];
+        if (peer->audit_next != row)
+            continue;
+        struct list *next = row->in_role.next;
+        peer->audit_next = next == &ledger->stores[row->owner].held
+                               ? NULL
+                               : container_of(next, struct row, in_role);
+    }
+    list_remove(&row->in_role);
+}
+
+void ledger_hold_for(struct ledger *ledger, struct row *row, uint8_t owner, uint16_t generation)
+{
+    ledger_leave_lists(ledger, row);
+    ledger_set_role(ledger, row, STANDING_HELD);
+    row->owner = owner;
+    row->generation = generation;
+    row->kept = 0;
+    row->is_claimed = row->is_firm = row->is_first_copy = false;
+    row->tried = 0;
+    list_add_last(&ledger->stores[owner].held, &row->in_role);
+}
+
+void ledger_yield_row(struct ledger *ledger, struct row *row, uint8_t owner,
+    uint16_t generation, struct ledger_actions *actions)
+{
+    bool was_waiting = row->is_waiting;
+
+    ledger_tell(ledger, actions, LEDGER_FENCED_MID, row, ledger->stores[owner].peer, 0, NULL);
+    ledger_stop_copying(ledger, row, actions);
+    if (is_broken(ledger, BROKEN_FENCE_DROPS) && row->is_committed && !row->is_accepting) {
+        ledger_act(actions, LEDGER_WITHDRAW, row);
+        ledger_forget_row(ledger, row, actions);
+        return;
+    }
+    ledger_hold_for(ledger, row, owner, generation);
+    row->is_waiting = false;
+    if (!row->is_committed)
+        return; /* ledger_on_committed() goes on */
+    if (!row->is_accepting) {
+        struct ledger_action *action = ledger_act(actions, LEDGER_WITHDRAW, row);
+        action->single = was_waiting; /* it was held back: no delivery was begun */
+    }
+    ledger_stand(ledger, row, actions);
+}
+
+void ledger_held_stood(
+    struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions)
+{
+    if (row->from != NO_STORE && !list_is_linked(&row->in_taken))
+        ledger_add_taken(ledger, row, at);
+    if (row->is_accepting) {
+        ledger_act(actions, LEDGER_ACCEPTED, row)->verdict = LEDGER_OTHER;
+        row->is_accepting = false;
+    }
+    if (row->answers_copy) {
+        struct ledger_action *action = ledger_act(actions, LEDGER_HELD, row);
+        action->peer = row->asker;
+        action->tag = row->seen_tag;
+        action->held.fate = SHADOW_DURABLE;
+        row->answers_copy = false;
+    }
+}
+
+/* --- What was told of copies that are not here --------------------------------------------- */
+
+static struct remembered *find_remembered(
+    const struct ledger *ledger, uint8_t store, struct mid mid)
+{
+    struct table_node *node = table_first(&ledger->remembered, mid_hash(mid));
+
+    for (; node; node = table_next(node)) {
+        struct remembered *seen = container_of(node, struct remembered, by_mid);
+        if (mid_equal(seen->mid, mid) && seen->store == store)
+            return seen;
+    }
+    return NULL;
+}
+
+bool ledger_is_remembered(const struct ledger *ledger, uint8_t store, struct mid mid)
+{
+    return find_remembered(ledger, store, mid) != NULL;
+}
+
+void ledger_remember_done(struct ledger *ledger, uint8_t store, struct mid mid)
+{
+    struct remembered *slot = &ledger->remembered_ring[ledger->remembered_at];
+
+    if (is_broken(ledger, BROKEN_FORGETS_NOTICES) || ledger_is_remembered(ledger, store, mid))
+        return;
+    if (ledger->remembered.count == REMEMBERED_MAX)
+        table_remove(&ledger->remembered, &slot->by_mid);
+    slot->mid = mid;
+    slot->store = store;
+    table_add(&ledger->remembered, &slot->by_mid, mid_hash(mid));
+    ledger->remembered_at = (ledger->remembered_at + 1) % REMEMBERED_MAX;
+}
+
+/* --- A copy is offered --------------------------------------------------------------------- */
+
+static enum ledger_offer answer(struct shadow_outcome *outcome, enum shadow_fate fate)
+{
+    *outcome = (struct shadow_outcome){ .fate = fate };
+    return LEDGER_ANSWERED;
+}
+
+static enum ledger_offer busy(struct shadow_outcome *outcome, const char *why)
+{
+    *outcome = (struct shadow_outcome){ .fate = SHADOW_BUSY,
+        .verdict = verdict_of(450, STATUS(4, 5, 0), "%s", why) };
+    return LEDGER_ANSWERED;
+}
+
+static enum ledger_offer moved(
+    struct ledger *ledger, uint8_t owner, struct shadow_outcome *outcome)
+{
+    const struct store *store = &ledger->stores[owner];
+
+    *outcome = (struct shadow_outcome){ .fate = SHADOW_MOVED };
+    outcome->node.store = store->known.id;
+    outcome->node.name = owner == ledger->own   ? bytes_text(ledger->name)
+                         : store->known.node[0] ? bytes_text(store->known.node)
+                                                : BYTES("unknown");
+    return LEDGER_ANSWERED;
+}
+
+/* It is here; its standing is written anew, and that is the answer. */
+static enum ledger_offer answer_when_stood(struct ledger *ledger, struct row *row, uint8_t peer,
+    uint64_t tag, struct ledger_actions *actions)
+{
+    row->answers_copy = true;
+    row->asker = peer;
+    row->seen_tag = tag;
+    ledger_stand(ledger, row, actions);
+    return LEDGER_ONLY_STAND;
+}
+
+static void set_from(struct ledger *ledger, struct row *row, uint8_t from)
+{
+    if (row->from == from || from == NO_STORE)
+        return;
+    ledger_leave_taken(row);
+    row->from = from;
+    (void)ledger;
+}
+
+static enum ledger_offer on_copy_of_held(struct ledger *ledger, struct row *row, uint8_t peer,
+    uint16_t generation, uint8_t from, uint64_t tag, struct shadow_outcome *outcome,
+    struct ledger_actions *actions)
+{
+    uint8_t owner = ledger->peers[peer].store;
+    bool is_same_node = row->owner == owner || ledger->stores[row->owner].peer == peer;
+
+    if (row->answers_copy)
+        return busy(outcome, "the same copy is being answered");
+    if (row->owner == owner && generation == row->generation && row->role == STANDING_HELD &&
+        (from == NO_STORE || from == row->from))
+        return answer(outcome, SHADOW_DURABLE);
+    if (!is_same_node && generation <= row->generation)
+        return moved(ledger, row->owner, outcome);
+    if (is_same_node && generation < row->generation)
+        return moved(ledger, row->owner, outcome);
+    ledger_hold_for(ledger, row, owner, generation);
+    set_from(ledger, row, from);
+    return answer_when_stood(ledger, row, peer, tag, actions);
+}
+
+/* Of two claims the higher generation wins; of equal ones the one that is past its questions,
+ * and who sends a copy is; else the smaller store id (R6). */
+static bool is_ours_stronger(
+    const struct ledger *ledger, const struct row *row, uint8_t store, uint16_t generation)
+{
+    if (row->generation != generation)
+        return row->generation > generation;
+    if (row->is_claimed)
+        return false;
+    return memcmp(ledger_own_store(ledger).byte, ledger->stores[store].known.id.byte, 16) < 0;
+}
+
+static enum ledger_offer on_copy_of_primary(struct ledger *ledger, struct row *row,
+    uint8_t peer, uint16_t generation, uint8_t from, uint64_t tag,
+    struct shadow_outcome *outcome, struct ledger_actions *actions)
+{
+    uint8_t owner = ledger->peers[peer].store;
+
+    if (row->is_accepting)
+        return busy(outcome, "acceptance in flight");
+    if (is_ours_stronger(ledger, row, owner, generation))
+        return moved(ledger, ledger->own, outcome);
+    ledger_yield_row(ledger, row, owner, generation, actions);
+    if (!ledger_row(ledger, row->mid))
+        return busy(outcome, "try again"); /* a rule is switched off: the row is gone */
+    set_from(ledger, row, from);
+    return answer_when_stood(ledger, row, peer, tag, actions);
+}
+
+static enum ledger_offer on_new_copy(struct ledger *ledger, struct mid mid, uint8_t peer,
+    uint16_t generation, uint8_t from, uint64_t tag, struct standing *standing)
+{
+    struct row *row = ledger_add_row(ledger, mid, STANDING_HELD);
+
+    row->owner = ledger->peers[peer].store;
+    row->generation = generation;
+    row->from = from;
+    row->is_receiving = true;
+    row->asker = peer;
+    row->seen_tag = tag;
+    ledger_fill_standing(ledger, row, standing);
+    return LEDGER_TAKE;
+}
+
+enum ledger_offer ledger_on_copy(struct ledger *ledger, struct moment now, uint8_t peer,
+    struct mid mid, uint16_t generation, struct store_id from_id, bool is_same, uint64_t tag,
+    struct standing *standing, struct shadow_outcome *outcome, struct ledger_actions *actions)
+{
+    struct row *row = ledger_row(ledger, mid);
+    uint8_t from = ledger_intern_store(ledger, from_id), owner = ledger->peers[peer].store;
+
+    ledger_enter(ledger, now);
+    ledger_contact(ledger, peer, actions);
+    if (owner == NO_STORE)
+        return busy(outcome, "introduce yourself first");
+    if (!row) {
+        if (ledger_is_remembered(ledger, owner, mid))
+            return answer(outcome, SHADOW_SETTLED);
+        return on_new_copy(ledger, mid, peer, generation, from, tag, standing);
+    }
+    if (row->is_receiving)
+        return busy(outcome, "the same copy is being received");
+    if (!is_same) {
+        *outcome = (struct shadow_outcome){ .fate = SHADOW_REFUSED,
+            .verdict = verdict_of(554, STATUS(5, 6, 0), "another envelope under this mid") };
+        return LEDGER_ANSWERED;
+    }
+    switch ((enum standing_role)row->role) {
+    case STANDING_PRIMARY:
+        return on_copy_of_primary(ledger, row, peer, generation, from, tag, outcome, actions);
+    case STANDING_HELD:
+    case STANDING_UNCLAIMED:
+        return on_copy_of_held(ledger, row, peer, generation, from, tag, outcome, actions);
+    case STANDING_SETTLED:
+        return answer(outcome, SHADOW_SETTLED);
+    case STANDING_ASIDE:
+    case STANDING_ROLE_COUNT:
+        break;
+    }
+    return busy(outcome, "it is set aside for the administrator");
+}
+
+/* Its primary is gone already: nobody else would take it over. */
+static bool is_orphan(const struct ledger *ledger, const struct row *row)
+{
+    uint8_t peer = ledger_holder_peer(ledger, row->owner);
+
+    return peer == LEDGER_NO_PEER || ledger->peers[peer].is_gone;
+}
+
+void ledger_on_copy_stored(struct ledger *ledger, struct moment now, uint8_t peer,
+    struct mid mid, uint64_t tag, bool is_ok, struct ledger_actions *actions)
+{
+    struct row *row = ledger_row(ledger, mid);
+    struct ledger_action *action;
+
+    ledger_enter(ledger, now);
+    if (!row || !row->is_receiving || row->seen_tag != tag || row->asker != peer)
+        return;
+    if (!is_ok) {
+        ledger_drop_row(ledger, row);
+        return;
+    }
+    row->is_receiving = false;
+    row->is_committed = true;
+    action = ledger_act(actions, LEDGER_HELD, row);
+    action->peer = peer;
+    action->tag = tag;
+    action->held.fate = row->is_doomed ? SHADOW_SETTLED : SHADOW_DURABLE;
+    if (row->is_doomed) {
+        ledger_forget_row(ledger, row, actions);
+        return;
+    }
+    row->since_ms = now.ms;
+    list_add_last(&ledger->stores[row->owner].held, &row->in_role);
+    ledger_tell(ledger, actions, LEDGER_HARECEIVE, row, peer, 0, NULL);
+    if (row->from != NO_STORE)
+        ledger_add_taken(ledger, row, ledger->position);
+    if (is_orphan(ledger, row))
+        ledger_claim_row(ledger, row, actions);
+}
+
+/* --- XQDISCARD's answer -------------------------------------------------------------------- */
+
+/* False: it must be told again, the copy is still on its way. */
+static bool on_item(struct ledger *ledger, uint8_t number, const struct shadow_item *item,
+    struct ledger_actions *actions)
+{
+    struct row *row = ledger_row(ledger, item->mid);
+    uint8_t store = ledger->peers[number].store;
+    bool is_for = row && (row->owner == store || is_broken(ledger, BROKEN_NOTICE_OF_ANY)) &&
+                  (row->role == STANDING_HELD || row->role == STANDING_UNCLAIMED);
+
+    if (item->word == SHADOW_PART) {
+        if (is_for && row->is_receiving)
+            return false;
+        if (is_for) {
+            struct ledger_action *action = ledger_act(actions, LEDGER_NOTE, row);
+            action->list = item->list;
+        }
+        return true;
+    }
+    if (item->word != SHADOW_DONE)
+        return true; /* advice, or a word of a later version (R21) */
+    if (!row) {
+        ledger_remember_done(ledger, store, item->mid);
+    } else if (is_for && row->is_receiving) {
+        row->is_doomed = true;
+    } else if (is_for) {
+        ledger_tell(ledger, actions, LEDGER_HADISCARD, row, number, 0, NULL);
+        ledger_forget_row(ledger, row, actions);
+    }
+    return true;
+}
+
+void ledger_on_discard_page(struct ledger *ledger, uint8_t number,
+    const struct shadow_page *page, struct ledger_actions *actions)
+{
+    struct peer *peer = &ledger->peers[number];
+    bool is_all = true;
+
+    for (uint32_t i = 0; i < page->item_count; i++)
+        is_all &= on_item(ledger, number, &page->items[i], actions);
+    if (page->item_count == 0) {
+        ledger_ask_flushed(ledger, number, actions);
+        return;
+    }
+    peer->got_all = is_all;
+    peer->cursor_got = page->cursor;
+    peer->is_flushing = true;
+    if (is_broken(ledger, BROKEN_CONFIRMS_UNFLUSHED)) {
+        ledger_ask_flushed(ledger, number, actions);
+        return;
+    }
+    ledger_act(actions, LEDGER_FLUSH, NULL)->tag =
+        number; /* below LEDGER_PEERS_MAX: a peer's page */
+}
+
+void ledger_on_flushed(
+    struct ledger *ledger, struct moment now, uint64_t tag, struct ledger_actions *actions)
+{
+    ledger_enter(ledger, now);
+    if (tag < LEDGER_PEERS_MAX)
+        ledger_ask_flushed(ledger, (uint8_t)tag, actions);
+    else
+        ledger_taken_flushed(ledger, (uint8_t)(tag - LEDGER_PEERS_MAX), actions);
+}
+
+/* --- Unclaimed ----------------------------------------------------------------------------- */
+
+/* The rule R2 switched off, for the tests: copies go because of their age. */
+static void drop_old_copies(struct ledger *ledger, struct ledger_actions *actions)
+{
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        if (!ledger->stores[i].in_use)
+            continue;
+        list_each (node, &ledger->stores[i].held) {
+            struct row *row = container_of(node, struct row, in_role);
+            if (ledger->now.ms - row->since_ms < ledger->settings.auto_discard_ms)
+                break;
+            ledger_forget_row(ledger, row, actions);
+        }
+    }
+}
+
+void ledger_unclaimed_time(struct ledger *ledger, struct ledger_actions *actions)
+{
+    if (is_broken(ledger, BROKEN_DROPS_OLD_COPIES))
+        drop_old_copies(ledger, actions);
+    list_each (node, &ledger->unclaimed) {
+        struct row *row = container_of(node, struct row, in_role);
+        if (ledger->now.ms - row->since_ms < ledger->settings.unclaimed_hold_ms) {
+            ledger_due_at(ledger, row->since_ms + ledger->settings.unclaimed_hold_ms);
+            return;
+        }
+        ledger_tell(ledger, actions, LEDGER_UNCLAIMED_DROPPED, row,
+            ledger->stores[row->owner].peer, 0, NULL);
+        ledger_forget_row(ledger, row, actions);
+    }
+}

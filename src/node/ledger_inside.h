@@ -1,0 +1,377 @@
+/* Inside the ledger: rows, stores, peers, and what its files share. */
+#ifndef NODE_LEDGER_INSIDE_H
+#define NODE_LEDGER_INSIDE_H
+
+#include "base/list.h"
+#include "base/table.h"
+#include "node/ledger.h"
+
+enum {
+    NO_STORE = 255,
+    TAKEOVER_STEP = 1000,   /* rows claimed in one event */
+    REMEMBERED_MAX = 65536, /* notices that found no copy (R4) */
+    AUDIT_QUIET_MS =
+        3000, /* after a peer's last audit its silence about a copy means something */
+    AUDIT_WAIT_MS = 15000, /* ... and when it audits nothing at all */
+    REFUSING_MS = 5000,    /* a holder that refused is left alone for so long */
+};
+
+/* A store, by a small number: rows name several. */
+struct store {
+    struct ledger_store known;
+    bool in_use;
+    uint8_t peer;     /* whose; LEDGER_NO_PEER: this node's, or not known */
+    struct list held; /* rows HELD and UNCLAIMED whose owner it is, oldest first */
+    struct list
+        taken; /* rows taken over from it, here or by one we hold them for: by taken_at */
+    uint16_t again_peers; /* who asked the same while we did, and is asked once more */
+    uint16_t
+        ask_peers; /* who is still to be asked what it has taken from this store (XQTAKEN) */
+    int64_t ask_until_ms; /* then the unanswered rest is let go (D4) */
+    bool is_taking;       /* a take-over is under way: rows of `held` are still to be claimed */
+    bool is_asking;       /* rows taken over from it wait for the answers */
+    bool is_forced;       /* that take-over was by force */
+    uint32_t claiming;    /* claims not durable yet */
+    const char *taking_why;
+};
+
+struct notice {
+    struct list in_peer;
+    struct mid mid;
+    uint64_t cursor;
+    int64_t since_ms;
+    bool is_part;
+};
+
+struct row {
+    struct table_node by_mid;
+    struct mid mid;
+    /* PRIMARY: one of the lists accepting, single, doubtful, copying; or none.
+     * HELD: its owner's `held`.  UNCLAIMED: ledger.unclaimed. */
+    struct list in_role;
+    struct list in_taken; /* stores[from].taken */
+    uint64_t holders;     /* possible holders, as bits of stores */
+    uint64_t kept;        /* of these: known to have it durably now */
+    uint64_t owing;       /* SETTLED: those not told yet, or who have not confirmed */
+    uint64_t taken_at;    /* XQTAKEN's cursor; 0: the claim is not durable yet */
+    uint64_t seen_tag;    /* HELD, receiving: the copy's tag; or of an answer that waits */
+    int64_t since_ms;     /* in this role; PRIMARY: one copy since */
+    int64_t attempt_ms;   /* the copy's present attempt began */
+    uint32_t seq;         /* counts up with each row: fences look back */
+    uint32_t stand_tag;   /* of the latest STAND; 0: none yet */
+    uint16_t generation;
+    uint16_t tried;       /* peers that were tried in this acceptance, as bits */
+    uint8_t role, single; /* enum standing_role, standing_single */
+    uint8_t owner, from;  /* stores */
+    uint8_t copy_to;      /* the peer a copy is being sent to, or to be sent to; NO_PEER */
+    uint8_t asker;        /* whose copy waits for the answer of seen_tag */
+    uint8_t failure;      /* enum shadow_failure of its acceptance */
+    uint8_t attempts_local, attempts_remote;
+    bool is_accepting, is_committed;
+    bool is_copy_sent;  /* LEDGER_COPY was given */
+    bool is_receiving;  /* HELD: its content is on the way, or being committed */
+    bool is_doomed;     /* receiving, and the notice has come */
+    bool is_claimed;    /* taken over, and the claim is not firm yet: not delivered */
+    bool is_firm;       /* past its questions */
+    bool is_first_copy; /* taken over: to be copied before it is delivered (R9) */
+    bool is_waiting;    /* for the start's fence: LEDGER_DELIVER is owed */
+    bool is_withdrawn;  /* told to the path */
+    bool is_taken_told; /* the store it was taken from has confirmed */
+    bool wants_part;    /* a PART notice when the STAND is durable */
+    bool answers_copy;  /* LEDGER_HELD when the STAND is durable */
+    bool rejects;       /* SETTLED because its acceptance failed */
+};
+
+struct question { /* TAKEN or AUDIT, one at a time */
+    enum { QUESTION_NONE, QUESTION_TAKEN, QUESTION_AUDIT } kind;
+    bool is_out;      /* sent, not answered */
+    bool is_flushing; /* its page is being made durable */
+    uint8_t store;    /* TAKEN */
+    int64_t sent_ms;
+    struct shadow_ask ask;
+};
+
+struct peer {
+    struct shadow_node self; /* name: points to `name` */
+    char name[SHADOW_NODE_BYTES_MAX + 1];
+    bool is_configured, is_remote, is_up, was_heard;
+    bool went_back;     /* its store is below what was heard: refused until it has another */
+    bool has_forgotten; /* it has a new store since this node began: no answer to the fence */
+    bool is_gone;       /* taken over, or counted as lost (R8) */
+    bool is_retired;
+    uint8_t store;                     /* present one; NO_STORE: never heard */
+    enum ledger_peer_state told_state; /* what was said of it last */
+    int64_t contact_ms;
+    int64_t up_ms;
+    uint32_t failures;
+    int64_t refusing_until_ms;
+    uint32_t fence_seq; /* rows before it are subject to the question about our own store */
+    uint32_t copies_in_flight;
+    /* We ask it for notices: the heartbeat. */
+    bool is_asking, is_flushing;
+    bool got_all; /* nothing of the last page is to be told again */
+    int64_t ask_sent_ms, ask_next_ms;
+    struct shadow_ask ask;
+    bool has_cursor;
+    uint64_t cursor,
+        cursor_got; /* confirmed-to-be on our disk; and what the last page ended with */
+    struct question question;
+    /* The audit of what we hold for it. */
+    bool is_auditing;
+    bool audits_all;
+    struct row *audit_next;
+    int64_t audit_due_ms;
+    struct row *audited[SHADOW_AUDIT_MAX]; /* unused rows are NULL */
+    /* It asks us. */
+    struct list notices;
+    uint64_t notice_count;
+    uint64_t told; /* highest cursor told */
+    bool is_waiting;
+    uint64_t wait_tag;
+    uint32_t wait_max;
+    int64_t wait_until_ms;
+    int64_t audit_seen_ms; /* its last audit; or when it came up */
+    bool has_audited;
+    bool has_taken_ask; /* an XQTAKEN waits for a take-over to be finished */
+    uint64_t taken_tag, taken_told;
+    struct shadow_ask taken_ask;
+};
+
+struct remembered {
+    struct table_node by_mid;
+    struct mid mid;
+    uint8_t store;
+};
+
+struct ledger {
+    struct ledger_settings settings;
+    char name[SHADOW_NODE_BYTES_MAX + 1];
+    uint8_t own; /* store */
+    uint64_t position, start_position;
+    bool was_damaged, has_started, is_renewing;
+    bool renew_went_back, renew_retired;
+    const char *renew_why;
+    struct moment now;
+
+    struct table rows;
+    uint32_t seq, start_seq;
+    uint64_t role_count[STANDING_ROLE_COUNT];
+    uint64_t single_by[SINGLE_COUNT];
+    struct list accepting; /* copies of acceptances under way, by attempt_ms */
+    struct list copying;   /* copied again, likewise */
+    struct list single;    /* to be copied again, oldest first */
+    struct list doubtful;  /* after a restart: the holder has not said yet that it has it */
+    struct list unclaimed; /* oldest first */
+    uint32_t copying_count;
+
+    struct store stores[LEDGER_STORES_MAX];
+    struct store_id *retired; /* for ever */
+    uint32_t retired_count, retired_room;
+    bool stores_dirty, stores_urgent, stores_writing;
+    int64_t stores_ms; /* last written */
+    struct ledger_store *stores_out;
+
+    struct peer peers[LEDGER_PEERS_MAX];
+    uint32_t peer_count;
+    uint8_t sticky; /* the holder in use */
+
+    bool is_fencing;      /* the start's, or after a gap of our clock */
+    uint16_t fence_peers; /* whose answers are missing */
+    int64_t fence_until_ms;
+    uint64_t fence_found;
+
+    struct table remembered;
+    struct remembered *remembered_ring;
+    uint32_t remembered_at;
+
+    uint64_t next_tag;
+    int64_t due_ms, last_time_ms;
+    uint64_t counts[LEDGER_EVENT_COUNT];
+
+    struct shadow_page page; /* of the last ANSWER */
+    struct shadow_item *items;
+};
+
+static inline uint64_t store_bit(uint8_t store)
+{
+    return store == NO_STORE ? 0 : (uint64_t)1 << store;
+}
+
+static inline bool is_broken(const struct ledger *ledger, enum ledger_broken rule)
+{
+    return (ledger->settings.broken & rule) != 0;
+}
+
+static inline bool store_id_equal(struct store_id a, struct store_id b)
+{
+    return memcmp(a.byte, b.byte, sizeof a.byte) == 0;
+}
+
+static inline bool store_id_is_zero(struct store_id id)
+{
+    static const struct store_id zero;
+    return store_id_equal(id, zero);
+}
+
+/* --- ledger.c: rows, stores, actions ------------------------------------------------------- */
+
+struct ledger_action *ledger_act(struct ledger_actions *actions, enum ledger_action_type type,
+    const struct row *row); /* ROW may be NULL */
+void ledger_tell(struct ledger *ledger, struct ledger_actions *actions, enum ledger_event event,
+    const struct row *row, uint8_t peer, uint64_t number, const char *text);
+
+struct row *ledger_row(const struct ledger *ledger, struct mid mid);
+struct row *ledger_add_row(struct ledger *ledger, struct mid mid, enum standing_role role);
+/* Out of all lists, and freed. */
+void ledger_drop_row(struct ledger *ledger, struct row *row);
+void ledger_forget_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+void ledger_set_role(struct ledger *ledger, struct row *row, enum standing_role role);
+void ledger_set_single(struct ledger *ledger, struct row *row, enum standing_single single);
+void ledger_leave_lists(struct ledger *ledger, struct row *row); /* in_role */
+void ledger_fill_standing(
+    const struct ledger *ledger, const struct row *row, struct standing *standing);
+/* Writes the row's standing. */
+void ledger_stand(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+
+uint8_t ledger_find_store(const struct ledger *ledger, struct store_id id); /* or NO_STORE */
+/* Finds or makes; NO_STORE for zero, and when there is no room. */
+uint8_t ledger_intern_store(struct ledger *ledger, struct store_id id);
+bool ledger_is_retired(const struct ledger *ledger, struct store_id id);
+void ledger_retire_store(struct ledger *ledger, struct store_id id);
+void ledger_stores_changed(struct ledger *ledger, bool is_urgent);
+/* The peer whose present store it is, or NO_PEER. */
+uint8_t ledger_holder_peer(const struct ledger *ledger, uint8_t store);
+/* Bits of the present stores of configured nodes. */
+uint64_t ledger_current_stores(const struct ledger *ledger);
+void ledger_name_store(struct store *store, const char *node);
+uint64_t ledger_count_list(const struct list *list);
+void ledger_due_at(struct ledger *ledger, int64_t ms);
+void ledger_enter(struct ledger *ledger, struct moment now);
+
+/* --- ledger_accept.c ------------------------------------------------------------------------ */
+
+uint8_t ledger_pick_peer(const struct ledger *ledger, uint16_t tried, bool local, bool remote);
+/* What the acceptance waits for may have come. */
+void ledger_accept_look(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+void ledger_accept_stood(
+    struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+void ledger_accept_time(struct ledger *ledger, struct ledger_actions *actions);
+void ledger_copy_again(struct ledger *ledger, struct ledger_actions *actions); /* R8 */
+/* One copy now: queued for R8. */
+void ledger_row_is_single(struct ledger *ledger, struct row *row, enum standing_single why,
+    struct ledger_actions *actions);
+/* STORE has its content no more, or nobody knows: its rows may have one copy. */
+void ledger_lose_store(struct ledger *ledger, uint8_t store, struct ledger_actions *actions);
+/* PEER has it durably. */
+void ledger_row_is_kept(
+    struct ledger *ledger, struct row *row, uint8_t peer, struct ledger_actions *actions);
+/* Copying it is over, for whatever reason. */
+void ledger_stop_copying(
+    struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+void ledger_copy_failed(
+    struct ledger *ledger, struct row *row, const char *why, struct ledger_actions *actions);
+/* Sends the copy for which a place was made durable. */
+void ledger_copy_stood(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+
+/* --- ledger_settle.c ------------------------------------------------------------------------ */
+
+void ledger_settle_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+void ledger_settle_stood(
+    struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions);
+void ledger_part_stood(
+    struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions);
+/* Nothing is owed any more? */
+void ledger_settle_look(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+void ledger_answer_waiting(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_drop_notices(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_settle_time(struct ledger *ledger, struct ledger_actions *actions);
+void ledger_settle_start(struct ledger *ledger, struct ledger_actions *actions);
+void ledger_ask_discard(struct ledger *ledger, uint8_t peer, uint64_t tag,
+    const struct shadow_ask *ask, struct ledger_actions *actions);
+/* Empty page, to be filled. */
+void ledger_begin_page(struct ledger *ledger, enum shadow_ask_type type);
+void ledger_answer_page(
+    struct ledger *ledger, uint8_t peer, uint64_t tag, struct ledger_actions *actions);
+void ledger_refuse_ask(
+    uint8_t peer, uint64_t tag, const char *text, struct ledger_actions *actions);
+
+/* --- ledger_hold.c -------------------------------------------------------------------------- */
+
+/* Held for OWNER from now on. */
+void ledger_hold_for(
+    struct ledger *ledger, struct row *row, uint8_t owner, uint16_t generation);
+/* Another owns it (R6): PRIMARY becomes HELD. */
+void ledger_yield_row(struct ledger *ledger, struct row *row, uint8_t owner,
+    uint16_t generation, struct ledger_actions *actions);
+void ledger_held_stood(
+    struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions);
+void ledger_on_discard_page(struct ledger *ledger, uint8_t peer, const struct shadow_page *page,
+    struct ledger_actions *actions);
+void ledger_unclaimed_time(struct ledger *ledger, struct ledger_actions *actions);
+void ledger_unlink_held(struct ledger *ledger, struct row *row);
+void ledger_remember_done(struct ledger *ledger, uint8_t store, struct mid mid);
+bool ledger_is_remembered(const struct ledger *ledger, uint8_t store, struct mid mid);
+
+/* --- ledger_take.c -------------------------------------------------------------------------- */
+
+void ledger_take_store(struct ledger *ledger, uint8_t store, bool is_forced, const char *why,
+    struct ledger_actions *actions);
+void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+void ledger_claim_stood(
+    struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions);
+/* The questions about STORE may be over. */
+void ledger_claims_look(struct ledger *ledger, uint8_t store, struct ledger_actions *actions);
+void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions);
+/* A row taken over is on another node, or will not be: it may be delivered. */
+void ledger_taken_copied(
+    struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at);
+void ledger_leave_taken(struct row *row);
+
+/* --- ledger_fence.c ------------------------------------------------------------------------- */
+
+uint16_t ledger_known_peers(
+    const struct ledger *ledger); /* configured, heard before; as bits */
+void ledger_fence_start(struct ledger *ledger, struct ledger_actions *actions);
+void ledger_fence_gap(struct ledger *ledger, struct ledger_actions *actions);
+void ledger_fence_time(struct ledger *ledger, struct ledger_actions *actions);
+bool ledger_is_fenced(const struct ledger *ledger, const struct row *row);
+void ledger_next_question(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_on_taken_page(struct ledger *ledger, uint8_t peer, const struct shadow_page *page,
+    struct ledger_actions *actions);
+void ledger_taken_flushed(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_ask_taken(struct ledger *ledger, uint8_t peer, uint64_t tag,
+    const struct shadow_ask *ask, struct ledger_actions *actions);
+void ledger_answer_taken(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_fence_peer_up(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_fence_peer_down(
+    struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_former_look(struct ledger *ledger, struct ledger_actions *actions);
+
+/* --- ledger_audit.c ------------------------------------------------------------------------- */
+
+void ledger_begin_audit(
+    struct ledger *ledger, uint8_t peer, bool all, struct ledger_actions *actions);
+bool ledger_next_audit(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_on_audit_page(struct ledger *ledger, uint8_t peer, const struct shadow_page *page,
+    struct ledger_actions *actions);
+void ledger_ask_audit(struct ledger *ledger, uint8_t peer, uint64_t tag,
+    const struct shadow_ask *ask, struct ledger_actions *actions);
+void ledger_audit_time(struct ledger *ledger, struct ledger_actions *actions);
+
+/* --- ledger_peer.c -------------------------------------------------------------------------- */
+
+void ledger_contact(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_peer_time(struct ledger *ledger, bool is_gap, struct ledger_actions *actions);
+void ledger_tell_state(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+enum ledger_peer_state ledger_peer_state(const struct ledger *ledger, const struct peer *peer);
+int64_t ledger_takeover_ms(const struct ledger *ledger);
+void ledger_ask_flushed(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_heartbeat(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_heard_position(struct ledger *ledger, uint8_t peer, uint64_t position);
+void ledger_learn_retired(struct ledger *ledger, const struct store_id *ids, uint32_t count,
+    struct ledger_actions *actions);
+void ledger_begin_renewal(struct ledger *ledger, bool went_back, bool retired, const char *why,
+    struct ledger_actions *actions);
+
+#endif

@@ -1,0 +1,270 @@
+/* Take-over (R5): a holder becomes primary.
+ *
+ * A claim is one standing a row: PRIMARY, generation + 1, FROM the lost store.  When those are
+ * durable the other nodes are asked what they have taken from it (R6); what nobody has a better
+ * claim to is firm, is copied to another node if there is one (R9), and delivered. */
+#include "node/ledger_inside.h"
+
+#include <assert.h>
+
+/* --- What was taken from a store, in the order it was -------------------------------------- */
+
+void ledger_leave_taken(struct row *row)
+{
+    list_remove(&row->in_taken);
+    row->taken_at = 0;
+    row->is_taken_told = false;
+}
+
+void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at)
+{
+    struct store *store = &ledger->stores[row->from];
+    uint64_t last = 0;
+
+    /* Cursors count up, whatever record says it: they hold for one run of questions alone. */
+    if (!list_is_empty(&store->taken))
+        last = container_of(store->taken.prev, struct row, in_taken)->taken_at;
+    list_remove(&row->in_taken);
+    row->taken_at = at > last ? at : last + 1;
+    list_add_last(&store->taken, &row->in_taken);
+}
+
+/* --- Claims -------------------------------------------------------------------------------- */
+
+void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
+{
+    struct store *store = &ledger->stores[row->owner];
+    uint8_t from = row->owner;
+
+    ledger_leave_lists(ledger, row);
+    ledger_leave_taken(row);
+    ledger_set_role(ledger, row, STANDING_PRIMARY);
+    row->from = from;
+    row->owner = ledger->own;
+    row->generation++;
+    row->holders = row->kept = 0;
+    row->is_claimed = true;
+    row->is_firm = false;
+    row->is_withdrawn = false;
+    ledger_set_single(ledger, row, SINGLE_LOST);
+    store->claiming++;
+    ledger_stand(ledger, row, actions);
+    ledger_tell(
+        ledger, actions, LEDGER_RESUBMIT, row, store->peer, row->generation, store->taking_why);
+}
+
+static void take_some(struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
+{
+    struct store *store = &ledger->stores[number];
+    uint32_t count = 0;
+
+    list_each (node, &store->held) {
+        if (count++ == TAKEOVER_STEP) {
+            ledger_due_at(ledger, ledger->now.ms);
+            return;
+        }
+        ledger_claim_row(ledger, container_of(node, struct row, in_role), actions);
+    }
+    store->is_taking = false;
+    ledger_claims_look(ledger, number, actions);
+}
+
+void ledger_take_store(struct ledger *ledger, uint8_t number, bool is_forced, const char *why,
+    struct ledger_actions *actions)
+{
+    struct store *store = &ledger->stores[number];
+
+    if (store->is_taking)
+        return;
+    store->taking_why = why;
+    store->is_forced = is_forced;
+    store->is_taking = true;
+    ledger_tell(ledger, actions, LEDGER_TAKEOVER, NULL, store->peer,
+        ledger_count_list(&store->held), why);
+    if (is_forced)
+        ledger_tell(ledger, actions, LEDGER_D4, NULL, store->peer,
+            ledger_count_list(&store->held), why);
+    take_some(ledger, number, actions);
+}
+
+/* --- Questions ----------------------------------------------------------------------------- */
+
+/* Nodes that could have taken it too, and can be asked.  One that was out of contact for as long
+ * as it takes is not waited for (D3). */
+static uint16_t other_takers(const struct ledger *ledger, uint8_t number)
+{
+    uint16_t bits = 0;
+
+    for (uint8_t i = 0; i < ledger->peer_count; i++) {
+        const struct peer *peer = &ledger->peers[i];
+        if (peer->is_configured && peer->was_heard && !peer->is_gone && !peer->is_retired &&
+            i != ledger->stores[number].peer)
+            bits |= (uint16_t)(1u << i);
+    }
+    return bits;
+}
+
+static void begin_questions(
+    struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
+{
+    struct store *store = &ledger->stores[number];
+
+    store->is_asking = true;
+    store->again_peers = 0;
+    store->ask_peers |=
+        is_broken(ledger, BROKEN_TAKER_ASKS_NOBODY) ? 0 : other_takers(ledger, number);
+    store->ask_until_ms = ledger->now.ms + ledger->settings.fence_wait_ms;
+    ledger_due_at(ledger, store->ask_until_ms);
+    for (uint8_t i = 0; i < ledger->peer_count; i++)
+        if (store->ask_peers >> i & 1)
+            ledger_next_question(ledger, i, actions);
+}
+
+void ledger_claim_stood(
+    struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions)
+{
+    struct store *store = &ledger->stores[row->from];
+
+    ledger_add_taken(ledger, row, at);
+    if (store->claiming)
+        store->claiming--;
+    ledger_claims_look(ledger, row->from, actions);
+}
+
+static void row_is_firm(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
+{
+    row->is_firm = true;
+    row->is_waiting = false;
+    row->is_first_copy = true;
+    list_remove(&row->in_role);
+    row->since_ms = ledger->now.ms;
+    if (ledger_pick_peer(ledger, 0, true, true) == LEDGER_NO_PEER ||
+        is_broken(ledger, BROKEN_NEVER_AGAIN)) {
+        list_add_last(&ledger->single, &row->in_role);
+        ledger_taken_copied(
+            ledger, row, actions); /* there is no other node: recorded in the claim */
+        return;
+    }
+    list_add_last(&ledger->single, &row->in_role);
+}
+
+/* All questions about STORE are answered, or will not be. */
+static void claims_are_firm(
+    struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
+{
+    struct store *store = &ledger->stores[number];
+
+    store->is_asking = false;
+    store->ask_peers = 0;
+    list_each (node, &store->taken) {
+        struct row *row = container_of(node, struct row, in_taken);
+        if (row->role == STANDING_PRIMARY && row->is_claimed && !row->is_firm && row->taken_at)
+            row_is_firm(ledger, row, actions);
+    }
+    ledger_copy_again(ledger, actions);
+}
+
+void ledger_claims_look(struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
+{
+    struct store *store = &ledger->stores[number];
+
+    if (store->is_taking || store->claiming)
+        return;
+    for (uint8_t i = 0; i < ledger->peer_count; i++)
+        if (ledger->peers[i].has_taken_ask)
+            ledger_answer_taken(ledger, i, actions);
+    if (!store->is_asking)
+        begin_questions(ledger, number, actions);
+    store->ask_peers &= other_takers(ledger, number);
+    if (store->ask_peers == 0)
+        claims_are_firm(ledger, number, actions);
+}
+
+void ledger_taken_copied(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
+{
+    struct ledger_action *action;
+
+    if (!row->is_first_copy)
+        return;
+    row->is_first_copy = row->is_claimed = false;
+    action = ledger_act(actions, LEDGER_DELIVER, row);
+    ledger_fill_standing(ledger, row, &action->standing);
+    action->peer = row->from == NO_STORE ? LEDGER_NO_PEER : ledger->stores[row->from].peer;
+}
+
+static uint64_t count_claimed(const struct store *store)
+{
+    uint64_t count = 0;
+
+    list_each (node, &store->taken)
+        count += container_of(node, struct row, in_taken)->is_claimed;
+    return count;
+}
+
+void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions)
+{
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        struct store *store = &ledger->stores[i];
+        if (!store->in_use)
+            continue;
+        if (store->is_taking)
+            take_some(ledger, i, actions);
+        if (!store->is_asking || store->claiming || store->is_taking)
+            continue;
+        if (ledger->now.ms < store->ask_until_ms) {
+            ledger_due_at(ledger, store->ask_until_ms);
+            ledger_claims_look(ledger, i, actions);
+            continue;
+        }
+        if (count_claimed(store))
+            ledger_tell(ledger, actions, LEDGER_D4, NULL, store->peer, count_claimed(store),
+                "other takers did not answer");
+        claims_are_firm(ledger, i, actions);
+    }
+}
+
+/* --- Orders -------------------------------------------------------------------------------- */
+
+static enum ledger_order order(struct ledger *ledger, uint8_t number, bool with_force,
+    const char *why, struct ledger_actions *actions)
+{
+    struct peer *peer = &ledger->peers[number];
+    bool is_silent =
+        ledger->now.ms - peer->contact_ms >= ledger_takeover_ms(ledger) || peer->contact_ms < 0;
+
+    if (number >= ledger->peer_count || peer->store == NO_STORE)
+        return LEDGER_NO_SUCH_NODE;
+    if (!is_silent && !with_force)
+        return LEDGER_NOT_SILENT;
+    peer->is_gone = true;
+    ledger_lose_store(ledger, peer->store, actions);
+    ledger_take_store(ledger, peer->store, !is_silent, why, actions);
+    ledger_tell_state(ledger, number, actions);
+    if (!is_silent) /* when it is back it asks what was taken from it */
+        ledger_act(actions, LEDGER_CUT, NULL)->peer = number;
+    return LEDGER_ORDERED;
+}
+
+enum ledger_order ledger_take_over(struct ledger *ledger, struct moment now, uint8_t number,
+    bool with_force, struct ledger_actions *actions)
+{
+    ledger_enter(ledger, now);
+    return order(ledger, number, with_force, "ordered", actions);
+}
+
+enum ledger_order ledger_evict(struct ledger *ledger, struct moment now, uint8_t number,
+    bool with_force, struct ledger_actions *actions)
+{
+    enum ledger_order done;
+
+    ledger_enter(ledger, now);
+    done = order(ledger, number, with_force, "evicted", actions);
+    if (done != LEDGER_ORDERED)
+        return done;
+    ledger->peers[number].is_retired = true;
+    ledger_retire_store(ledger, ledger->stores[ledger->peers[number].store].known.id);
+    ledger_tell(ledger, actions, LEDGER_PEER_RETIRED, NULL, number, 0, "evicted");
+    ledger_act(actions, LEDGER_CUT, NULL)->peer = number;
+    ledger_on_time(ledger, now, actions);
+    return LEDGER_ORDERED;
+}
