@@ -286,7 +286,7 @@ static void begin(struct spool *spool, struct segment *segment)
 }
 
 /* Leaves the present segment, flushed, for a new one. */
-enum err log_change(struct spool *spool, bool is_client)
+enum err log_change(struct spool *spool, enum claim claim)
 {
     struct log *log = &spool->log;
     struct segment *next;
@@ -299,7 +299,7 @@ enum err log_change(struct spool *spool, bool is_client)
     }
     if (log_now_ms() < log->retry_at_ms)
         return ERR_IO;
-    err = keeper_take(spool, is_client, &next);
+    err = keeper_take(spool, claim, &next);
     if (err)
         return err;
     log->retry_at_ms = 0;
@@ -318,6 +318,6 @@ enum err log_start(struct spool *spool, uint64_t valid_end, uint64_t sure)
     line_init(&log->held);
     log->durable = valid_end;
     log->sure = sure;
-    err = log_change(spool, true);
+    err = log_change(spool, CLAIM_CLIENT);
     return err ? err : log_flush(spool);
 }

@@ -110,7 +110,8 @@ struct spool {
     struct loop *home;
     struct store_id store; /* what the log's checksums start from: for ever */
     struct store_id told;  /* home loop: this store's name among nodes */
-    bool was_damaged;      /* at opening */
+    uint32_t damage;       /* digest of what was set aside at this opening; 0: nothing was */
+    uint32_t known_damage; /* what it was when the store got its name */
     uint64_t seed;
     struct file lock_file;
     struct meter *meter;
@@ -132,6 +133,7 @@ struct spool {
     atomic_uint ready_count;       /* prepared segments */
     atomic_int blocked; /* enum err: why there will be no more than these; OK: there will */
     atomic_bool is_low; /* the file system is below free_bytes_min */
+    atomic_bool takes_copies; /* one for another node was seen: such ones have a margin */
     atomic_bool is_unhealthy; /* no segment can be written */
     atomic_bool must_stop;
     struct spool_request stop; /* wakes the commit thread for it */
@@ -146,9 +148,25 @@ void spool_unpin(struct spool *spool, uint64_t position);
 void spool_pin(struct spool *spool, uint64_t position);
 void spool_add_segment(struct spool *spool, struct segment *segment); /* takes the lock */
 
-/* May a client's record of BYTES still be taken, with the reserve left alone?  ERR_SPACE;
- * ERR_IO: no segments can be made.  Any thread. */
-enum err spool_client_fits(struct spool *spool, uint64_t bytes) MUST_USE;
+/* For whom room is wanted.  When no more segments can be made, the last prepared one is left to
+ * what frees room, and the one before it to copies for other nodes (R12 of the shadow contract),
+ * once there are such. */
+enum claim { CLAIM_RELIEF, CLAIM_COPY, CLAIM_CLIENT };
+
+/* So many prepared segments are left alone then. */
+static inline uint32_t spool_kept(const struct spool *spool, enum claim claim)
+{
+    if (claim == CLAIM_CLIENT)
+        return atomic_load_explicit(&spool->takes_copies, memory_order_relaxed) ? 2 : 1;
+    return claim == CLAIM_COPY ? 1 : 0;
+}
+
+/* May a record of BYTES still be taken?  ERR_SPACE; ERR_IO: no segments can be made.  Any
+ * thread. */
+enum err spool_fits(struct spool *spool, uint64_t bytes, enum claim claim) MUST_USE;
+
+/* Copies come here: a segment more is kept ready.  Any thread. */
+void spool_expect_copies(struct spool *spool);
 
 /* --- Requests ---------------------------------------------------------------------------- */
 
@@ -181,6 +199,7 @@ struct spool_writer {
     struct spool *spool;
     struct loop *loop; /* where its chunks are answered, also after another loop has it */
     struct spool_request abandon;
+    atomic_bool is_copy; /* for another node */
     atomic_uint chunks_in_flight;
     atomic_int err; /* enum err: the first one */
 
@@ -256,7 +275,7 @@ void log_flush_within(struct log *log, int64_t ms);
 enum err log_write_out(struct spool *spool) MUST_USE;
 enum err log_flush(struct spool *spool) MUST_USE;
 /* Leaves the present segment, flushed, for a new one. */
-enum err log_change(struct spool *spool, bool is_client) MUST_USE;
+enum err log_change(struct spool *spool, enum claim claim) MUST_USE;
 /* REQUEST has no place, or lost it; outcomes and words are kept in AGAIN. */
 void log_refuse(
     struct spool *spool, struct spool_request *request, enum err err, struct line *again);
@@ -269,9 +288,9 @@ void keeper_stop(struct spool *spool);
 void keeper_add_unused(struct spool *spool, uint64_t base); /* a file with nothing in it */
 /* At opening: makes one segment ready, so that the log can begin. */
 enum err keeper_start(struct spool *spool) MUST_USE;
-/* The next segment.  A client's record leaves the reserve.  Waits while more are being made;
- * ERR_SPACE, ERR_IO: there are none. */
-enum err keeper_take(struct spool *spool, bool is_client, struct segment **out) MUST_USE;
+/* The next segment, if CLAIM may have it.  Waits while more are being made; ERR_SPACE, ERR_IO:
+ * there are none. */
+enum err keeper_take(struct spool *spool, enum claim claim, struct segment **out) MUST_USE;
 
 /* --- The store file (store.c) ------------------------------------------------------------ */
 

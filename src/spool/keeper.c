@@ -329,11 +329,11 @@ void *keeper_main(void *me)
     return NULL;
 }
 
-/* The prepared one that may be taken now; the reserve is the last of those that can be had. */
-static struct segment *locked_take(struct spool *spool, bool is_client)
+/* The prepared one that may be taken now; what is kept is the last of those that can be had. */
+static struct segment *locked_take(struct spool *spool, enum claim claim)
 {
     struct keeper *keeper = &spool->keeper;
-    uint32_t kept = is_client && keeper->block_err ? 1 : 0;
+    uint32_t kept = keeper->block_err ? spool_kept(spool, claim) : 0;
     struct segment *segment = keeper->prepared[0];
 
     if (keeper->prepared_count <= kept)
@@ -348,14 +348,14 @@ static struct segment *locked_take(struct spool *spool, bool is_client)
     return segment;
 }
 
-enum err keeper_take(struct spool *spool, bool is_client, struct segment **out)
+enum err keeper_take(struct spool *spool, enum claim claim, struct segment **out)
 {
     struct keeper *keeper = &spool->keeper;
     struct segment *segment;
     enum err err = OK;
 
     pthread_mutex_lock(&spool->lock);
-    while (!(segment = locked_take(spool, is_client))) {
+    while (!(segment = locked_take(spool, claim))) {
         if (keeper->block_err || must_stop(spool) || !spool->has_threads) {
             err = keeper->block_err ? keeper->block_err : ERR_IO;
             break;
@@ -367,6 +367,18 @@ enum err keeper_take(struct spool *spool, bool is_client, struct segment **out)
     if (!err)
         *out = segment;
     return err;
+}
+
+void spool_expect_copies(struct spool *spool)
+{
+    if (atomic_load_explicit(&spool->takes_copies, memory_order_relaxed) ||
+        atomic_exchange(&spool->takes_copies, true))
+        return;
+    pthread_mutex_lock(&spool->lock);
+    if (spool->keeper.prepared_wanted < PREPARED_MIN + 1)
+        spool->keeper.prepared_wanted = PREPARED_MIN + 1;
+    locked_keeper_look(spool);
+    pthread_mutex_unlock(&spool->lock);
 }
 
 void keeper_add_unused(struct spool *spool, uint64_t base)

@@ -58,12 +58,12 @@ static uint64_t bytes_of_request(const struct spool_request *request)
 }
 
 /* Makes sure that the present segment has room for BYTES. */
-static enum err reach(struct spool *spool, uint64_t bytes, bool is_client)
+static enum err reach(struct spool *spool, uint64_t bytes, enum claim claim)
 {
     struct log *log = &spool->log;
 
-    if (is_client) {
-        enum err err = spool_client_fits(spool, bytes);
+    if (claim != CLAIM_RELIEF) {
+        enum err err = spool_fits(spool, bytes, claim);
         if (err)
             return err;
     }
@@ -74,7 +74,7 @@ static enum err reach(struct spool *spool, uint64_t bytes, bool is_client)
     }
     if (log->segment && bytes <= log->segment->base + spool->settings.segment_bytes - log->at)
         return OK;
-    return log_change(spool, is_client);
+    return log_change(spool, claim);
 }
 
 static void put(struct spool *spool, struct spool_request *request)
@@ -161,6 +161,21 @@ static void put_move(struct spool *spool, struct move *move)
     log_flush_within(log, FLUSH_WAIT_MOVE_MS);
 }
 
+/* The writer of a message or a chunk. */
+static struct spool_writer *writer_of(struct spool_request *request)
+{
+    return request->kind == REQUEST_CHUNK
+               ? container_of(request, struct chunk, request)->writer
+               : container_of(request, struct spool_ticket, request)->writer;
+}
+
+static enum claim claim_of(struct spool_request *request)
+{
+    if (request->kind != REQUEST_MESSAGE && request->kind != REQUEST_CHUNK)
+        return CLAIM_RELIEF;
+    return atomic_load(&writer_of(request)->is_copy) ? CLAIM_COPY : CLAIM_CLIENT;
+}
+
 /* Not OK: something that belongs to the request is lost already. */
 static enum err is_whole(const struct log *log, struct spool_request *request)
 {
@@ -173,9 +188,7 @@ static enum err is_whole(const struct log *log, struct spool_request *request)
     }
     if (request->kind == REQUEST_NOTE || request->kind == REQUEST_WORD)
         return OK;
-    writer = request->kind == REQUEST_CHUNK
-                 ? container_of(request, struct chunk, request)->writer
-                 : container_of(request, struct spool_ticket, request)->writer;
+    writer = writer_of(request);
     if (writer->place_count && writer->failures != log->failures && !writer->lost)
         writer->lost = ERR_IO;
     return writer->lost;
@@ -184,7 +197,6 @@ static enum err is_whole(const struct log *log, struct spool_request *request)
 static void place_record(struct spool *spool, struct spool_request *request)
 {
     struct log *log = &spool->log;
-    bool is_client = request->kind == REQUEST_MESSAGE || request->kind == REQUEST_CHUNK;
     enum err err = is_whole(log, request);
 
     /* Nothing overtakes an outcome: a message may come a second time after its end. */
@@ -192,7 +204,7 @@ static void place_record(struct spool *spool, struct spool_request *request)
         err = log->held_err;
     if (!err) {
         log->placing = request;
-        err = reach(spool, bytes_of_request(request), is_client);
+        err = reach(spool, bytes_of_request(request), claim_of(request));
         if (!log->placing)
             return; /* the segment failed: REQUEST stands in `todo` again */
         log->placing = NULL;
@@ -280,7 +292,7 @@ static void look_for_segment(struct spool *spool)
 
     if (log->segment || log_now_ms() < log->retry_at_ms)
         return;
-    err = log_change(spool, false);
+    err = log_change(spool, CLAIM_RELIEF);
     if (!err)
         err = log_flush(spool);
     if (!err) {

@@ -251,7 +251,12 @@ void record_put_number(uint8_t *at, uint32_t value)
 
 /* --- Heads of segments, and the store file ----------------------------------------------- */
 
-enum { SEGMENT_AT_CHECKSUM = 80, STORE_AT_TOLD = 40, STORE_AT_CHECKSUM = 56 };
+enum {
+    SEGMENT_AT_CHECKSUM = 80,
+    STORE_AT_DAMAGE = 12,
+    STORE_AT_TOLD = 40,
+    STORE_AT_CHECKSUM = 56
+};
 
 void segment_head_encode(const struct segment_head *head, uint8_t out[SEGMENT_HEAD_BYTES])
 {
@@ -308,6 +313,7 @@ void store_head_encode(const struct store_head *head, uint8_t out[STORE_BYTES])
     memset(out, 0, STORE_BYTES);
     memcpy(out, store_magic, sizeof store_magic);
     put32(out + 8, head->version);
+    put32(out + STORE_AT_DAMAGE, head->known_damage);
     memcpy(out + 16, head->id.byte, sizeof head->id.byte);
     put64(out + 32, head->segment_bytes);
     memcpy(out + STORE_AT_TOLD, head->told.byte, sizeof head->told.byte);
@@ -321,6 +327,7 @@ bool store_head_decode(struct bytes bytes, struct store_head *out)
     if (get64(bytes.at + STORE_AT_CHECKSUM) != hash64(bytes_first(bytes, STORE_AT_CHECKSUM), 0))
         return false;
     out->version = get32(bytes.at + 8);
+    out->known_damage = get32(bytes.at + STORE_AT_DAMAGE);
     memcpy(out->id.byte, bytes.at + 16, sizeof out->id.byte);
     out->segment_bytes = get64(bytes.at + 32);
     memcpy(out->told.byte, bytes.at + STORE_AT_TOLD, sizeof out->told.byte);

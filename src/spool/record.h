@@ -113,7 +113,8 @@ struct store_head {
     uint32_t version;
     struct store_id id; /* what the log's checksums start from; given once */
     uint64_t segment_bytes;
-    struct store_id told; /* the store's name among nodes; zero: ID */
+    struct store_id told;  /* the store's name among nodes; zero: ID */
+    uint32_t known_damage; /* a digest of what had been set aside when TOLD was given */
 };
 
 struct store_id store_told(const struct store_head *head);

@@ -21,6 +21,7 @@ struct part {
 struct parts {
     struct part *part;
     uint32_t count, room;
+    bool has_lost_some; /* taken away while we looked */
 };
 
 static enum err say(char why[256], const char *folder, const char *what, enum err err)
@@ -78,8 +79,10 @@ static enum err open_parts(struct parts *parts, const char *folder, unsigned mod
         if (err && err != ERR_NONE)
             say(why, path, "opening it", err);
         free(path);
-        if (err == ERR_NONE)
+        if (err == ERR_NONE) {
+            parts->has_lost_some = true;
             continue;
+        }
         if (err) {
             parts->count = i;
             return err;
@@ -121,6 +124,20 @@ static const struct segment_head *next_head(const struct parts *parts, uint32_t 
     return NULL;
 }
 
+/* Each head says where the log ended before: not behind the file that stands before it. */
+static void look_for_gap(
+    struct scan *scan, const struct parts *parts, uint32_t number, uint64_t segment_bytes)
+{
+    const struct part *part = &parts->part[number];
+    uint64_t end;
+
+    if (!number || !part->has_head || parts->has_lost_some)
+        return;
+    end = parts->part[number - 1].base + segment_bytes;
+    if (part->head.previous_end > end)
+        scan_tell_damage(scan, end, "a segment that the next one follows is missing");
+}
+
 static void scan_part(struct scan *scan, const struct parts *parts, uint32_t number,
     uint64_t segment_bytes, uint8_t *memory)
 {
@@ -149,6 +166,7 @@ static void scan_parts(struct scan *scan, const struct parts *parts,
     uint8_t *memory = mem_grow(NULL, segment_bytes);
 
     for (uint32_t i = 0; i < parts->count; i++) {
+        look_for_gap(scan, parts, i, segment_bytes);
         scan_part(scan, parts, i, segment_bytes, memory);
         if (visitor->on_progress)
             visitor->on_progress(
@@ -200,7 +218,7 @@ static void sum_up(struct recovered *out, struct parts *parts)
 enum err recover(const char *folder, unsigned mode, const struct spool_visitor *visitor,
     struct recovered *out, char why[256])
 {
-    struct parts parts = { NULL, 0, 0 };
+    struct parts parts = { .part = NULL };
     enum err err;
 
     *out = (struct recovered){ .scan = NULL };

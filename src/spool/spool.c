@@ -1,5 +1,6 @@
 #include "spool/spool.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "os/clock.h"
 #include "spool/internal.h"
@@ -125,6 +126,8 @@ static void on_message(void *me, const struct spool_found *found)
     struct listener *listener = me;
 
     spool_pin(listener->spool, found->entry.first);
+    if (found->has_standing && found->standing.role == STANDING_HELD)
+        spool_expect_copies(listener->spool);
     if (listener->visitor->on_message)
         listener->visitor->on_message(listener->visitor->me, found);
 }
@@ -135,6 +138,7 @@ static void on_damage(void *me, uint64_t at, const char *why)
     struct spool *spool = listener->spool;
 
     atomic_fetch_add(&spool->damaged, 1);
+    spool->damage ^= (uint32_t)hash64(bytes_text(why), at);
     if (spool->segment_count) /* not while the files are still being read */
         spool_segment(spool, at)->is_damaged = true;
     if (listener->visitor->on_damage)
@@ -153,6 +157,7 @@ static void take_over(struct spool *spool, struct recovered *recovered)
 {
     spool->store = recovered->store.id;
     spool->told = store_told(&recovered->store);
+    spool->known_damage = recovered->store.known_damage;
     spool->seed = record_seed(recovered->store.id);
     spool->settings.segment_bytes = recovered->store.segment_bytes;
     if (spool->settings.chunk_bytes > spool->settings.segment_bytes / 4)
@@ -198,7 +203,8 @@ static enum err open_log(
     }
     if (!err)
         scan_tell(recovered.scan);
-    spool->was_damaged = atomic_load(&spool->damaged) > 0;
+    if (atomic_load(&spool->damaged) && !spool->damage)
+        spool->damage = 1; /* 0 is kept for nothing */
     recovered_done(&recovered);
     return err;
 }
@@ -250,7 +256,7 @@ struct store_id spool_store_id(const struct spool *spool)
 
 bool spool_was_damaged(const struct spool *spool)
 {
-    return spool->was_damaged;
+    return spool->damage && spool->damage != spool->known_damage;
 }
 
 /* When the flush of the folder fails, the next opening may find the new id all the same.  That
@@ -264,11 +270,13 @@ enum err spool_renew_store(struct spool *spool)
     };
     enum err err;
 
+    head.known_damage = spool->damage;
     random_fill(head.told.byte, sizeof head.told.byte);
     err = store_write(spool->folder, &head);
     if (err)
         return err == ERR_SPACE ? ERR_SPACE : ERR_IO;
     spool->told = head.told;
+    spool->known_damage = head.known_damage;
     return OK;
 }
 
@@ -286,26 +294,26 @@ uint64_t spool_position(const struct spool *spool)
 
 /* --- Room -------------------------------------------------------------------------------- */
 
-/* The last prepared segment is kept for outcomes and for copying forward: they free room.  When
- * it is in use itself, what is left of it is. */
-enum err spool_client_fits(struct spool *spool, uint64_t bytes)
+/* When a segment that was kept is in use itself, what is left of it is kept. */
+enum err spool_fits(struct spool *spool, uint64_t bytes, enum claim claim)
 {
+    uint32_t kept = spool_kept(spool, claim);
     enum err blocked = (enum err)atomic_load_explicit(&spool->blocked, memory_order_relaxed);
     unsigned ready;
 
-    if (atomic_load_explicit(&spool->is_low, memory_order_relaxed))
-        return ERR_SPACE;
+    if (claim == CLAIM_CLIENT && atomic_load_explicit(&spool->is_low, memory_order_relaxed))
+        return ERR_SPACE; /* a copy may use what is prepared */
     if (!blocked)
         return OK; /* the keeper makes more */
     ready = atomic_load_explicit(&spool->ready_count, memory_order_relaxed);
-    if (!ready)
+    if (ready < kept)
         return blocked;
     if (bytes <= atomic_load_explicit(&spool->room, memory_order_relaxed))
         return OK;
-    return bytes / spool->settings.segment_bytes + 1 < ready ? OK : blocked;
+    return bytes / spool->settings.segment_bytes + 1 + kept <= ready ? OK : blocked;
 }
 
-enum err spool_has_room(struct spool *spool, uint64_t bytes, char why[128])
+static enum err has_room(struct spool *spool, uint64_t bytes, enum claim claim, char why[128])
 {
     enum err err;
 
@@ -313,7 +321,7 @@ enum err spool_has_room(struct spool *spool, uint64_t bytes, char why[128])
         snprintf(why, 128, "the spool's disk takes no writes");
         return ERR_IO;
     }
-    err = spool_client_fits(spool, bytes + 2 * RECORD_HEADER_BYTES);
+    err = spool_fits(spool, bytes + 2 * RECORD_HEADER_BYTES, claim);
     if (!err)
         return OK;
     pthread_mutex_lock(&spool->lock);
@@ -321,6 +329,16 @@ enum err spool_has_room(struct spool *spool, uint64_t bytes, char why[128])
         spool->keeper.why[0] ? spool->keeper.why : "the spool has no room for it");
     pthread_mutex_unlock(&spool->lock);
     return err;
+}
+
+enum err spool_has_room(struct spool *spool, uint64_t bytes, char why[128])
+{
+    return has_room(spool, bytes, CLAIM_CLIENT, why);
+}
+
+enum err spool_has_room_for_copy(struct spool *spool, uint64_t bytes, char why[128])
+{
+    return has_room(spool, bytes, CLAIM_COPY, why);
 }
 
 void spool_get_facts(struct spool *spool, struct spool_facts *out)

@@ -114,7 +114,9 @@ enum err spool_open(struct spool **out, struct loop *home,
     const struct spool_settings *settings, const struct spool_visitor *visitor,
     char why[256]) MUST_USE;
 
-/* Writes what waits, flushes, stops the threads.  No writer, read or commit is open. */
+/* Writes what waits, flushes, stops the threads.  No writer, read or commit is open.  A word
+ * that is under way is written if the disk takes it; whether DONE is called, once the loop runs
+ * again, is open. */
 void spool_close(struct spool *spool);
 
 /* Reads the log of a spool without its lock and without changing it: for the tool, when the
@@ -122,19 +124,22 @@ void spool_close(struct spool *spool);
 enum err spool_scan(
     const char *folder, const struct spool_visitor *visitor, char why[256]) MUST_USE;
 
-/* The store this spool is now, as other nodes know it. */
+/* The store this spool is now, as other nodes know it.  Home loop. */
 struct store_id spool_store_id(const struct spool *spool);
 uint64_t spool_position(const struct spool *spool); /* durable so far; any thread */
-/* Something was set aside at this opening beyond an unflushed tail: the spool cannot vouch for
- * itself (R14). */
+/* Something was set aside at this opening beyond an unflushed tail, and the store has not been
+ * renewed since: the spool cannot vouch for itself (R14).  Damage stays in the log for a while;
+ * what was there at the last spool_renew_store() counts no more. */
 bool spool_was_damaged(const struct spool *spool);
 
 /* The spool becomes another store: a new random id for other nodes; its messages stay.  Durable
  * when it returns (blocks; home loop, rare).  ERR_IO, ERR_SPACE: it is the old one still. */
 enum err spool_renew_store(struct spool *spool) MUST_USE;
 
-/* GET is asked, on the home loop, for the present standing of an entry with has_standing when
- * its record is copied forward.  To be set before the loop runs. */
+/* GET is asked, on the home loop, for the present standing of an entry with has_standing (the
+ * one that was adopted, where it stands now) when its record is copied forward: what the last
+ * spool_stand() said, or what is about to be said.  To be set before the loop runs, if there is
+ * any such entry. */
 void spool_set_standings(struct spool *spool,
     void (*get)(void *me, const struct spool_entry *entry, struct standing *out), void *me);
 
@@ -145,11 +150,19 @@ struct spool_writer;
 /* Can BYTES more be taken now?  ERR_SPACE: disk full, WHY says what is missing (452 4.3.1).
  * ERR_IO: no segment can be written (451 4.3.0).  Any thread; cheap. */
 enum err spool_has_room(struct spool *spool, uint64_t bytes, char why[128]) MUST_USE;
+/* Likewise for a copy that is to be held for another node.  Such ones are refused a segment
+ * later than all others (R12). */
+enum err spool_has_room_for_copy(struct spool *spool, uint64_t bytes, char why[128]) MUST_USE;
 
 /* A message to be received on LOOP.  ON_ROOM is called there after spool_writer_is_full() was
  * true and no longer is. */
 struct spool_writer *spool_writer_new(struct spool *spool, struct loop *loop,
     uint64_t size_bytes_max, void (*on_room)(void *me), void *me);
+
+/* What is received is a copy that is to be held for another node: it may have the room that is
+ * kept for such ones.  To be called before the first byte; spool_commit() with STANDING_HELD
+ * does it by itself, for what is not in chunks by then. */
+void spool_writer_set_copy(struct spool_writer *writer);
 
 /* Adds BODY (borrowed).  Nothing is durable yet.  Beyond chunk_bytes (sooner when memory is
  * short) chunks go to the disk in the background. ERR_LIMIT: over size_bytes_max: answer 552.

@@ -154,6 +154,12 @@ uint64_t spool_writer_bytes(const struct spool_writer *writer)
     return writer->bytes;
 }
 
+void spool_writer_set_copy(struct spool_writer *writer)
+{
+    atomic_store(&writer->is_copy, true);
+    spool_expect_copies(writer->spool);
+}
+
 /* Nobody hears of room any more.  Written only once: chunks may be answered on the writer's
  * loop while another one, which was given the writer, commits it. */
 static void end(struct spool_writer *writer)
@@ -346,6 +352,8 @@ void spool_commit(struct spool_writer **taken, struct mid mid, struct bytes enve
         said.standing_bytes = standing_encode(standing, said.standing);
         record.flags = RECORD_HAS_STANDING;
         record.standing_bytes = (uint16_t)said.standing_bytes;
+        if (standing->role == STANDING_HELD)
+            spool_writer_set_copy(writer);
     }
     record.chunk_count = writer->chunk_count;
     payload = said_bytes(&said) +
