@@ -430,8 +430,12 @@ static void confirm_taken(struct ledger *ledger, uint8_t number, struct store *s
         if (store->peer != number)
             continue; /* another taker has asked */
         row->is_taken_told = true;
-        if (row->role == STANDING_SETTLED)
-            ledger_settle_look(ledger, row, actions);
+        if (row->role != STANDING_SETTLED)
+            continue; /* it asks about what it holds for us: R11 */
+        /* It holds the message for us from now on, and hears that it may go. */
+        row->holders |= store_bit(ledger->peers[number].store);
+        row->owing |= store_bit(ledger->peers[number].store);
+        ledger_stand(ledger, row, actions);
     }
 }
 

@@ -147,7 +147,8 @@ static bool is_lost(const struct ledger *ledger, const struct peer *peer)
     if (is_broken(ledger, BROKEN_SILENCE_BY_CLOCK))
         return peer->contact_ms >= 0 &&
                ledger->now.ms - peer->contact_ms >= ledger_takeover_ms(ledger);
-    return peer->failures >= failures_max(ledger);
+    return peer->failures >= failures_max(ledger) &&
+           ledger->now.ms - peer->contact_ms >= ledger_takeover_ms(ledger);
 }
 
 /* Silent for the take-over time (R5b). */
@@ -156,6 +157,8 @@ static void check_silence(struct ledger *ledger, uint8_t number, struct ledger_a
     struct peer *peer = &ledger->peers[number];
 
     if (peer->is_gone || peer->store == NO_STORE || !is_lost(ledger, peer)) {
+        if (!peer->is_gone && peer->failures >= failures_max(ledger))
+            ledger_due_at(ledger, peer->contact_ms + ledger_takeover_ms(ledger));
         ledger_tell_state(ledger, number, actions);
         return;
     }
@@ -225,7 +228,7 @@ void ledger_peer_time(struct ledger *ledger, bool is_gap, struct ledger_actions 
         struct peer *peer = &ledger->peers[i];
         if (!peer->is_configured)
             continue;
-        if (is_broken(ledger, BROKEN_SILENCE_BY_CLOCK))
+        if (peer->failures || is_broken(ledger, BROKEN_SILENCE_BY_CLOCK))
             check_silence(ledger, i, actions);
         if (peer->is_asking && is_gap) /* the answer may lie in the socket: it gets its time */
             peer->ask_sent_ms = ledger->now.ms;
