@@ -120,7 +120,7 @@ void log_refuse(
         break;
     case REQUEST_NOTE:
     case REQUEST_WORD:
-        line_add(again, request);
+        requests_add(again, request);
         break;
     case REQUEST_MOVE:
         answer_move(spool, request, err);
@@ -161,7 +161,7 @@ static void fail(struct spool *spool, enum err err)
     while ((request = line_take(&log->written)))
         log_refuse(spool, request, err, &again);
     if (log->placing)
-        line_add(&again, log->placing);
+        requests_add(&again, log->placing);
     log->placing = NULL;
     line_move_to_front(&log->todo, &again);
 }
@@ -191,7 +191,7 @@ static void answer_written(struct spool *spool)
                  is_chunk_of_move(container_of(request, struct move, request)))
             answer_move(spool, request, OK);
         else
-            line_add(&log->written, request);
+            requests_add(&log->written, request);
     }
 }
 

@@ -108,7 +108,7 @@ void line_init(struct line *line)
     line->end = &line->first;
 }
 
-void line_add(struct line *line, struct spool_request *request)
+void requests_add(struct line *line, struct spool_request *request)
 {
     request->next = NULL;
     *line->end = request;

@@ -29,7 +29,7 @@ void inbox_put(struct inbox *inbox, struct spool_request *request);
 void inbox_take(struct inbox *inbox, int64_t wait_ms, struct line *line);
 
 void line_init(struct line *line);
-void line_add(struct line *line, struct spool_request *request);
+void requests_add(struct line *line, struct spool_request *request);
 struct spool_request *line_take(struct line *line);   /* NULL: empty */
 void line_move(struct line *line, struct line *from); /* to the end; FROM is empty then */
 void line_move_to_front(struct line *line, struct line *from); /* likewise */

@@ -91,7 +91,7 @@ static void put(struct spool *spool, struct spool_request *request)
         log_add_run(log, request->content->block[i].at, request->content->block[i].n);
     log_add_run(log, zeros, bytes - request->front_bytes - content_bytes);
     log->at += bytes;
-    line_add(&log->gathered, request);
+    requests_add(&log->gathered, request);
     atomic_store_explicit(&spool->room,
         log->segment->base + spool->settings.segment_bytes - log->at, memory_order_relaxed);
 }
@@ -251,7 +251,7 @@ static void place(struct spool *spool, struct spool_request *request)
         break;
     case REQUEST_BARRIER:
         if (line_is_empty(&log->held)) {
-            line_add(&log->written, request);
+            requests_add(&log->written, request);
             log->wants_flush = true;
         } else {
             log_refuse(spool, request, log->held_err, NULL);
