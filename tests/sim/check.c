@@ -1,0 +1,460 @@
+/* The promises of the contract, checked from what the world knows and no node can know:
+ *
+ *     S1  what was acknowledged is delivered, or set aside, or went with the only disk it was
+ *         recorded to lie on
+ *     S2  what is delivered twice has a cause of the list D1 D2 D3 D4 D6
+ *     S3  no copy is dropped before each recipient's outcome is durable at a primary
+ *     S4  when the faults stop all comes to an end: no row, no traffic
+ *     S5  two nodes hold each message whenever two can for long enough
+ *
+ * D2, a client that sends again, is another message here.  D6 is a lost answer of the
+ * destination's. */
+#include "sim.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, LOOK_MS = 5 * SECOND };
+
+static uint32_t all_of(const struct message *message)
+{
+    return (1U << message->recipient_count) - 1;
+}
+
+static bool is_store_of(const struct host *host, struct store_id store)
+{
+    return memcmp(host->disk.public.byte, store.byte, sizeof store.byte) == 0;
+}
+
+/* --- S1 and R1: what 250 stands for ------------------------------------------------------ */
+
+static bool is_elsewhere(struct host *host, const struct message *message)
+{
+    struct world *world = host->world;
+    bool has[SIM_MESSAGES_MAX];
+
+    for (unsigned i = 0; i < world->host_count; i++) {
+        if (i == host->number)
+            continue;
+        shelf_read(&world->host[i].disk, world, has);
+        if (has[message->number])
+            return true;
+    }
+    return false;
+}
+
+void check_acknowledged(struct host *host, struct message *message)
+{
+    const struct entry *entry = &host->entry[message->number];
+    bool is_over = message->done == all_of(message);
+
+    if ((!entry->is_here || entry->is_committing) && !is_over)
+        violated(host->world, (int)message->number, "S1: 250 before the local commit");
+    else if (message->verdict == LEDGER_REDUNDANT && !is_over && !is_elsewhere(host, message))
+        violated(host->world, (int)message->number,
+            "S1: 250 said redundant, and no other node has it");
+}
+
+/* --- S2: what was delivered twice -------------------------------------------------------- */
+
+enum cause { CAUSE_NONE, CAUSE_D1, CAUSE_D3, CAUSE_D4, CAUSE_D6, CAUSE_BACK };
+
+/* Did the node that delivered it die since, before this one had heard of the outcome? */
+static bool is_d1(
+    const struct host *host, const struct message *message, const struct delivery *before)
+{
+    const struct host *first = &host->world->host[before->host];
+    bool has_died = !first->is_up || first->life != before->life;
+
+    if (!has_died)
+        return false;
+    if (first == host && first->disk_life == before->disk)
+        return !before->is_noted;
+    return !(message->heard[host->number] & 1U << before->recipient);
+}
+
+/* A disk that went back, or was damaged, since. */
+static bool is_back(const struct host *host, const struct delivery *before)
+{
+    const struct host *first = &host->world->host[before->host];
+
+    return first->went_back_at >= before->at || host->went_back_at >= before->at;
+}
+
+static enum cause cause_of(
+    const struct host *host, const struct message *message, const struct delivery *before)
+{
+    if (before->is_in_doubt)
+        return CAUSE_D6;
+    if (is_d1(host, message, before))
+        return CAUSE_D1;
+    if (message->has_d3)
+        return CAUSE_D3;
+    if (message->has_d4)
+        return CAUSE_D4;
+    return is_back(host, before) ? CAUSE_BACK : CAUSE_NONE;
+}
+
+static void count(struct tally *tally, enum cause cause)
+{
+    tally->d1 += cause == CAUSE_D1;
+    tally->d3 += cause == CAUSE_D3;
+    tally->d4 += cause == CAUSE_D4;
+    tally->d6 += cause == CAUSE_D6;
+    tally->back += cause == CAUSE_BACK;
+}
+
+void check_delivered(
+    struct host *host, struct message *message, uint8_t recipient, bool is_in_doubt)
+{
+    static const char *const names[] = { "none", "D1", "D3", "D4", "D6", "went back" };
+    struct world *world = host->world;
+
+    STORY(world, host, (int)message->number, "DELIVERED to recipient %u%s", recipient + 1U,
+        is_in_doubt ? ", and the answer is lost" : "");
+    for (unsigned i = 0; i < message->delivery_count; i++) {
+        const struct delivery *before = &message->delivery[i];
+        if (before->recipient != recipient)
+            continue;
+        enum cause cause = cause_of(host, message, before);
+        STORY(world, host, (int)message->number, "delivered twice, by %s at %.3f too: %s",
+            world->host[before->host].name, (double)before->at / SECOND, names[cause]);
+        count(world->tally, cause);
+        if (cause == CAUSE_NONE)
+            violated(world, (int)message->number,
+                "S2: %s delivers to recipient %u what %s had delivered at %.3f", host->name,
+                recipient + 1U, world->host[before->host].name, (double)before->at / SECOND);
+    }
+    if (message->delivery_count == SIM_DELIVERIES_MAX) {
+        violated(world, (int)message->number, "S2: delivered without end");
+        return;
+    }
+    message->delivery[message->delivery_count++] = (struct delivery){
+        .at = world->now,
+        .host = host->number,
+        .life = host->life,
+        .disk = host->disk_life,
+        .recipient = recipient,
+        .is_in_doubt = is_in_doubt,
+    };
+}
+
+/* What makes two of one message: a take-over from a node that lives. */
+void check_takes(struct host *host, struct message *message, const struct standing *standing)
+{
+    struct world *world = host->world;
+    uint8_t from = host_of_store(world, standing->from);
+
+    if (from == SIM_NOBODY || from == host->number)
+        return;
+    if (host->silent_at[from] >= 0 && host->silent_at[from] >= message->sent_at)
+        message->has_d3 = true;
+    if (host->force_at[from] >= 0 && host->force_at[from] >= message->sent_at)
+        message->has_d4 = true;
+}
+
+static int64_t silence(const struct host *host, uint8_t other)
+{
+    return host_awake(host) - host->heard_awake[other];
+}
+
+/* The ledger says that it begins to take over from a node. */
+static void on_take_over(struct host *host, uint8_t from)
+{
+    const struct world *world = host->world;
+    const struct host *other = &world->host[from];
+    int64_t silent_ms = silence(host, from);
+
+    if (other->is_up && silent_ms >= fault_takeover_ms(world) / 2)
+        host->silent_at[from] = world->now;
+}
+
+/* It says that a question stayed unanswered: true when somebody was silent for so long, or has
+ * forgotten all. */
+static void on_d4(struct host *host, uint8_t other)
+{
+    struct world *world = host->world;
+    bool is_true = other != SIM_NOBODY && world->host[other].disk_life > 0;
+
+    for (uint8_t i = 0; i < world->host_count; i++)
+        if (i != host->number && (silence(host, i) >= world->settings.fence_wait_ms / 2 ||
+                                     world->host[i].disk_life > 0 || host->force_at[i] >= 0))
+            is_true = true;
+    if (!is_true)
+        violated(world, -1, "S2: %s counts D4, and all others had answered", host->name);
+    for (unsigned i = 0; i < world->message_count; i++)
+        if (host->entry[i].is_here)
+            world->message[i].has_d4 = true;
+}
+
+void check_event(struct host *host, const struct ledger_action *action)
+{
+    static const char *const names[LEDGER_EVENT_COUNT] = { "HARECEIVE", "HAREDIRECT",
+        "HAREDIRECTFAIL", "HADISCARD", "RESUBMIT", "SINGLE", "COPIED_AGAIN", "LIVE", "SILENT",
+        "GONE", "NEW_STORE", "RETIRED", "WENT_BACK", "TAKEOVER", "FENCE_BEGUN", "FENCE_OVER",
+        "FENCED_MID", "UNCLAIMED_FOUND", "UNCLAIMED_DROPPED", "SET_ASIDE", "OWN_STORE_NEW",
+        "AUDIT_DIFFERENCE", "NOTICE_EXPIRED", "D1", "D3", "D4" };
+    static const struct mid none;
+    struct world *world = host->world;
+    uint8_t other = host_of_peer(host, action->peer);
+    struct message *message =
+        memcmp(&action->mid, &none, sizeof none) == 0 ? NULL : message_find(world, action->mid);
+
+    world->tally->counts[action->event]++;
+    STORY(world, host, message ? (int)message->number : -1, "event %s %s %llu %s",
+        names[action->event] ? names[action->event] : "?",
+        other == SIM_NOBODY ? "" : world->host[other].name, (unsigned long long)action->number,
+        action->text ? action->text : "");
+    if (action->event == LEDGER_TAKEOVER && other != SIM_NOBODY)
+        on_take_over(host, other);
+    else if (action->event == LEDGER_D4)
+        on_d4(host, other);
+}
+
+/* --- What is heard ----------------------------------------------------------------------- */
+
+void check_frame(struct host *host, uint8_t from)
+{
+    host->heard_awake[from] = host_awake(host);
+}
+
+void check_heard(struct host *host, uint8_t from, const struct shadow_page *page)
+{
+    (void)from;
+    for (uint32_t i = 0; i < page->item_count; i++) {
+        const struct shadow_item *item = &page->items[i];
+        struct message *message = message_find(host->world, item->mid);
+        struct shadow_list_cursor cursor = { item->list };
+        uint32_t first, last;
+
+        if (!message)
+            violated(host->world, -1, "%s hears of a message that never was", host->name);
+        else if (item->word == SHADOW_DONE || item->word == SHADOW_IS_SETTLED)
+            message->heard[host->number] = all_of(message);
+        else if (item->word == SHADOW_PART)
+            while (shadow_list_next(&cursor, &first, &last))
+                for (uint32_t k = first; k <= last && k < SIM_RECIPIENTS_MAX; k++)
+                    message->heard[host->number] |= 1U << k;
+    }
+}
+
+/* What it had heard, and had not yet written, it has forgotten. */
+void check_restarted(struct host *host)
+{
+    struct world *world = host->world;
+
+    for (unsigned i = 0; i < world->message_count; i++)
+        if (host->entry[i].is_here)
+            world->message[i].heard[host->number] = entry_done(&host->entry[i]);
+    for (unsigned i = 0; i < world->host_count; i++) {
+        host->heard_awake[i] = host_awake(host);
+        host->silent_at[i] = -1;
+    }
+}
+
+/* --- S3 ---------------------------------------------------------------------------------- */
+
+void check_noted(struct host *host, struct message *message, uint32_t recipients, bool is_heard)
+{
+    if (is_heard)
+        return;
+    message->over |= recipients;
+    for (unsigned i = 0; i < message->delivery_count; i++) {
+        struct delivery *delivery = &message->delivery[i];
+        if (delivery->host == host->number && delivery->life == host->life &&
+            recipients & 1U << delivery->recipient)
+            delivery->is_noted = true;
+    }
+}
+
+void check_forgets(struct host *host, struct message *message)
+{
+    if (message->acked_at < 0 || message->over == all_of(message))
+        return;
+    if (message->was_rolled_back || message->may_be_lost)
+        return;
+    violated(host->world, (int)message->number,
+        "S3: %s drops it, and only %x of its recipients have a durable outcome", host->name,
+        message->over);
+}
+
+/* --- S1: disks --------------------------------------------------------------------------- */
+
+/* Marks those that go with HOST's disk and may; false: one may not. */
+static bool look_at_loss(struct host *host, const bool *before, const bool *after, bool marks)
+{
+    struct world *world = host->world;
+
+    for (unsigned i = 0; i < world->message_count; i++) {
+        struct message *message = &world->message[i];
+        if (!before[i] || after[i] || message->over == all_of(message))
+            continue;
+        if (marks) {
+            message->was_rolled_back = true;
+            message->rolled_back_store = host->disk.public;
+        }
+        if (message->acked_at < 0 && !host->entry[i].is_accepting)
+            continue;
+        if (is_elsewhere(host, message))
+            continue;
+        if (message->acked_at >= 0 && message->verdict == LEDGER_REDUNDANT)
+            return false;
+        message->may_be_lost = true;
+    }
+    return true;
+}
+
+bool check_may_lose(struct host *host, const struct disk *after)
+{
+    bool has_before[SIM_MESSAGES_MAX], has_after[SIM_MESSAGES_MAX];
+    bool goes_back = after->segment_count > 0 && disk_end(after) > after->segment[0].base;
+
+    shelf_read(&host->disk, host->world, has_before);
+    shelf_read(after, host->world, has_after);
+    return look_at_loss(host, has_before, has_after, false) &&
+           look_at_loss(host, has_before, has_after, goes_back);
+}
+
+/* --- S5 ---------------------------------------------------------------------------------- */
+
+/* For how long what stands between two nodes has been as it should be. */
+static int64_t well_since(const struct world *world, const struct host *a, const struct host *b)
+{
+    const struct links *there = &world->links[a->number][b->number];
+    const struct links *back = &world->links[b->number][a->number];
+    int64_t since = 0;
+
+    if (!a->is_up || !b->is_up || !there->is_told_up || !back->is_told_up || a->disk.is_full ||
+        b->disk.is_full || !a->is_configured || !b->is_configured || a->lies || b->lies)
+        return world->now;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct host *host = i ? a : b;
+        const struct way *way = &world->way[host->number][(i ? b : a)->number];
+        if (host->up_since > since)
+            since = host->up_since;
+        if (host->paused_until > since)
+            since = host->paused_until;
+        if (way->troubled_at > since)
+            since = way->troubled_at;
+        if (host->troubled_at > since)
+            since = host->troubled_at;
+    }
+    return since;
+}
+
+static void look_for_second(struct world *world, struct message *message)
+{
+    const struct host *only = NULL;
+    unsigned count = 0;
+    struct standing standing;
+    int64_t bound = 2 * fault_takeover_ms(world) + world->settings.fence_wait_ms + 3 * MINUTE;
+    int64_t best = INT64_MAX;
+
+    for (unsigned i = 0; i < world->host_count; i++) {
+        const struct host *host = &world->host[i];
+        if (!host->is_up || !host->entry[message->number].is_here)
+            continue;
+        count++;
+        if (ledger_standing(host->ledger, message->mid, &standing) &&
+            standing.role == STANDING_PRIMARY)
+            only = host;
+    }
+    if (count != 1 || !only) {
+        message->single_since = -1;
+        return;
+    }
+    if (message->single_since < 0)
+        message->single_since = world->now;
+    for (unsigned i = 0; i < world->host_count; i++)
+        if (i != only->number && well_since(world, only, &world->host[i]) < best)
+            best = well_since(world, only, &world->host[i]);
+    if (message->single_since > best)
+        best = message->single_since;
+    if (best + bound < world->now)
+        violated(world, (int)message->number,
+            "S5: it lies on %s alone, and another could have it", only->name);
+}
+
+static void on_look(struct world *world, struct event *event)
+{
+    (void)event;
+    check_now_and_then(world);
+}
+
+void check_now_and_then(struct world *world)
+{
+    for (unsigned i = 0; i < world->message_count; i++) {
+        struct message *message = &world->message[i];
+        if (message->acked_at >= 0 && message->over != all_of(message))
+            look_for_second(world, message);
+        else
+            message->single_since = -1;
+    }
+    if (world->now < world->calm_at + 30 * MINUTE)
+        world_in(world, LOOK_MS, on_look);
+}
+
+/* --- S1 and S4: the end ------------------------------------------------------------------ */
+
+static bool is_anybodys(const struct world *world, struct store_id store)
+{
+    for (unsigned i = 0; i < world->host_count; i++)
+        if (is_store_of(&world->host[i], store))
+            return true;
+    return false;
+}
+
+/* A row that is left at the end; true when it may be. */
+static bool may_stay(struct host *host, struct message *message, bool *is_aside)
+{
+    static const struct store_id none;
+    struct standing standing;
+
+    if (!ledger_standing(host->ledger, message->mid, &standing))
+        return false;
+    if (standing.role == STANDING_ASIDE)
+        return *is_aside = true;
+    return standing.role == STANDING_SETTLED &&
+           memcmp(&standing.from, &none, sizeof none) != 0 &&
+           !is_anybodys(host->world, standing.from);
+}
+
+static void check_message(struct world *world, struct message *message)
+{
+    bool is_aside = false;
+    struct standing standing;
+
+    for (unsigned i = 0; i < world->host_count; i++) {
+        struct host *host = &world->host[i];
+        if (host->entry[message->number].is_here && !may_stay(host, message, &is_aside)) {
+            bool has_row = ledger_standing(host->ledger, message->mid, &standing);
+            violated(world, (int)message->number, "S4: it is still on %s, role %d", host->name,
+                has_row ? standing.role : -1);
+        }
+    }
+    world->tally->aside += is_aside;
+    if (message->acked_at < 0 || message->done == all_of(message))
+        return;
+    if (is_aside)
+        return;
+    if (message->may_be_lost)
+        world->tally->lost++;
+    else if (message->was_rolled_back && is_anybodys(world, message->rolled_back_store))
+        world->tally->rolled_back++;
+    else
+        violated(world, (int)message->number, "S1: lost; only %x of its recipients have it",
+            message->done);
+}
+
+void check_end(struct world *world)
+{
+    for (unsigned i = 0; i < world->host_count; i++)
+        if (!world->host[i].is_up) {
+            violated(world, -1, "S4: %s is down at the end", world->host[i].name);
+            return;
+        }
+    for (unsigned i = 0; i < world->message_count; i++)
+        check_message(world, &world->message[i]);
+    if (world->written_at > world->end_at - 10 * MINUTE)
+        violated(world, -1, "S4: disks are still written");
+}
