@@ -146,6 +146,20 @@ void ledger_retire_store(struct ledger *ledger, struct store_id id)
     ledger_stores_changed(ledger, true);
 }
 
+void ledger_retire(struct ledger *ledger, struct store_id id, struct ledger_actions *actions)
+{
+    uint8_t slot = ledger_find_store(ledger, id);
+
+    ledger_retire_store(ledger, id);
+    if (slot == NO_STORE)
+        return;
+    list_each (node, &ledger->stores[slot].taken) {
+        struct row *row = container_of(node, struct row, in_taken);
+        if (row->role == STANDING_SETTLED) /* nobody will ask what became of it */
+            ledger_settle_look(ledger, row, actions);
+    }
+}
+
 void ledger_stores_changed(struct ledger *ledger, bool is_urgent)
 {
     ledger->stores_dirty = true;
@@ -258,10 +272,7 @@ void ledger_drop_row(struct ledger *ledger, struct row *row)
 {
     ledger_leave_lists(ledger, row);
     list_remove(&row->in_taken);
-    for (uint32_t i = 0; i < ledger->peer_count; i++)
-        for (uint32_t n = 0; n < SHADOW_AUDIT_MAX; n++)
-            if (ledger->peers[i].audited[n] == row)
-                ledger->peers[i].audited[n] = NULL;
+    ledger_audit_forget(ledger, row);
     ledger->role_count[row->role]--;
     table_remove(&ledger->rows, &row->by_mid);
     free(row);
@@ -468,9 +479,12 @@ void ledger_set_peers(struct ledger *ledger, const struct ledger_peer_config *pe
         ledger->peers[number].is_configured = true;
         ledger->peers[number].is_remote = peers[i].is_remote;
     }
-    for (uint8_t i = 0; i < ledger->peer_count; i++)
-        if (!ledger->peers[i].is_configured && ledger->peers[i].store != NO_STORE)
-            ledger_lose_store(ledger, ledger->peers[i].store, actions);
+    for (uint8_t i = 0; i < ledger->peer_count; i++) {
+        if (ledger->peers[i].is_configured || ledger->peers[i].store == NO_STORE)
+            continue;
+        ledger_lose_store(ledger, ledger->peers[i].store, actions);
+        ledger_drop_notices(ledger, i, actions);
+    }
     ledger_due_at(ledger, ledger->now.ms);
 }
 

@@ -142,6 +142,18 @@ void ledger_on_audit_page(struct ledger *ledger, uint8_t number, const struct sh
     ledger_next_question(ledger, number, actions);
 }
 
+void ledger_audit_forget(struct ledger *ledger, const struct row *row)
+{
+    for (uint32_t i = 0; i < ledger->peer_count; i++) {
+        struct peer *peer = &ledger->peers[i];
+        if (peer->question.kind != QUESTION_AUDIT)
+            continue;
+        for (uint32_t n = 0; n < SHADOW_AUDIT_MAX; n++)
+            if (peer->audited[n] == row)
+                peer->audited[n] = NULL;
+    }
+}
+
 void ledger_audit_time(struct ledger *ledger, struct ledger_actions *actions)
 {
     for (uint8_t i = 0; i < ledger->peer_count; i++) {

@@ -238,6 +238,8 @@ uint8_t ledger_find_store(const struct ledger *ledger, struct store_id id); /* o
 uint8_t ledger_intern_store(struct ledger *ledger, struct store_id id);
 bool ledger_is_retired(const struct ledger *ledger, struct store_id id);
 void ledger_retire_store(struct ledger *ledger, struct store_id id);
+/* The same, and what was kept to tell that store is forgotten. */
+void ledger_retire(struct ledger *ledger, struct store_id id, struct ledger_actions *actions);
 void ledger_stores_changed(struct ledger *ledger, bool is_urgent);
 /* The peer whose present store it is, or NO_PEER. */
 uint8_t ledger_holder_peer(const struct ledger *ledger, uint8_t store);
@@ -357,6 +359,7 @@ void ledger_on_audit_page(struct ledger *ledger, uint8_t peer, const struct shad
     struct ledger_actions *actions);
 void ledger_ask_audit(struct ledger *ledger, uint8_t peer, uint64_t tag,
     const struct shadow_ask *ask, struct ledger_actions *actions);
+void ledger_audit_forget(struct ledger *ledger, const struct row *row);
 void ledger_audit_time(struct ledger *ledger, struct ledger_actions *actions);
 
 /* --- ledger_peer.c -------------------------------------------------------------------------- */

@@ -273,7 +273,7 @@ static void new_store(
         return;
     ledger_tell(ledger, actions, LEDGER_PEER_NEW_STORE, NULL, number, 0, NULL);
     ledger->stores[old].known.is_current = false;
-    ledger_retire_store(ledger, ledger->stores[old].known.id);
+    ledger_retire(ledger, ledger->stores[old].known.id, actions);
     peer->has_forgotten = ledger->is_fencing;
     ledger_drop_notices(ledger, number, actions);
     ledger_lose_store(ledger, old, actions);
@@ -423,7 +423,7 @@ void ledger_learn_retired(struct ledger *ledger, const struct store_id *ids, uin
             continue;
         }
         number = peer_of_store(ledger, ids[i]);
-        ledger_retire_store(ledger, ids[i]);
+        ledger_retire(ledger, ids[i], actions);
         if (number == LEDGER_NO_PEER)
             continue;
         ledger_tell(

@@ -262,7 +262,7 @@ enum ledger_order ledger_evict(struct ledger *ledger, struct moment now, uint8_t
     if (done != LEDGER_ORDERED)
         return done;
     ledger->peers[number].is_retired = true;
-    ledger_retire_store(ledger, ledger->stores[ledger->peers[number].store].known.id);
+    ledger_retire(ledger, ledger->stores[ledger->peers[number].store].known.id, actions);
     ledger_tell(ledger, actions, LEDGER_PEER_RETIRED, NULL, number, 0, "evicted");
     ledger_act(actions, LEDGER_CUT, NULL)->peer = number;
     ledger_on_time(ledger, now, actions);
