@@ -45,6 +45,12 @@ enum err file_link(const char *from, const char *to) MUST_USE;
 enum err file_remove(const char *path) MUST_USE;
 enum err file_read_all(const char *path, size_t bytes_max, struct buf *out) MUST_USE;
 
+/* Puts TEXT in the place of the file at PATH: whole or not at all, and durable.  A new file gets
+ * MODE, and when root makes it, the owner of its folder; an old one keeps both. */
+enum err file_replace(const char *path, struct bytes text, unsigned mode) MUST_USE;
+/* Gives the file to the owner of its folder; only root can, for anybody else it is OK as it is. */
+enum err file_own(const char *path) MUST_USE;
+
 /* Makes the folder and what is missing above it, with this mode. */
 enum err folder_make(const char *path, unsigned mode) MUST_USE;
 enum err folder_sync(
