@@ -23,6 +23,8 @@ static const struct command {
     { "trace", command_trace },
     { "reload", command_reload },
     { "stop", command_stop },
+    { "get-transport-config", command_get_transport },
+    { "set-transport-config", command_set_transport },
 };
 
 /* --- Answers ----------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@ void client_end_work(struct client *client); /* the client may be gone then */
 
 typedef void command_function(struct client *client, const struct ctl_object *request);
 command_function command_status, command_queues, command_queue, command_message, command_export,
-    command_retry, command_remove, command_trace, command_reload, command_stop;
+    command_retry, command_remove, command_trace, command_reload, command_stop,
+    command_get_transport, command_set_transport;
 
 #endif

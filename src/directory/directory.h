@@ -80,6 +80,11 @@ char *directory_transport_file(const struct settings *settings);
 enum err directory_transport_edit(const char *file, const struct transport_word *words,
     size_t count, struct buf *out, char why[512]) MUST_USE;
 
+/* Whether the configuration is without mistakes when TEXT is transport.conf FILE; WHY: the first
+ * one, as a sentence. */
+enum err directory_transport_check(
+    const char *config_file, const char *file, struct bytes text, char why[512]) MUST_USE;
+
 /* --- Complaints ------------------------------------------------------------------------- */
 
 /* "relais.conf:12: error: unknown option 'foo'\n    hint: did you mean 'for'?" */
