@@ -30,6 +30,15 @@ const struct command tool_commands[] = {
     { "shadow resume", "ID...", "Has a copy delivered that is set aside or unclaimed",
         cmd_shadow_resume },
     { "shadow drop", "ID...", "Drops such a copy, for good", cmd_shadow_drop },
+    { "cluster init", "[--name NAME] [--address HOST:PORT]",
+        "Makes this node's key, and tells what to type on the others", cmd_cluster_init },
+    { "cluster join", "[--site SITE] [--replace] NAME HOST:PORT PIN",
+        "Adds another node to this one's configuration", cmd_cluster_join },
+    { "cluster leave", "NAME", "Takes another node out of it", cmd_cluster_leave },
+    { "cluster show", "", "This node and the others, with their pins", cmd_cluster_show },
+    { "get-transport-config", "", "What shadow redundancy goes by", cmd_get_transport },
+    { "set-transport-config", "-NAME VALUE...", "Changes that, now and for good",
+        cmd_set_transport },
     { "trace", "ID", "What happened in a session, or to a message", cmd_trace },
     { "reload", "", "Has the daemon read its configuration again", cmd_reload },
     { "stop", "", "Ends the daemon in good order", cmd_stop },
@@ -45,7 +54,7 @@ static int list_all(void)
 {
     puts("usage: relais [-c FILE] COMMAND [OPTIONS]\n");
     for (const struct command *c = tool_commands; c->name; c++)
-        printf("  %-16s %s\n", c->name, c->summary);
+        printf("  %-20s %s\n", c->name, c->summary);
     puts("\nMore: relais help COMMAND, and the manual page relais(1).");
     return EX_OK;
 }
@@ -58,7 +67,7 @@ static bool list_group(const char *name)
 
     for (const struct command *c = tool_commands; c->name; c++) {
         if (strncmp(c->name, name, n) == 0 && c->name[n] == ' ') {
-            printf("  %-16s %s\n", c->name, c->summary);
+            printf("  %-20s %s\n", c->name, c->summary);
             any = true;
         }
     }

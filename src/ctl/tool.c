@@ -111,6 +111,35 @@ const struct settings *tool_settings(struct tool *tool)
     return tool->settings;
 }
 
+void tool_print_complaints(const struct complaints *complaints)
+{
+    char text[1000];
+
+    for (size_t i = 0; i < complaints->count; i++) {
+        complaint_format(&complaints->list[i], text);
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
+const struct settings *tool_settings_needed(struct tool *tool, int *code)
+{
+    struct directory_query query = { .file = tool->config_file, .may_lack_key = true };
+    struct complaints complaints = { 0 };
+    enum err err;
+
+    if (tool->settings)
+        return tool->settings;
+    err = directory_read(&query, &tool->settings, &complaints);
+    if (err == ERR_SYNTAX)
+        tool_print_complaints(&complaints);
+    complaints_done(&complaints);
+    if (err == OK)
+        return tool->settings;
+    *code = tool_fail(tool, err == ERR_SYNTAX ? EX_CONFIG : tool_code(err), "%s: %s",
+        tool->config_file, err == ERR_SYNTAX ? "has mistakes" : err_text(err));
+    return NULL;
+}
+
 const char *tool_socket(struct tool *tool)
 {
     return tool->socket ? tool->socket : tool_settings(tool)->control_socket;
@@ -152,6 +181,23 @@ int tool_code(enum err err)
 
 /* --- Running ----------------------------------------------------------------------------- */
 
+/* Names with hyphens are those of cmdlets: "Set-TransportConfig" is "set-transport-config". */
+static bool is_name(const char *name, const char *word)
+{
+    if (strcmp(name, word) == 0)
+        return true;
+    if (!strchr(name, '-'))
+        return false;
+    for (;; name++, word++) {
+        name += strspn(name, "-");
+        word += strspn(word, "-");
+        if (ascii_lower((uint8_t)*name) != ascii_lower((uint8_t)*word))
+            return false;
+        if (!*name)
+            return true;
+    }
+}
+
 /* The command that the first one or two words of ARGV name; *words is how many. */
 static const struct command *find(int argc, char **argv, int *words)
 {
@@ -160,7 +206,7 @@ static const struct command *find(int argc, char **argv, int *words)
     snprintf(two, sizeof two, "%s %s", argv[0], argc > 1 ? argv[1] : "");
     for (*words = 2; *words > 0; (*words)--) {
         for (const struct command *c = tool_commands; c->name; c++) {
-            if (strcmp(c->name, *words == 2 ? two : argv[0]) == 0)
+            if (is_name(c->name, *words == 2 ? two : argv[0]))
                 return c;
         }
     }

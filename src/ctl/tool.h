@@ -47,8 +47,15 @@ int tool_fail(const struct tool *tool, int code, const char *format, ...)
 /* The settings of the configuration file; when it is missing or wrong the defaults, which is
  * said once on stderr. */
 const struct settings *tool_settings(struct tool *tool);
+/* The same for who must not go on without: NULL: it is missing or wrong, which has been said, and
+ * *code is what to end with.  The key may be missing. */
+const struct settings *tool_settings_needed(struct tool *tool, int *code);
 const char *tool_socket(struct tool *tool);
 const char *tool_spool_folder(struct tool *tool);
+
+/* Prints the complaints on stderr. */
+struct complaints;
+void tool_print_complaints(const struct complaints *complaints);
 
 /* The exit code for an error of the machine: EX_NOPERM, EX_IOERR ... */
 int tool_code(enum err err);
@@ -76,6 +83,12 @@ int cmd_reload(struct tool *tool, int argc, char **argv);
 int cmd_stop(struct tool *tool, int argc, char **argv);
 int cmd_sink(struct tool *tool, int argc, char **argv);
 int cmd_load(struct tool *tool, int argc, char **argv);
+int cmd_cluster_init(struct tool *tool, int argc, char **argv);
+int cmd_cluster_join(struct tool *tool, int argc, char **argv);
+int cmd_cluster_leave(struct tool *tool, int argc, char **argv);
+int cmd_cluster_show(struct tool *tool, int argc, char **argv);
+int cmd_get_transport(struct tool *tool, int argc, char **argv);
+int cmd_set_transport(struct tool *tool, int argc, char **argv);
 int cmd_help(struct tool *tool, int argc, char **argv);
 
 #endif
