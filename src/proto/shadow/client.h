@@ -19,7 +19,8 @@ struct shadow_client_config {
 };
 
 enum shadow_client_event_type {
-    SHADOW_CLIENT_CONNECTED,    /* .hello: who we are now; the TLS handshake is done */
+    SHADOW_CLIENT_CONNECTED,    /* .hello: who we are now, is copied; versions 0: all that the
+                                 * engine speaks.  The TLS handshake is done */
     SHADOW_CLIENT_INPUT,        /* .input */
     SHADOW_CLIENT_COPY,         /* .copy, .tag, .content_bytes (header fields of ours included);
                               * once UP.  The copy is borrowed for the step alone */
@@ -65,20 +66,25 @@ struct shadow_client_action {
     };
 };
 
-/* Grows as needed: LOST answers every copy under way. */
+/* As many as there are: LOST answers every copy under way.  All of it is the engine's own, until
+ * the next step. */
 struct shadow_client_actions {
     unsigned count, room;
-    struct shadow_client_action *list; /* the engine's own, until the next step */
+    struct shadow_client_action *list;
 };
 
 struct shadow_client *shadow_client_new(const struct shadow_client_config *config);
 void shadow_client_free(struct shadow_client *client); /* NULL too; gives no action */
 
+/* Returns how much of event.input was used; offer the rest again, with more behind it or, after
+ * actions, at once.  What finds no room in OUT is kept: step with an empty INPUT when OUT has
+ * drained (SEND_CONTENT waits for that too).  After CLOSE, events are passed over; an ask under way
+ * has no answer then. */
 size_t shadow_client_step(struct shadow_client *client, const struct shadow_client_event *event,
     struct shadow_client_actions *actions, struct buf *out);
 
 bool shadow_client_is_up(const struct shadow_client *client);
-/* Nothing may be offered while a content is being sent. */
+/* Nothing may be offered or asked while a content is being sent, or after QUIT. */
 bool shadow_client_may_offer(const struct shadow_client *client);
 bool shadow_client_may_ask(const struct shadow_client *client);
 uint32_t shadow_client_in_flight(const struct shadow_client *client); /* copies */

@@ -11,7 +11,8 @@
  *                             +-> INTRODUCING
  *
  * Malformed input is answered 501 and changes nothing; before the introduction all is 503.  One
- * malformed line more than SHADOW_SERVER_ERRORS_MAX ends the link. */
+ * malformed line more than SHADOW_SERVER_ERRORS_MAX ends the link.  Of a copy that was refused
+ * anywhere the rest is read and dropped, and its last chunk is answered with the first refusal. */
 #ifndef PROTO_SHADOW_SERVER_H
 #define PROTO_SHADOW_SERVER_H
 
@@ -34,8 +35,10 @@ enum shadow_server_event_type {
     SHADOW_SERVER_WELCOME,   /* .hello: answers HELLO */
     SHADOW_SERVER_REFUSE,    /* .verdict: answers HELLO, or any ask */
     SHADOW_SERVER_DECIDED,   /* .outcome: answers COPY_BEGIN.  NULL: send the content */
-    SHADOW_SERVER_COPY_LOST, /* .tag, .outcome: given up before COPY_END; no more of it follows */
-    SHADOW_SERVER_OUTCOME,   /* .tag, .outcome: of a copy, in any order */
+    SHADOW_SERVER_COPY_LOST, /* .tag, .outcome: given up; no more of it follows but what stands in
+                              * the same list of actions, END and ABANDON too, and no OUTCOME is
+                              * to be given.  Passed over when it was abandoned already */
+    SHADOW_SERVER_OUTCOME,   /* .tag, .outcome: of a copy after COPY_END, in any order */
     SHADOW_SERVER_PAGE,      /* .page: answers ASK */
     SHADOW_SERVER_STOPPED,   /* .verdict: 421 and close */
 };
@@ -57,8 +60,9 @@ enum shadow_server_action_type {
     SHADOW_SERVER_COPY_END,     /* .tag: all of it; answer OUTCOME, sometime */
     SHADOW_SERVER_COPY_ABANDON, /* .tag: forget it; no answer */
     SHADOW_SERVER_ASK,          /* .ask; answer PAGE or REFUSE, sometime */
-    SHADOW_SERVER_FAULT,        /* .text: a line that breaks the rules, for the log */
-    SHADOW_SERVER_CLOSE,        /* send OUT, then close */
+    SHADOW_SERVER_FAULT, /* .text: the beginning of a line that breaks the rules, for the log;
+                                 * any bytes */
+    SHADOW_SERVER_CLOSE, /* send OUT, then close */
 };
 
 struct shadow_server_action {
@@ -81,7 +85,9 @@ struct shadow_server *shadow_server_new(const struct shadow_server_config *confi
 void shadow_server_free(struct shadow_server *server); /* NULL too; gives no action */
 
 /* As smtp_server_step(): returns how much of event.input was used; offer the rest again after
- * the actions, as long as something was used or an action came. */
+ * the actions, as long as something was used or an action came.  What finds no room in OUT is
+ * kept, and nothing is read meanwhile: step with an empty INPUT when OUT has drained.  After CLOSE,
+ * events are passed over. */
 size_t shadow_server_step(struct shadow_server *server, const struct shadow_server_event *event,
     struct shadow_server_actions *actions, struct buf *out);
 
