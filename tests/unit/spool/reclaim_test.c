@@ -154,6 +154,91 @@ static void moves_under_use(void **state)
     bench_done(&bench);
 }
 
+/* --- Copies for other nodes -------------------------------------------------------------- */
+
+static bool is_blocked(void *me)
+{
+    char why[128];
+    return spool_has_room(((struct bench *)me)->spool, 60000, why) == ERR_SPACE;
+}
+
+static unsigned fill_up(struct bench *bench, unsigned first, uint64_t bytes)
+{
+    unsigned number = first;
+
+    while (number < first + 300 && bench_commit(bench, number, bytes, 1) == OK)
+        number++;
+    return number;
+}
+
+/* Clients are refused first, then copies; what frees room has some still. */
+static void refuses_copies_last(void **state)
+{
+    static struct bench bench;
+    static struct bench_word word;
+    const struct standing held = bench_standing(STANDING_HELD, 1);
+    char why[128] = "";
+    unsigned clients, copies;
+
+    (void)state;
+    bench_init(&bench);
+    bench.settings.bytes_max = 8 * MIB;
+    bench_open(&bench);
+    bench.standing = &held;
+    assert_int_equal(bench_commit(&bench, 0, 60000, 1), OK);
+    bench.standing = NULL;
+    clients = fill_up(&bench, 1, 60000);
+    assert_true(clients > 50);
+    bench_until(&bench, is_blocked, &bench);
+    assert_int_equal(spool_has_room_for_copy(bench.spool, 60000, why), OK);
+    bench.standing = &held;
+    copies = fill_up(&bench, clients, 60000);
+    assert_in_range(copies - clients, 10, 40); /* some segment */
+    assert_int_equal(spool_has_room_for_copy(bench.spool, MIB, why), ERR_SPACE);
+    assert_true(why[0]);
+    bench_stand(&bench, &word, clients, STANDING_PRIMARY, 2); /* a take-over */
+    bench_wait_word(&bench, &word);
+    for (unsigned i = 0; i < copies; i++)
+        bench_settle(&bench, i);
+    assert_int_equal(bench_flush(&bench), OK);
+    bench_until(&bench, has_room, &bench);
+    assert_int_equal(bench_commit(&bench, 0, 60000, 1), OK);
+    bench_done(&bench);
+}
+
+/* A large one, in chunks. */
+static void takes_a_large_copy(void **state)
+{
+    static struct bench bench;
+    static const uint8_t piece[50000];
+    const struct standing held = bench_standing(STANDING_HELD, 1);
+    struct spool_writer *writer;
+
+    (void)state;
+    bench_init(&bench);
+    bench.settings.bytes_max = 8 * MIB;
+    bench_open(&bench);
+    bench.standing = &held;
+    assert_int_equal(bench_commit(&bench, 0, 60000, 1), OK);
+    bench.standing = NULL;
+    fill_up(&bench, 1, 60000);
+    for (unsigned is_copy = 0; is_copy < 2; is_copy++) {
+        enum err err = OK;
+        writer = spool_writer_new(bench.spool, bench.loop, 4 * MIB, NULL, NULL);
+        if (is_copy)
+            spool_writer_set_copy(writer);
+        for (unsigned i = 0; i < 8; i++) {
+            if (!err)
+                err = spool_append(writer, bytes_of(piece, sizeof piece));
+            assert_int_equal(bench_flush(&bench), OK); /* its chunks have their answers */
+        }
+        assert_int_equal(err, is_copy ? OK : ERR_SPACE);
+        spool_abandon(&writer);
+    }
+    assert_int_equal(bench_flush(&bench), OK);
+    bench_done(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +246,8 @@ int main(void)
         cmocka_unit_test(uses_segments_again),
         cmocka_unit_test(refuses_in_time_and_comes_back),
         cmocka_unit_test(moves_under_use),
+        cmocka_unit_test(refuses_copies_last),
+        cmocka_unit_test(takes_a_large_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

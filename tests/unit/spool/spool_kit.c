@@ -93,7 +93,11 @@ static void on_message(void *me, const struct spool_found *found)
 
     assert_in_range(number, 0, KEPT_MAX - 1);
     assert_false(kept->is_live);
-    *kept = (struct kept){ .entry = found->entry, .is_live = true };
+    *kept = (struct kept){ .entry = found->entry,
+        .is_live = true,
+        .standing = found->standing,
+        .standing_at = found->standing_at };
+    assert_int_equal(found->has_standing, found->entry.has_standing);
     snprintf(kept->envelope, sizeof kept->envelope, "%.*s", BYTES_ARGS(found->envelope));
     bench->found_count++;
 }
@@ -106,6 +110,16 @@ static void on_damage(void *me, uint64_t at, const char *why)
     snprintf(bench->damage, sizeof bench->damage, "%llx: %s", (unsigned long long)at, why);
 }
 
+static void get_standing(void *me, const struct spool_entry *entry, struct standing *out)
+{
+    struct bench *bench = me;
+    const struct kept *kept = &bench->kept[number_of(entry->mid)];
+
+    assert_ptr_equal(&kept->entry, entry);
+    assert_true(kept->is_live);
+    *out = kept->standing;
+}
+
 enum err bench_try_open(struct bench *bench, char why[256])
 {
     const struct spool_visitor visitor = { bench, on_message, on_damage, NULL };
@@ -115,6 +129,7 @@ enum err bench_try_open(struct bench *bench, char why[256])
     err = spool_open(&bench->spool, bench->loop, &bench->settings, &visitor, why);
     if (err)
         return err;
+    spool_set_standings(bench->spool, get_standing, bench);
     for (unsigned i = 0; i < KEPT_MAX; i++)
         if (bench->kept[i].is_live)
             spool_adopt(bench->spool, &bench->kept[i].entry);
@@ -202,7 +217,7 @@ static void on_committed(struct spool_ticket *ticket)
         assert_null(ticket->content);
         return;
     }
-    *kept = (struct kept){ ticket->entry, true, ticket->content, "" };
+    *kept = (struct kept){ ticket->entry, true, ticket->content, "", commit->standing, 0 };
     spool_adopt(bench->spool, &kept->entry);
 }
 
@@ -251,6 +266,8 @@ void bench_begin(struct bench *bench, struct bench_commit *commit, unsigned numb
     snprintf(envelope, sizeof envelope, "envelope of %u", number);
     *commit = (struct bench_commit){ .bench = bench, .number = number };
     commit->ticket.on_done = on_committed;
+    if (bench->standing)
+        commit->standing = *bench->standing;
     filling.writer = spool_writer_new(bench->spool, bench->loop, 1 << 30, on_room, &filling);
     err = fill(bench, &filling, number, n);
     if (err) {
@@ -260,7 +277,7 @@ void bench_begin(struct bench *bench, struct bench_commit *commit, unsigned numb
         return;
     }
     spool_commit(&filling.writer, bench_mid(number), bytes_text(envelope), recipients, cause,
-        NULL, &commit->ticket);
+        bench->standing, &commit->ticket);
 }
 
 static bool is_done(void *me)
@@ -275,6 +292,43 @@ enum err bench_commit(struct bench *bench, unsigned number, uint64_t n, uint32_t
     bench_begin(bench, &commit, number, n, recipients, NULL);
     bench_until(bench, is_done, &commit.is_done);
     return commit.ticket.err;
+}
+
+struct standing bench_standing(enum standing_role role, uint16_t generation)
+{
+    struct standing standing = { .role = (uint8_t)role,
+        .single = (uint8_t)(generation % SINGLE_COUNT),
+        .generation = generation,
+        .owner = { { (uint8_t)generation, 1 } },
+        .holder_count = (uint8_t)(generation % (STANDING_HOLDERS_MAX + 1)) };
+
+    for (uint8_t i = 0; i < standing.holder_count; i++)
+        standing.holders[i] = (struct store_id){ { (uint8_t)generation, 2, i } };
+    return standing;
+}
+
+static void on_stood(struct spool_word *word)
+{
+    container_of(word, struct bench_word, word)->is_done = true;
+}
+
+void bench_stand(struct bench *bench, struct bench_word *word, unsigned number,
+    enum standing_role role, uint16_t generation)
+{
+    struct kept *kept = &bench->kept[number];
+
+    assert_true(kept->is_live);
+    kept->standing = bench_standing(role, generation);
+    *word = (struct bench_word){ .word.done = on_stood };
+    spool_stand(bench->spool, &kept->entry, &kept->standing, &word->word);
+    assert_true(kept->entry.has_standing);
+    assert_int_equal(kept->entry.is_word, role == STANDING_SETTLED);
+}
+
+void bench_wait_word(struct bench *bench, struct bench_word *word)
+{
+    bench_until(bench, is_done, &word->is_done);
+    assert_true(word->word.at < spool_position(bench->spool)); /* flushed */
 }
 
 void bench_settle(struct bench *bench, unsigned number)

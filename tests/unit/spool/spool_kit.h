@@ -17,6 +17,8 @@ struct kept {
     bool is_live;
     struct spool_content *content;
     char envelope[64];
+    struct standing standing; /* with entry.has_standing */
+    uint64_t standing_at;     /* as found at opening */
 };
 
 struct bench {
@@ -25,6 +27,7 @@ struct bench {
     struct spool_settings settings;
     struct spool *spool;
     struct kept kept[KEPT_MAX];
+    const struct standing *standing; /* what messages are committed with; NULL: nothing */
     unsigned found_count, damage_count;
     char damage[256]; /* the last one's why */
 };
@@ -52,9 +55,22 @@ struct bench_commit {
     struct bench *bench;
     unsigned number;
     bool is_done;
+    struct standing standing;
 };
 void bench_begin(struct bench *bench, struct bench_commit *commit, unsigned number, uint64_t n,
     uint32_t recipients, const struct spool_cause *cause);
+
+/* A standing that can be told from others. */
+struct standing bench_standing(enum standing_role role, uint16_t generation);
+
+/* Message NUMBER stands so from now on. */
+struct bench_word {
+    struct spool_word word;
+    bool is_done;
+};
+void bench_stand(struct bench *bench, struct bench_word *word, unsigned number,
+    enum standing_role role, uint16_t generation);
+void bench_wait_word(struct bench *bench, struct bench_word *word);
 
 /* All recipients delivered, and the message settled. */
 void bench_settle(struct bench *bench, unsigned number);
