@@ -48,9 +48,13 @@ static void disk_start(struct disk *disk)
 
 enum { ALL_CALLS = ~(1u << FILE_CALL_READ), SYNCS = 1u << FILE_CALL_SYNC };
 
+enum { WORDS_EACH = 3 };
+
 /* What the world has been told. */
 struct told {
     bool is_acknowledged[MESSAGES], is_settling[MESSAGES], is_settled[MESSAGES];
+    struct bench_word word[MESSAGES][WORDS_EACH]; /* message I is said WORDS_EACH things of */
+    unsigned said_count[MESSAGES];
 };
 
 static bool are_done(void *me)
@@ -64,6 +68,37 @@ static void flush(struct bench *bench, struct told *told)
     if (bench_flush(bench) == OK)
         for (unsigned i = 0; i < MESSAGES; i++)
             told->is_settled[i] = told->is_settling[i];
+}
+
+/* Of the last message of each three, once a turn. */
+static void say(struct bench *bench, struct told *told, unsigned below)
+{
+    for (unsigned i = 2; i < below; i += 3) {
+        unsigned word = told->said_count[i];
+        if (!told->is_acknowledged[i] || word == WORDS_EACH)
+            continue;
+        bench_stand(bench, &told->word[i][word], i, STANDING_HELD, (uint16_t)(word + 1));
+        told->said_count[i]++;
+    }
+}
+
+/* The last thing that was told is true, or a later one, and its place was told. */
+static void check_words(const struct bench *bench, const struct told *told, const char *name)
+{
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        const struct kept *kept = &bench->kept[i];
+        unsigned done = 0;
+        while (done < told->said_count[i] && told->word[i][done].is_done)
+            done++;
+        for (unsigned k = done; k < told->said_count[i]; k++)
+            check(name, !told->word[i][k].is_done); /* in their order */
+        if (!kept->is_live)
+            continue;
+        check(name, kept->standing.generation >= done);
+        check(name, kept->standing.generation <= told->said_count[i]);
+        if (done && kept->standing.generation == done)
+            check(name, kept->standing_at == told->word[i][done - 1].word.at);
+    }
 }
 
 /* Three at a time, small and in chunks; the first of three is settled. */
@@ -81,6 +116,7 @@ static void work(struct bench *bench, struct told *told)
             bench_settle(bench, i);
             told->is_settling[i] = true;
         }
+        say(bench, told, i + 3);
         if (i % 9 == 0)
             flush(bench, told);
     }
@@ -97,6 +133,7 @@ static void check_all(struct bench *bench, const struct told *told, const char *
         if (bench->kept[i].is_live)
             check(name, bench_read(bench, i) == OK);
     }
+    check_words(bench, told, name);
     check(name, bench->damage_count == 0);
 }
 
@@ -166,6 +203,7 @@ static bool is_healthy(void *me)
 static void comes_back_by_itself(void **state)
 {
     static struct bench bench;
+    static struct bench_word word[2];
     struct disk disk = {
         .calls = SYNCS, .fail_at = 1, .fail_for = UINT32_MAX - 1, .err = ERR_IO
     };
@@ -181,17 +219,24 @@ static void comes_back_by_itself(void **state)
         assert_int_equal(bench_commit(&bench, i, 1000, 1), ERR_IO);
     assert_int_equal(spool_has_room(bench.spool, 1, why), ERR_IO);
     assert_true(why[0]);
+    bench_stand(&bench, &word[0], 2, STANDING_HELD, 1); /* are told later, in their order */
+    bench_stand(&bench, &word[1], 2, STANDING_PRIMARY, 2);
     bench_settle(&bench, 1); /* cannot be written now, and is not forgotten */
     assert_int_equal(bench_flush(&bench), ERR_IO);
+    assert_false(word[0].is_done || word[1].is_done);
     file_set_faults(NULL);
     bench_until(&bench, is_healthy, &bench);
     assert_int_equal(spool_has_room(bench.spool, 1, why), OK);
     assert_int_equal(bench_commit(&bench, 6, 1000, 1), OK);
     assert_int_equal(bench_flush(&bench), OK);
+    bench_wait_word(&bench, &word[1]);
+    assert_true(word[0].is_done && word[0].word.at < word[1].word.at);
     bench_close(&bench);
     bench_open(&bench);
     assert_int_equal(bench.damage_count, 0);
     assert_int_equal(bench_live_count(&bench), 2);
+    assert_int_equal(bench.kept[2].standing.generation, 2);
+    assert_int_equal(bench.kept[2].standing_at, word[1].word.at);
     assert_true(bench.kept[2].is_live && bench.kept[6].is_live);
     bench_done(&bench);
 }

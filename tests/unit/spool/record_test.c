@@ -78,6 +78,23 @@ static void compares_lengths(void **state)
         { "an outcome", { RECORD_OUTCOME, .payload_bytes = 8, .recipient_count = 2 }, true },
         { "an outcome cut", { RECORD_OUTCOME, .payload_bytes = 7, .recipient_count = 2 },
             false },
+        { "with a standing",
+            { RECORD_MESSAGE, RECORD_HAS_STANDING, .payload_bytes = 49, .envelope_bytes = 4,
+                .standing_bytes = 40, .content_bytes = 5 },
+            true },
+        { "a standing that is not in the payload",
+            { RECORD_MESSAGE, RECORD_HAS_STANDING, .payload_bytes = 9, .envelope_bytes = 4,
+                .standing_bytes = 40, .content_bytes = 5 },
+            false },
+        { "a standing of no bytes",
+            { RECORD_MESSAGE, RECORD_HAS_STANDING, .payload_bytes = 9, .envelope_bytes = 4,
+                .content_bytes = 5 },
+            false },
+        { "a standing and no flag",
+            { RECORD_MESSAGE, .payload_bytes = 49, .envelope_bytes = 4, .standing_bytes = 40,
+                .content_bytes = 5 },
+            false },
+        { "a word", { RECORD_STANDING, .payload_bytes = 40 }, true },
         { "a settle", { RECORD_SETTLE }, true },
         { "a settle with a payload", { RECORD_SETTLE, .payload_bytes = 1 }, false },
         { "a later version's", { 31, .payload_bytes = 3 }, true },
@@ -274,6 +291,177 @@ static void follows_a_message(void **state)
     assert_string_equal(scan(log, n, SCAN_SURE_BY_MARKS).found, "ba");
 }
 
+/* --- Standings ----------------------------------------------------------------------------- */
+
+struct stood {
+    unsigned count, damage_count;
+    struct spool_found last;
+};
+
+static void on_stood(void *me, const struct spool_found *found)
+{
+    struct stood *stood = me;
+
+    stood->count++;
+    stood->last = *found;
+}
+
+static void on_stood_damage(void *me, uint64_t at, const char *why)
+{
+    (void)at;
+    assert_non_null(strstr(why, "does not know"));
+    ((struct stood *)me)->damage_count++;
+}
+
+static size_t add_bytes(uint8_t *log, size_t at, struct record record, struct bytes payload)
+{
+    const uint64_t seed = record_seed(store);
+
+    memcpy(log + at + RECORD_HEADER_BYTES, payload.at, payload.n);
+    record.payload_bytes = (uint32_t)payload.n;
+    record.payload_hash = hash64(payload, seed);
+    record_encode(&record, log + at);
+    record_stamp(log + at, BASE + at, BASE, seed);
+    return at + record_bytes(&record);
+}
+
+/* A message of mid 1 with a standing; the word alone when it is SETTLED. */
+static size_t add_message(uint8_t *log, size_t at, enum standing_role role)
+{
+    struct standing standing = { .role = (uint8_t)role, .generation = 1 };
+    uint8_t payload[STANDING_BYTES_MAX + 7] = { 'e', 'n', 'v' };
+    size_t front = role == STANDING_SETTLED ? 0 : 3, n;
+    struct record record = { .type = RECORD_MESSAGE,
+        .flags = RECORD_HAS_STANDING,
+        .mid = { { 1 } },
+        .envelope_bytes = (uint32_t)front };
+
+    n = standing_encode(&standing, payload + front);
+    record.standing_bytes = (uint16_t)n;
+    n += front;
+    if (front) {
+        memcpy(payload + n, "body", 4);
+        record.content_bytes = 4;
+        n += 4;
+    }
+    return add_bytes(log, at, record, bytes_of(payload, n));
+}
+
+static size_t add_word(uint8_t *log, size_t at, enum standing_role role, uint8_t flags)
+{
+    struct standing standing = { .role = (uint8_t)role, .generation = 2 };
+    uint8_t payload[STANDING_BYTES_MAX];
+    size_t n = standing_encode(&standing, payload);
+
+    payload[3] = flags;
+    return add_bytes(log, at, (struct record){ .type = RECORD_STANDING, .mid = { { 1 } } },
+        bytes_of(payload, n));
+}
+
+/* m: the message as primary; M: a copy of it, held; W: its word alone; h, s: it is held,
+ * settled; ?: something of a later version; x: the end. */
+static size_t add_step(uint8_t *log, size_t at, char step)
+{
+    switch (step) {
+    case 'm':
+        return add_message(log, at, STANDING_PRIMARY);
+    case 'M':
+        return add_message(log, at, STANDING_HELD);
+    case 'W':
+        return add_message(log, at, STANDING_SETTLED);
+    case 'h':
+        return add_word(log, at, STANDING_HELD, 0);
+    case 's':
+        return add_word(log, at, STANDING_SETTLED, 0);
+    case '?':
+        return add_word(log, at, STANDING_HELD, 1);
+    default:
+        return add_bytes(
+            log, at, (struct record){ .type = RECORD_SETTLE, .mid = { { 1 } } }, BYTES(""));
+    }
+}
+
+static void follows_standings(void **state)
+{
+    static const struct {
+        const char *steps;
+        int role;          /* -1: nothing is found */
+        uint8_t said_by;   /* the step whose record says so */
+        size_t envelope_n; /* of the message's own record */
+        unsigned damage_count;
+    } cases[] = {
+        { "m", STANDING_PRIMARY, 0, 3, 0 },
+        { "mh", STANDING_HELD, 1, 3, 0 },
+        { "mhs", STANDING_SETTLED, 2, 3, 0 },
+        { "mhM", STANDING_HELD, 2, 3, 0 },
+        { "mMs", STANDING_SETTLED, 2, 3, 0 },
+        { "msW", STANDING_SETTLED, 2, 0, 0 },
+        { "msWs", STANDING_SETTLED, 3, 0, 0 },
+        { "msWx", -1, 0, 0, 0 },
+        { "msx", -1, 0, 0, 0 },
+        { "mxs", -1, 0, 0, 0 },
+        { "sm", STANDING_PRIMARY, 1, 3, 0 },
+        { "m?", STANDING_ASIDE, 1, 3, 1 },
+        { "m?h", STANDING_HELD, 2, 3, 1 },
+        { "m?x", -1, 0, 0, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        uint8_t log[LOG_BYTES] = { 0 };
+        struct stood stood = { 0 };
+        const struct spool_visitor visitor = { &stood, on_stood, on_stood_damage, NULL };
+        struct scan *s = scan_new(store, &visitor);
+        size_t n = 0, at[8];
+        for (size_t k = 0; cases[i].steps[k]; k++) {
+            at[k] = n;
+            n = add_step(log, n, cases[i].steps[k]);
+        }
+        scan_bytes(s, bytes_of(log, n), BASE, SCAN_SURE_BY_MARKS);
+        scan_tell(s);
+        scan_free(s);
+        check(cases[i].steps, stood.damage_count == cases[i].damage_count);
+        check(cases[i].steps, stood.count == (cases[i].role >= 0));
+        if (cases[i].role < 0)
+            continue;
+        check(cases[i].steps, stood.last.has_standing);
+        check(cases[i].steps, stood.last.standing.role == cases[i].role);
+        check(cases[i].steps, stood.last.standing_at == BASE + at[cases[i].said_by]);
+        check(cases[i].steps, stood.last.entry.is_word == (cases[i].role == STANDING_SETTLED));
+        check(cases[i].steps, stood.last.envelope.n == cases[i].envelope_n);
+    }
+}
+
+/* A chunk of it is missing: what is over needs none. */
+static void a_word_needs_no_content(void **state)
+{
+    uint8_t log[LOG_BYTES] = { 0 }, payload[STANDING_BYTES_MAX + RECORD_CHUNK_PLACE_BYTES];
+    struct standing standing = { .role = STANDING_PRIMARY };
+    struct record record = { .type = RECORD_MESSAGE,
+        .flags = RECORD_HAS_STANDING,
+        .mid = { { 1 } },
+        .chunk_count = 1,
+        .content_bytes = 100 };
+    size_t n = standing_encode(&standing, payload);
+
+    (void)state;
+    record.standing_bytes = (uint16_t)n;
+    chunk_place_encode((struct chunk_place){ BASE, 100 }, payload + n);
+    for (unsigned is_word = 0; is_word < 2; is_word++) {
+        struct stood stood = { 0 };
+        const struct spool_visitor visitor = { &stood, on_stood, NULL, NULL };
+        struct scan *s = scan_new(store, &visitor);
+        size_t end =
+            add_bytes(log, 192, record, bytes_of(payload, n + RECORD_CHUNK_PLACE_BYTES));
+        if (is_word)
+            end = add_word(log, end, STANDING_SETTLED, 0);
+        scan_bytes(s, bytes_of(log, end), BASE, SCAN_SURE_BY_MARKS);
+        scan_tell(s);
+        scan_free(s);
+        assert_int_equal(stood.count, is_word);
+    }
+}
+
 /* Bytes of another place in the log, or of another store, are nothing. */
 static void knows_leftovers(void **state)
 {
@@ -299,6 +487,8 @@ int main(void)
         cmocka_unit_test(is_cut_at_every_byte),
         cmocka_unit_test(sets_one_record_aside),
         cmocka_unit_test(follows_a_message),
+        cmocka_unit_test(follows_standings),
+        cmocka_unit_test(a_word_needs_no_content),
         cmocka_unit_test(knows_leftovers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
