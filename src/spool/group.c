@@ -160,6 +160,7 @@ static void fail(struct spool *spool, enum err err)
     }
     while ((request = line_take(&log->written)))
         log_refuse(spool, request, err, &again);
+    line_move(&again, &log->held); /* younger; nothing overtakes what is written again */
     if (log->placing)
         requests_add(&again, log->placing);
     log->placing = NULL;

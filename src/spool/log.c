@@ -31,6 +31,16 @@
  * stands behind it in the log, because both pass through the one queue in the order of the home
  * loop.
  *  8. A notification and the outcomes that owe it are one record: both are there, or neither.
+ *  9. A word (a standing that is written by itself) is answered after the flush of its segment,
+ *     and requests have places in their order: so all that was noted before it is durable when
+ *     it is told, and words are told in the order of their positions.  Those of a segment that
+ *     failed are written again like outcomes, in their order; nobody was told the old places.
+ * 10. A copy that goes forward has the standing of the moment in which it enters the queue; what
+ *     is said later stands behind it.  A settled word moves without content and envelope, and
+ *     its new position is above all that were told: it may be told twice, and is never skipped.
+ * 11. What a process that was killed had written, but not flushed, is found by the next one.  It
+ *     is flushed before anybody is told of it (spool.c): a copy that this node says it has is
+ *     there after the power went.
  *
  * The format: docs/formats/spool.md. */
 #include "spool/internal.h"
