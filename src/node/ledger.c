@@ -40,8 +40,11 @@ void ledger_tell(struct ledger *ledger, struct ledger_actions *actions, enum led
 
 /* --- Time ---------------------------------------------------------------------------------- */
 
+/* Never in the past: a call that comes at once would look late, as after a gap of our clock. */
 void ledger_due_at(struct ledger *ledger, int64_t ms)
 {
+    if (ms < ledger->now.ms)
+        ms = ledger->now.ms;
     if (ms < ledger->due_ms)
         ledger->due_ms = ms;
 }
@@ -169,7 +172,7 @@ void ledger_stores_changed(struct ledger *ledger, bool is_urgent)
                               : ledger->stores_ms + ledger->settings.heartbeat_frequency_ms);
 }
 
-static void write_stores(struct ledger *ledger, struct ledger_actions *actions)
+void ledger_write_stores(struct ledger *ledger, struct ledger_actions *actions)
 {
     int64_t at = ledger->stores_ms + ledger->settings.heartbeat_frequency_ms;
 
@@ -191,7 +194,11 @@ void ledger_on_stores(
     (void)tag;
     ledger_enter(ledger, now);
     ledger->stores_writing = false;
-    write_stores(ledger, actions);
+    ledger_write_stores(ledger, actions);
+    if (ledger->renew_waits && !ledger->stores_writing) {
+        ledger->renew_waits = false;
+        ledger_act(actions, LEDGER_RENEW, NULL);
+    }
 }
 
 uint8_t ledger_holder_peer(const struct ledger *ledger, uint8_t store)
@@ -582,6 +589,7 @@ static void stand_part(struct table_node *node, void *me)
 void ledger_start(struct ledger *ledger, struct moment now, struct ledger_actions *actions)
 {
     void *both[2] = { ledger, actions };
+    const struct ledger_store *own;
 
     ledger_enter(ledger, now);
     ledger->last_time_ms = now.ms;
@@ -597,7 +605,12 @@ void ledger_start(struct ledger *ledger, struct moment now, struct ledger_action
     ledger_settle_start(ledger, actions);
     if (ledger->was_damaged && !is_broken(ledger, BROKEN_KEEPS_STORE))
         ledger_begin_renewal(ledger, false, false, "the spool was damaged", actions);
+    own = &ledger->stores[ledger->own].known;
+    if (own->went_back || own->is_retired) /* it was to be left when we died */
+        ledger_begin_renewal(
+            ledger, own->went_back, own->is_retired, "the store was given up", actions);
     ledger_fence_start(ledger, actions);
+    ledger->due_ms = now.ms; /* no gap: nobody has called before */
     ledger_on_time(ledger, now, actions);
 }
 
@@ -617,6 +630,8 @@ void ledger_on_time(struct ledger *ledger, struct moment now, struct ledger_acti
     if (now.ms < ledger->due_ms && !is_gap)
         return;
     ledger->due_ms = INT64_MAX;
+    if (is_gap)
+        ledger_fence_gap_passed(ledger, late);
     if (is_gap && late > ledger_takeover_ms(ledger) / 2)
         ledger_fence_gap(ledger, actions);
     ledger_peer_time(ledger, is_gap, actions);
@@ -627,7 +642,7 @@ void ledger_on_time(struct ledger *ledger, struct moment now, struct ledger_acti
     ledger_unclaimed_time(ledger, actions);
     ledger_audit_time(ledger, actions);
     ledger_copy_again(ledger, actions);
-    write_stores(ledger, actions);
+    ledger_write_stores(ledger, actions);
 }
 
 struct moment ledger_due(const struct ledger *ledger)

@@ -143,6 +143,18 @@ void ledger_fence_gap(struct ledger *ledger, struct ledger_actions *actions)
     begin_fence(ledger, peers, actions);
 }
 
+/* Our own clock stood still, or jumped, for LATE_MS: nobody had that time to answer. */
+void ledger_fence_gap_passed(struct ledger *ledger, int64_t late_ms)
+{
+    ledger->fence_until_ms += late_ms;
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        ledger->stores[i].ask_until_ms += late_ms;
+    for (uint8_t i = 0; i < ledger->peer_count; i++) {
+        ledger->peers[i].up_ms += late_ms;
+        ledger->peers[i].question.sent_ms += late_ms;
+    }
+}
+
 static void count_unanswered(struct ledger *ledger, struct ledger_actions *actions)
 {
     struct release release = { ledger, actions, 0, true };
@@ -447,7 +459,7 @@ static void fill_taken(struct ledger *ledger, struct peer *peer, const struct st
     list_each (node, &store->taken) {
         const struct row *row = container_of(node, struct row, in_taken);
         const struct store *owner = &ledger->stores[row->owner];
-        bool is_own = row->owner == ledger->own;
+        bool is_own = owner->known.is_own; /* taken in a former life: ours all the same */
         if (row->role == STANDING_UNCLAIMED || row->role == STANDING_ASIDE ||
             (ask->has_cursor && row->taken_at <= ask->cursor))
             continue;
@@ -463,7 +475,7 @@ static void fill_taken(struct ledger *ledger, struct peer *peer, const struct st
             .node = { is_own                 ? bytes_text(ledger->name)
                       : owner->known.node[0] ? bytes_text(owner->known.node)
                                              : BYTES("unknown"),
-                owner->known.id },
+                is_own ? ledger_own_store(ledger) : owner->known.id },
         };
         ledger->page.cursor = peer->taken_told = row->taken_at;
     }

@@ -150,6 +150,7 @@ struct ledger {
     uint64_t position, start_position;
     bool was_damaged, has_started, is_renewing;
     bool renew_went_back, renew_retired;
+    bool renew_waits; /* for the stores file: it says why, should we die meanwhile */
     const char *renew_why;
     struct moment now;
 
@@ -240,6 +241,7 @@ bool ledger_is_retired(const struct ledger *ledger, struct store_id id);
 void ledger_retire_store(struct ledger *ledger, struct store_id id);
 /* The same, and what was kept to tell that store is forgotten. */
 void ledger_retire(struct ledger *ledger, struct store_id id, struct ledger_actions *actions);
+void ledger_write_stores(struct ledger *ledger, struct ledger_actions *actions);
 void ledger_stores_changed(struct ledger *ledger, bool is_urgent);
 /* The peer whose present store it is, or NO_PEER. */
 uint8_t ledger_holder_peer(const struct ledger *ledger, uint8_t store);
@@ -335,6 +337,7 @@ void ledger_leave_taken(struct row *row);
 uint16_t ledger_known_peers(
     const struct ledger *ledger); /* configured, heard before; as bits */
 void ledger_fence_start(struct ledger *ledger, struct ledger_actions *actions);
+void ledger_fence_gap_passed(struct ledger *ledger, int64_t late_ms);
 void ledger_fence_gap(struct ledger *ledger, struct ledger_actions *actions);
 void ledger_fence_time(struct ledger *ledger, struct ledger_actions *actions);
 bool ledger_is_fenced(const struct ledger *ledger, const struct row *row);

@@ -234,7 +234,8 @@ void ledger_peer_time(struct ledger *ledger, bool is_gap, struct ledger_actions 
             peer->ask_sent_ms = ledger->now.ms;
         if (peer->is_asking && ledger->now.ms - peer->ask_sent_ms >= timeout) {
             ask_failed(ledger, i, actions);
-            ledger_act(actions, LEDGER_CUT, NULL)->peer = i;
+            if (peer->is_up) /* else one is being made, and its links to us may be good */
+                ledger_act(actions, LEDGER_CUT, NULL)->peer = i;
         } else if (peer->is_asking) {
             ledger_due_at(ledger, peer->ask_sent_ms + timeout);
         }
@@ -313,10 +314,11 @@ static const char *introduce(struct ledger *ledger, uint8_t number,
                 heard, why);
         return why;
     }
-    ledger_learn_retired(ledger, hello->retired, hello->retired_count, actions);
     if (peer->store == NO_STORE ||
         !store_id_equal(ledger->stores[peer->store].known.id, hello->node.store))
         new_store(ledger, number, hello->node.store, actions);
+    /* After that: its own former store is in the list, and is no reason to cut it off. */
+    ledger_learn_retired(ledger, hello->retired, hello->retired_count, actions);
     ledger_contact(ledger, number, actions);
     ledger_heard_position(ledger, number, hello->position);
     return NULL;
@@ -448,7 +450,16 @@ void ledger_begin_renewal(struct ledger *ledger, bool went_back, bool retired, c
     ledger->renew_why = why;
     for (uint8_t i = 0; i < ledger->peer_count; i++)
         ledger_act(actions, LEDGER_CUT, NULL)->peer = i;
-    ledger_act(actions, LEDGER_RENEW, NULL);
+    if (!went_back && !retired) { /* a damaged spool is found damaged again */
+        ledger_act(actions, LEDGER_RENEW, NULL);
+        return;
+    }
+    ledger->stores[ledger->own].known.went_back = true;
+    if (retired)
+        ledger_retire_store(ledger, ledger_own_store(ledger));
+    ledger->renew_waits = true;
+    ledger_stores_changed(ledger, true);
+    ledger_write_stores(ledger, actions);
 }
 
 void ledger_on_renewed(struct ledger *ledger, struct moment now, struct store_id id,
@@ -462,7 +473,7 @@ void ledger_on_renewed(struct ledger *ledger, struct moment now, struct store_id
     assert(own != NO_STORE && own != old);
     ledger->own = own;
     ledger->stores[old].known.is_current = false;
-    ledger->stores[old].known.went_back = ledger->renew_went_back;
+    ledger->stores[old].known.went_back |= ledger->renew_went_back;
     ledger->stores[old].ask_peers = ledger_known_peers(ledger);
     if (ledger->renew_retired)
         ledger_retire_store(ledger, ledger->stores[old].known.id);
