@@ -178,7 +178,8 @@ static void on_d4(struct host *host, uint8_t other)
 
     for (uint8_t i = 0; i < world->host_count; i++)
         if (i != host->number && (silence(host, i) >= world->settings.fence_wait_ms / 2 ||
-                                     world->host[i].disk_life > 0 || host->force_at[i] >= 0))
+                                     world->host[i].disk_life > 0 || host->force_at[i] >= 0 ||
+                                     !world->links[host->number][i].is_told_up))
             is_true = true;
     if (!is_true)
         violated(world, -1, "S2: %s counts D4, and all others had answered", host->name);
@@ -209,6 +210,18 @@ void check_event(struct host *host, const struct ledger_action *action)
         on_take_over(host, other);
     else if (action->event == LEDGER_D4)
         on_d4(host, other);
+}
+
+/* What a primary noted in its own log stands there in front of the end that it writes now. */
+static uint32_t own_outcomes(const struct host *host, const struct message *message)
+{
+    const struct entry *entry = &host->entry[message->number];
+    uint32_t own = 0;
+
+    for (unsigned i = 0; i < message->recipient_count; i++)
+        if (entry->outcome[i] == SPOOL_DELIVERED || entry->outcome[i] == SPOOL_FAILED)
+            own |= 1U << i;
+    return own;
 }
 
 /* --- What is heard ----------------------------------------------------------------------- */
@@ -244,8 +257,10 @@ void check_restarted(struct host *host)
     struct world *world = host->world;
 
     for (unsigned i = 0; i < world->message_count; i++)
-        if (host->entry[i].is_here)
+        if (host->entry[i].is_here) {
             world->message[i].heard[host->number] = entry_done(&host->entry[i]);
+            world->message[i].over |= own_outcomes(host, &world->message[i]);
+        }
     for (unsigned i = 0; i < world->host_count; i++) {
         host->heard_awake[i] = host_awake(host);
         host->silent_at[i] = -1;
@@ -269,7 +284,8 @@ void check_noted(struct host *host, struct message *message, uint32_t recipients
 
 void check_forgets(struct host *host, struct message *message)
 {
-    if (message->acked_at < 0 || message->over == all_of(message))
+    if (message->acked_at < 0 ||
+        (message->over | own_outcomes(host, message)) == all_of(message))
         return;
     if (message->was_rolled_back || message->may_be_lost)
         return;
@@ -390,7 +406,7 @@ void check_now_and_then(struct world *world)
         else
             message->single_since = -1;
     }
-    if (world->now < world->calm_at + 30 * MINUTE)
+    if (world->now < world->calm_at + 20 * MINUTE)
         world_in(world, LOOK_MS, on_look);
 }
 
@@ -455,6 +471,6 @@ void check_end(struct world *world)
         }
     for (unsigned i = 0; i < world->message_count; i++)
         check_message(world, &world->message[i]);
-    if (world->written_at > world->end_at - 10 * MINUTE)
+    if (world->written_at > world->end_at - 5 * MINUTE)
         violated(world, -1, "S4: disks are still written");
 }

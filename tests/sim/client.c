@@ -82,7 +82,7 @@ static void on_client(struct world *world, struct event *event)
     if (host->is_up)
         host_in(host, 0, on_send);
     if (world->message_count + 8 < SIM_MESSAGES_MAX && world->now < world->calm_at)
-        world_in(world, prng_spread(&world->prng, 1, 2 * gap), on_client);
+        world_in(world, prng_between(&world->prng, 1, 2 * gap), on_client);
 }
 
 void client_begin(struct world *world)

@@ -213,7 +213,7 @@ static void on_damage(void *me, uint64_t at, const char *why)
 {
     struct opening *opening = me;
 
-    opening->disk->is_damaged = true;
+    opening->disk->damage ^= (at + 1) * 0x9e3779b97f4a7c15;
     if (opening->visitor->on_damage)
         opening->visitor->on_damage(opening->visitor->me, at, why);
 }
@@ -240,7 +240,7 @@ void disk_open(struct disk *disk, const struct spool_visitor *visitor)
     };
     struct scan *scan = scan_new(disk->log, &own);
 
-    disk->is_damaged = false;
+    disk->damage = 0;
     for (unsigned i = 0; i < disk->segment_count; i++) {
         struct disk_segment *segment = &disk->segment[i];
         if (segment->n)
@@ -249,9 +249,11 @@ void disk_open(struct disk *disk, const struct spool_visitor *visitor)
     begin_segment(disk, scan_sum(scan));
     scan_tell(scan);
     scan_free(scan);
+    disk->is_damaged = disk->damage && disk->damage != disk->known_damage;
 }
 
 void disk_renew(struct disk *disk, struct prng *prng)
 {
     disk->public = store_id_random(prng);
+    disk->known_damage = disk->damage;
 }

@@ -10,7 +10,7 @@
 #include "spool/record.h"
 #include "spool/spool.h"
 
-enum { DISK_SEGMENTS_MAX = 256 };
+enum { DISK_SEGMENTS_MAX = 256, DISK_STORES_MAX = 512 };
 
 /* Bytes between two starts of the node. */
 struct disk_segment {
@@ -22,7 +22,7 @@ struct disk_segment {
 
 /* The stores file: replaced as a whole. */
 struct disk_stores {
-    struct ledger_store list[LEDGER_STORES_MAX];
+    struct ledger_store list[DISK_STORES_MAX];
     uint32_t count;
 };
 
@@ -35,7 +35,10 @@ struct disk {
     uint64_t durable;          /* all below is said to be flushed */
     uint64_t kept;             /* all below it will be there after a crash */
     struct disk_stores stores; /* durable */
-    bool is_full, is_damaged;
+    bool is_full;
+    /* What the last opening found damaged, as one number; what the store was renewed for. */
+    uint64_t damage, known_damage;
+    bool is_damaged; /* since then */
 };
 
 void disk_new(struct disk *disk, struct prng *prng);

@@ -230,7 +230,7 @@ static void order(struct host *host, uint8_t to, enum fault fault)
             ? ledger_evict(host->ledger, host_now(host), peer, with_force, &host->actions)
             : ledger_take_over(host->ledger, host_now(host), peer, with_force, &host->actions);
     host_act(host);
-    if (answer != LEDGER_ORDERED && with_force)
+    if (answer == LEDGER_NOT_SILENT && with_force)
         violated(world, -1, "%s refuses an order with force: %d", host->name, answer);
 }
 
@@ -386,7 +386,7 @@ static void on_fault(struct world *world, struct event *event)
         return;
     if (host->is_up && host->paused_until <= world->now)
         do_fault(host, other, fault);
-    world_in(world, prng_spread(&world->prng, 1, 4 * world->fault_every_ms), on_fault);
+    world_in(world, prng_between(&world->prng, 1, 2 * world->fault_every_ms), on_fault);
 }
 
 static void on_calm(struct world *world, struct event *event)

@@ -123,6 +123,8 @@ static void set_tick(struct host *host)
         return;
     if (due < world->now)
         due = world->now;
+    if (due > world->end_at) /* never, as far as this world goes */
+        due = world->end_at;
     host->tick_at = due + 1;
     host_in(host, due - world->now + prng_between(&world->prng, 1, TICK_LATE_MS), on_tick)->a =
         ++host->tick;

@@ -1,4 +1,4 @@
-/* usage: sim [--seed N] [--from A --count N] [--nodes 2|3] [--trace [--message M]]
+/* usage: sim [--seed N] [--from A --count N] [--nodes 2|3] [--trace] [--frames] [--message M]
  *            [--broken RULE] [--profile NAME] [--find] [--list] [--quiet]
  *
  * Runs seeds; prints each that breaks a promise, and the story of its message.  --find: stops at
@@ -98,6 +98,8 @@ static void take_flag(struct arguments *out, const char *name)
 {
     if (strcmp(name, "--trace") == 0)
         out->options.has_trace = true;
+    else if (strcmp(name, "--frames") == 0)
+        out->options.has_trace = out->options.has_frames = true;
     else if (strcmp(name, "--find") == 0)
         out->finds = true;
     else if (strcmp(name, "--stop-at-first") == 0)

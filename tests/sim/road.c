@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { CONNECT_MS = 10000, GRACE_MS = 200 };
+enum { CONNECT_MS = 10000 };
 
 /* --- Sending ----------------------------------------------------------------------------- */
 
@@ -89,6 +89,7 @@ static void on_loss(struct world *world, struct event *event)
     struct shadow_outcome lost = { .fate = SHADOW_LOST };
     uint8_t peer = host_peer(host, loss->to);
 
+    world->links[host->number][loss->to].is_losing = false;
     for (unsigned i = 0; i < loss->count; i++) {
         ledger_on_outcome(host->ledger, host_now(host), peer,
             world->message[loss->messages[i]].mid, &lost, &host->actions);
@@ -145,8 +146,10 @@ static void close_near(struct host *host, uint8_t to)
     for (unsigned lane = 0; lane < LANE_COUNT; lane++)
         if (links->near[lane].number)
             send_from_client(world, host->number, to, lane, frame_plain(FRAME_CLOSED));
-    if (was_open || links->asking[LANE_ASK].is_open)
+    if (was_open || links->asking[LANE_ASK].is_open) {
         host_in(host, 0, on_loss)->data = loss_of(host, to);
+        links->is_losing = true;
+    }
     for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
         links->near[lane] = (struct conn){ .number = 0 };
         links->asking[lane].is_open = false;
@@ -230,7 +233,8 @@ static void on_welcome(struct host *host, const struct frame *frame)
     host_act(host);
     if (!is_good)
         road_cut(host, frame->from);
-    else if (links->asking[LANE_ASK].is_open && !links->asking[LANE_ASK].is_sent)
+    else if (links->is_told_up && links->asking[LANE_ASK].is_open &&
+             !links->asking[LANE_ASK].is_sent)
         send_ask(host, frame->from, LANE_ASK);
 }
 
@@ -325,24 +329,12 @@ void road_answer(struct host *host, const struct ledger_action *action)
         reply(host->world, &asking->far_frame,
             action->answer.refusal.code
                 ? frame_verdict(FRAME_ASK_REFUSED, &action->answer.refusal)
-                : frame_page(action->answer.page));
+                : frame_page(host, action->answer.page));
     }
     ledger_page_free(action->answer.page);
 }
 
 /* --- Asking ------------------------------------------------------------------------------ */
-
-static void on_ask_late(struct world *world, struct event *event)
-{
-    struct host *host = &world->host[event->host];
-    uint8_t to = (uint8_t)event->a;
-    struct asking *asking = &world->links[host->number][to].asking[event->c];
-
-    if (!asking->is_open || asking->number != event->b)
-        return;
-    STORY(world, host, -1, "%s does not answer", world->host[to].name);
-    close_near(host, to);
-}
 
 static void send_ask(struct host *host, uint8_t to, enum lane lane)
 {
@@ -360,23 +352,25 @@ void road_ask(struct host *host, uint8_t to, const struct shadow_ask *ask)
     struct links *links = &world->links[host->number][to];
     enum lane lane = ask->type == SHADOW_ASK_DISCARD ? LANE_ASK : LANE_COPY;
     struct asking *asking = &links->asking[lane];
-    struct event *event;
 
-    if (asking->is_open) {
+    if (ask->type == SHADOW_ASK_TAKEN)
+        STORY(world, host, -1, "asks %s what it has taken from %02x%02x%s",
+            world->host[to].name, ask->store.byte[0], ask->store.byte[1],
+            ask->has_cursor ? ", further" : "");
+    else if (ask->type == SHADOW_ASK_AUDIT)
+        STORY(world, host, -1, "audits %u at %s", ask->mid_count, world->host[to].name);
+    if (asking->is_open && asking->is_sent) {
         violated(world, -1, "%s asks %s twice at a time", host->name, world->host[to].name);
         return;
     }
-    asking->is_open = true;
+    asking->is_open = true; /* one that was not sent is given up */
     asking->is_sent = false;
     asking->number = ++world->tag;
     asking->ask = *ask;
-    event = host_in(
-        host, ask->wait_ms + world->settings.heartbeat_timeout_ms + GRACE_MS, on_ask_late);
-    event->a = to;
-    event->b = asking->number;
-    event->c = lane;
     if (links->is_told_up)
         send_ask(host, to, lane);
+    else if (lane == LANE_COPY && links->is_losing)
+        asking->is_open = false;
     else if (lane == LANE_COPY)
         violated(
             world, -1, "%s asks %s by a link that is not up", host->name, world->host[to].name);
@@ -507,6 +501,14 @@ static void add_receipt(struct host *host, const struct frame *frame, uint64_t t
     host->receipts[host->receipt_count++] = (struct receipt){ .tag = tag, .frame = *frame };
 }
 
+/* It is here already: what is done is written in front of its new standing. */
+static void note_done(struct host *host, struct message *message, uint32_t done)
+{
+    message->heard[host->number] |= done;
+    shelf_note(
+        host, message, done & ~entry_done(&host->entry[message->number]), SPOOL_RELAYED_AWAY);
+}
+
 static void on_copy(struct host *host, const struct frame *frame)
 {
     struct world *world = host->world;
@@ -531,6 +533,9 @@ static void on_copy(struct host *host, const struct frame *frame)
         answer_copy(host, frame, message->mid, &outcome);
     else
         add_receipt(host, frame, tag);
+    if (offer == LEDGER_ONLY_STAND ||
+        (offer == LEDGER_ANSWERED && outcome.fate == SHADOW_DURABLE))
+        note_done(host, message, done);
     if (offer == LEDGER_TAKE)
         take_copy(host, frame, message, &standing, done, tag);
     host_act(host);
@@ -568,6 +573,8 @@ static void on_closed(struct host *host, const struct frame *frame)
 
 static void arrive(struct host *host, const struct frame *frame)
 {
+    static const char *const names[] = { "OPEN", "OPENED", "HELLO", "WELCOME", "TURNED_AWAY",
+        "ASK", "PAGE", "REFUSED", "COPY", "OUTCOME", "CLOSED" };
     typedef void run(struct host * host, const struct frame *frame);
     static run *const runs[] = {
         [FRAME_OPEN] = on_accept,
@@ -583,6 +590,10 @@ static void arrive(struct host *host, const struct frame *frame)
         [FRAME_CLOSED] = on_closed,
     };
 
+    if (host->world->options.has_frames)
+        STORY(host->world, host, -1, "  %s %s of %s, lane %d: %.*s", names[frame->kind],
+            frame->client == host->number ? "<-" : "->", host->world->host[frame->from].name,
+            frame->lane, frame->n > 2 ? (int)frame->n - 2 : 0, (const char *)frame->bytes);
     if (frame->kind != FRAME_CLOSED && frame->kind != FRAME_OPEN && frame->kind != FRAME_OPENED)
         check_frame(host, frame->from);
     runs[frame->kind](host, frame);
@@ -680,7 +691,7 @@ void road_crash(struct host *host, bool is_seen)
             out->asking[lane].is_open = false;
             in->asking[lane].far_tag = 0;
         }
-        out->is_told_up = out->is_trying = false;
+        out->is_told_up = out->is_trying = out->is_losing = false;
     }
 }
 

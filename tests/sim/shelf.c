@@ -226,7 +226,7 @@ void shelf_stores(struct host *host, uint64_t tag)
     const struct ledger_store *stores = ledger_stores(host->ledger, &next->count);
     int64_t end = host->world->now + prng_spread(prng, 1, 2 * host->world->flush_ms);
 
-    assert(next->count <= LEDGER_STORES_MAX);
+    assert(next->count <= DISK_STORES_MAX);
     memcpy(next->list, stores, next->count * sizeof *stores);
     if (prng_chance(prng, 20) && host->stores_at < host->world->now)
         host->disk.stores = *next;

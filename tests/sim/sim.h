@@ -190,6 +190,7 @@ struct links {
     struct conn near[LANE_COUNT], far[LANE_COUNT];
     struct asking asking[LANE_COUNT];
     bool is_told_up, is_trying; /* ledger_on_up(); a connection is being made */
+    bool is_losing;             /* the ledger is to hear that it is over */
 };
 
 /* A copy whose answer is to be sent when its store has it. */
@@ -278,7 +279,7 @@ struct options {
     unsigned nodes; /* 0: two or three, by the seed */
     uint32_t broken;
     uint32_t faults; /* bits of those that may happen; 0: by the seed */
-    bool has_trace;
+    bool has_trace, has_frames;
     int trace_message; /* -1: all */
 };
 
@@ -399,7 +400,8 @@ struct frame *frame_plain(enum frame_kind kind); /* without bytes */
 struct frame *frame_hello(const struct shadow_hello *hello, bool is_reply);
 struct frame *frame_verdict(enum frame_kind kind, const struct verdict *verdict);
 struct frame *frame_ask(const struct shadow_ask *ask);
-struct frame *frame_page(const struct shadow_page *page);
+/* PART's lists are filled in from what HOST has noted. */
+struct frame *frame_page(const struct host *host, const struct shadow_page *page);
 struct frame *frame_copy(
     const struct host *host, const struct message *message, const struct standing *standing);
 struct frame *frame_outcome(const struct shadow_outcome *outcome, struct mid mid);

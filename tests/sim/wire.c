@@ -147,18 +147,6 @@ bool frame_read_ask(const struct frame *frame, struct shadow_ask *out)
     return false;
 }
 
-struct frame *frame_page(const struct shadow_page *page)
-{
-    struct buf out = begin();
-    enum err err = shadow_add_page(&out, page);
-    struct frame *frame;
-
-    assert(!err);
-    frame = frame_of(FRAME_PAGE, &out);
-    frame->ask_type = page->type;
-    return frame;
-}
-
 bool frame_read_page(
     const struct frame *frame, struct shadow_item *items, struct shadow_page *out)
 {
@@ -185,6 +173,51 @@ bool frame_read_page(
 static bool is_in(const void *me, uint32_t recipient)
 {
     return (*(const uint32_t *)me & 1U << recipient) != 0;
+}
+
+/* The list of a PART item; false: there is none any more. */
+static bool fill_list(const struct host *host, struct shadow_item *item, struct buf *list)
+{
+    const struct message *message = message_find(host->world, item->mid);
+    const struct entry *entry = &host->entry[message->number];
+    uint32_t bits = entry_done(entry);
+    enum err err;
+
+    if (item->word != SHADOW_PART)
+        return true;
+    if (!entry->is_here || !bits)
+        return false;
+    err = shadow_list_add(list, message->recipient_count, is_in, &bits);
+    assert(!err);
+    item->list = buf_bytes(list);
+    return true;
+}
+
+struct frame *frame_page(const struct host *host, const struct shadow_page *page)
+{
+    struct buf out = begin(), *lists = mem_new((page->item_count + 1) * sizeof *lists);
+    struct shadow_item *items = mem_new((page->item_count + 1) * sizeof *items);
+    struct shadow_page filled = *page;
+    struct frame *frame;
+    enum err err;
+
+    filled.items = items;
+    filled.item_count = 0;
+    for (uint32_t i = 0; i < page->item_count; i++) {
+        items[filled.item_count] = page->items[i];
+        lists[i] = begin();
+        if (fill_list(host, &items[filled.item_count], &lists[i]))
+            filled.item_count++;
+    }
+    err = shadow_add_page(&out, &filled);
+    assert(!err);
+    frame = frame_of(FRAME_PAGE, &out);
+    frame->ask_type = page->type;
+    for (uint32_t i = 0; i < page->item_count; i++)
+        buf_done(&lists[i]);
+    free(lists);
+    free(items);
+    return frame;
 }
 
 static uint32_t bits_of(struct bytes list)
