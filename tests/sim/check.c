@@ -73,12 +73,15 @@ static bool is_d1(
     return !(message->heard[host->number] & 1U << before->recipient);
 }
 
-/* A disk that went back, or was damaged, since. */
+/* Some disk went back since, and its node has not seen that. */
 static bool is_back(const struct host *host, const struct delivery *before)
 {
-    const struct host *first = &host->world->host[before->host];
+    const struct world *world = host->world;
 
-    return first->went_back_at >= before->at || host->went_back_at >= before->at;
+    for (unsigned i = 0; i < world->host_count; i++)
+        if (world->host[i].went_back_at >= before->at)
+            return true;
+    return false;
 }
 
 static enum cause cause_of(
