@@ -336,6 +336,13 @@ enum ledger_order ledger_evict(struct ledger *ledger, struct moment now, uint8_t
 void ledger_audit(
     struct ledger *ledger, struct moment now, uint8_t peer, struct ledger_actions *actions);
 
+/* By command: a message set aside, or an unclaimed copy, is to be delivered by this node
+ * (LEDGER_DELIVER), or is dropped.  False: there is none such. */
+bool ledger_resume(
+    struct ledger *ledger, struct moment now, struct mid mid, struct ledger_actions *actions);
+bool ledger_drop(
+    struct ledger *ledger, struct moment now, struct mid mid, struct ledger_actions *actions);
+
 /* --- Looking inside ---------------------------------------------------------------------- */
 
 enum ledger_peer_state {

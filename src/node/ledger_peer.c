@@ -267,7 +267,7 @@ static void new_store(
     peer->store = now;
     peer->self.store = id;
     peer->was_heard = true;
-    peer->has_cursor = false;
+    peer->has_cursor = peer->ask.has_cursor = false; /* that of an ask not sent yet, too */
     peer->is_retired = peer->went_back = false;
     ledger_stores_changed(ledger, true);
     if (old == NO_STORE || old == now)

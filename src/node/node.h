@@ -92,6 +92,9 @@ void node_committed(
 void node_settled(struct node *node, struct spool_entry *entry);
 /* It is deferred and some recipients have theirs. */
 void node_partly(struct node *node, struct mid mid);
+/* A message that the path has and that was accepted while the node was not on: it is copied as
+ * soon as another can take it (R8).  For each of them, when node_is_on() became true. */
+void node_adopt(struct node *node, struct mid mid);
 /* May a delivery of it be started?  While nodes are asked what they have taken: perhaps not. */
 bool node_may_deliver(const struct node *node, struct mid mid);
 /* The answer to withdraw(): takes the entry. */

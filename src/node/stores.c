@@ -29,34 +29,17 @@ struct stores {
 
 /* --- The file ---------------------------------------------------------------------------- */
 
-static void path_of(const char *folder, const char *name, char out[PATH_BYTES])
+static void path_of(const char *folder, char out[PATH_BYTES])
 {
-    snprintf(out, PATH_BYTES, "%s/%s", folder, name);
+    snprintf(out, PATH_BYTES, "%s/stores", folder);
 }
 
-/* The new file is whole and durable under another name before it takes the old one's place; the
- * folder's flush makes the change of names last. */
 enum err stores_write(const char *folder, struct bytes text)
 {
-    char path[PATH_BYTES], fresh[PATH_BYTES];
-    struct file file;
-    enum err err;
+    char path[PATH_BYTES];
 
-    path_of(folder, "stores", path);
-    path_of(folder, "stores.new", fresh);
-    err_ignore(file_remove(fresh)); /* left by a crash, most often not there */
-    err = file_open(fresh, FILE_WRITE | FILE_CREATE, &file);
-    if (err != OK)
-        return err;
-    err = file_write_at(file, text, 0);
-    if (err == OK)
-        err = file_sync(file);
-    file_close(&file);
-    if (err == OK)
-        err = file_rename(fresh, path);
-    if (err == OK)
-        err = folder_sync(folder);
-    return err;
+    path_of(folder, path);
+    return file_replace(path, text, 0600);
 }
 
 enum err stores_read(
@@ -66,7 +49,7 @@ enum err stores_read(
     struct buf text;
     enum err err;
 
-    path_of(folder, "stores", path);
+    path_of(folder, path);
     buf_init(&text, STORES_BYTES_MAX);
     err = file_read_all(path, STORES_BYTES_MAX, &text);
     if (err == ERR_NONE) {

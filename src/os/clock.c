@@ -42,6 +42,15 @@ struct moment clock_moment(void)
     return (struct moment){ read_ms(CLOCK_BOOTTIME) };
 }
 
+int64_t clock_us(void)
+{
+    struct timespec t;
+    int failed = clock_gettime(CLOCK_MONOTONIC, &t);
+
+    assert(!failed);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void fill_from_kernel(void *at, size_t n)
 {
     uint8_t *to = at;

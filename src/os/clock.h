@@ -6,6 +6,7 @@
 #include "base/time.h"
 
 struct wall clock_wall(void);
+int64_t clock_us(void); /* to measure with: monotonic, in microseconds, from some start */
 struct moment clock_moment(void); /* CLOCK_BOOTTIME: goes on while the machine sleeps */
 
 void random_fill(void *at, size_t n);
