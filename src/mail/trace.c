@@ -139,6 +139,24 @@ enum err trace_message_id(struct mid mid, struct bytes fqdn, struct buf *out)
     return buf_printf(out, "Message-ID: <%s@%s>\r\n", id, host.text);
 }
 
+enum err trace_taken_over(
+    struct bytes from, struct bytes by, uint16_t generation, struct wall now, struct buf *out)
+{
+    struct clean was = clean(from, is_name_byte, false), is = clean(by, is_name_byte, false);
+    char date[DATE_RFC5322_BYTES];
+    struct fold fold;
+
+    wall_format_rfc5322(now, date);
+    fold_begin(&fold, out, "X-Relais-Taken-Over:", "\t");
+    fold_printf(&fold, "from %s", was.text[0] ? was.text : "unknown");
+    fold_printf(&fold, "by %s", is.text);
+    fold_mark(&fold, ";");
+    fold_printf(&fold, "generation %u", generation);
+    fold_mark(&fold, ";");
+    fold_printf(&fold, "%s", date);
+    return fold_end(&fold);
+}
+
 enum err trace_return_path(struct bytes sender, struct buf *out)
 {
     if (!is_sayable(sender, true))

@@ -28,6 +28,11 @@ enum err trace_received(const struct trace *trace, struct buf *out) MUST_USE;
 enum err trace_date(struct wall now, struct buf *out) MUST_USE;
 enum err trace_message_id(struct mid mid, struct bytes fqdn, struct buf *out) MUST_USE;
 
+/* "X-Relais-Taken-Over: from ... by ...; generation N; date": node BY delivers it in the place of
+ * node FROM, which may have delivered it too. */
+enum err trace_taken_over(struct bytes from, struct bytes by, uint16_t generation,
+    struct wall now, struct buf *out) MUST_USE;
+
 /* "Return-Path: <...>", for final delivery (RFC 5321, 4.4). */
 enum err trace_return_path(struct bytes sender, struct buf *out) MUST_USE;
 

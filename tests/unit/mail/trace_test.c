@@ -203,6 +203,41 @@ static void writes_the_other_fields(void **state)
     buf_done(&buf);
 }
 
+static const struct taken_case {
+    const char *name, *from;
+    uint16_t generation;
+    const char *text;
+} taken_cases[] = {
+    { "short", "ex01", 1,
+        "X-Relais-Taken-Over: from ex01 by relay.example.com; generation 1;\r\n"
+        "\tMon, 21 Sep 2026 14:13:20 +0000\r\n" },
+    { "long names", "ex01.mail.north.example.com", 65535,
+        "X-Relais-Taken-Over: from ex01.mail.north.example.com by relay.example.com;\r\n"
+        "\tgeneration 65535; Mon, 21 Sep 2026 14:13:20 +0000\r\n" },
+    { "nobody knows whose it was", "", 2,
+        "X-Relais-Taken-Over: from unknown by relay.example.com; generation 2;\r\n"
+        "\tMon, 21 Sep 2026 14:13:20 +0000\r\n" },
+    { "bytes that would break it", "a\r\nb;c", 0,
+        "X-Relais-Taken-Over: from a??b?c by relay.example.com; generation 0;\r\n"
+        "\tMon, 21 Sep 2026 14:13:20 +0000\r\n" },
+};
+
+static void writes_taken_over(void **state)
+{
+    struct trace trace = common();
+
+    (void)state;
+    for (size_t i = 0; i < CASES(taken_cases); i++) {
+        const struct taken_case *c = &taken_cases[i];
+        struct buf buf;
+        buf_init(&buf, 1000);
+        check(c->name, trace_taken_over(bytes_text(c->from), trace.by, c->generation, trace.now,
+                           &buf) == OK);
+        check_bytes(c->name, buf_bytes(&buf), bytes_text(c->text));
+        buf_done(&buf);
+    }
+}
+
 static void a_full_buffer_stays_as_it_was(void **state)
 {
     struct trace trace = common();
@@ -226,6 +261,7 @@ int main(void)
         cmocka_unit_test(replaces_what_would_break_it),
         cmocka_unit_test(folds_below_78_columns),
         cmocka_unit_test(writes_the_other_fields),
+        cmocka_unit_test(writes_taken_over),
         cmocka_unit_test(a_full_buffer_stays_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
