@@ -116,6 +116,8 @@ static const char *item_status(const struct item *item)
         return item->hop->connector ? (item->hop->is_down ? "retry" : "ready") : "unreachable";
     case ITEM_WAITING:
         return "retry";
+    case ITEM_ASIDE:
+        return "fenced";
     case ITEM_DELIVERING:
         return "active";
     default:
@@ -450,7 +452,8 @@ void command_remove(struct client *client, const struct ctl_object *request)
             return;
         report_removal(message, with_notice);
         if (!path_remove(path, message, NULL, with_notice)) {
-            client_error(client, EX_TEMPFAIL, "the message is being delivered just now");
+            client_error(client, EX_TEMPFAIL,
+                "the message is being delivered just now, or other nodes are asked about it");
             return;
         }
         end_with_count(client, "removed", 1);

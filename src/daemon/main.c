@@ -225,8 +225,9 @@ static int run(struct daemon *daemon, struct settings **settings)
     report(REPORT_STARTED, R_CHARS("version", RELAIS_VERSION),
         R_CHARS("node", daemon->path.routed_by->settings->node),
         R_CHARS("config", daemon->file));
-    report(REPORT_NOT_REDUNDANT,
-        R_CHARS("text", "single node: accepted messages are on this disk alone"));
+    if (daemon->path.routed_by->settings->node_count == 0) /* else the node knows better */
+        report(REPORT_NOT_REDUNDANT,
+            R_CHARS("text", "single node: accepted messages are on this disk alone"));
     notify_state("READY=1");
     loop_run(daemon->home);
     control_close(daemon->control);

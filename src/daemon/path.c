@@ -14,18 +14,26 @@ static void route(struct path *path, struct message *message)
     route_message(&path->router, message);
 }
 
-void path_route_and_queue(struct path *path, struct message *message)
+void path_begin(struct path *path, struct message *message)
 {
-    route(path, message);
-    queue_add(&path->queue, message);
+    if (message->pending_count) {
+        route(path, message);
+        queue_add(&path->queue, message);
+        return;
+    }
+    /* All outcomes were written, the end of the message was not. */
+    discard_settle(&path->secure, message);
+    message_free(message);
 }
 
 static void on_message(void *me, struct message *message)
 {
     struct path *path = me;
 
-    spool_adopt(path->spool, &message->entry);
-    path_route_and_queue(path, message);
+    path_begin(path, message);
+    /* It was accepted alone, and now there are others. */
+    if (!message->entry.has_standing && node_is_on(path->node))
+        node_adopt(path->node, message->entry.mid);
 }
 
 static struct hop *find_hop(struct router *router, const char *name, const char *domain,
@@ -85,10 +93,17 @@ static void on_expire(struct queue *queue, struct item *item)
     discard_expired(&path->discard, item);
 }
 
-static bool may_expire(struct queue *queue)
+/* Whether it is ours to deliver, or to give up: nodes that are back may have taken it (R6). */
+static bool may_start(struct queue *queue, const struct message *message)
 {
     struct path *path = queue->me;
-    return path->discard.notice_count < NOTICES_MAX;
+    return !message->is_held_back && node_may_deliver(path->node, message->entry.mid);
+}
+
+static bool may_expire(struct queue *queue, const struct message *message)
+{
+    struct path *path = queue->me;
+    return path->discard.notice_count < NOTICES_MAX && may_start(queue, message);
 }
 
 /* Those by MX are as many as there are domains; of the others what is known of their hosts is
@@ -105,14 +120,31 @@ static struct item *on_take(struct deliver *deliver, struct hop *hop, uint32_t r
     return path->deliver.is_stopping ? NULL : queue_take(&path->queue, hop, recipients_max);
 }
 
+/* Nothing of it is under way, recipients are pending.  It may be gone then. */
+static void on_idle(struct path *path, struct message *message)
+{
+    if (message->is_withdrawn)
+        path_give_back(path, message);
+    else
+        reroute_if_stale(path, message);
+}
+
+static void put_back(struct path *path, struct item *item)
+{
+    if (item->message->is_withdrawn)
+        queue_take_out(&path->queue, item);
+    else
+        queue_put_back(&path->queue, item);
+}
+
 static void on_put_back(struct deliver *deliver, struct item *item)
 {
     struct path *path = deliver->me;
     struct message *message = item->message;
 
-    queue_put_back(&path->queue, item);
+    put_back(path, item);
     if (message->delivering_count == 0)
-        reroute_if_stale(path, message);
+        on_idle(path, message);
 }
 
 static void on_finished(
@@ -192,13 +224,16 @@ static void on_hop_up(struct deliver *deliver, struct hop *hop)
 static void on_defer(struct discard *discard, struct item *item, const char *error)
 {
     struct path *path = discard->me;
-    queue_defer(&path->queue, item, error);
+
+    if (item->message->is_withdrawn)
+        queue_take_out(&path->queue, item);
+    else
+        queue_defer(&path->queue, item, error);
 }
 
 static void on_again(struct discard *discard, struct item *item)
 {
-    struct path *path = discard->me;
-    on_put_back(&path->deliver, item);
+    put_back(discard->me, item);
 }
 
 static void on_item_done(struct discard *discard, struct item *item)
@@ -215,13 +250,18 @@ static void on_forget_message(struct discard *discard, struct message *message)
 
 static void on_idle_message(struct discard *discard, struct message *message)
 {
-    reroute_if_stale(discard->me, message);
+    on_idle(discard->me, message);
 }
 
 static bool is_known(struct discard *discard, struct mid mid)
 {
-    struct path *path = discard->me;
-    return queue_find(&path->queue, mid) != NULL;
+    return path_is_known(discard->me, mid);
+}
+
+static void open_link(struct accept *accept, int fd)
+{
+    struct path *path = accept->me;
+    node_open_link(path->node, fd);
 }
 
 static bool is_wanted(const struct item *item, const struct hop *hop)
@@ -236,6 +276,8 @@ bool path_remove(
     struct item *next;
     size_t left = 0;
 
+    if (!may_start(&path->queue, message))
+        return false; /* it may be another node's */
     for (struct item *item = &message->first; item; item = item->next)
         left += is_wanted(item, hop);
     for (struct item *item = &message->first; left; item = next) {
@@ -254,9 +296,10 @@ bool path_remove(
 
 static void join_stages(struct path *path, const struct settings *settings)
 {
-    path->secure = (struct secure){
-        .spool = path->spool, .home = path->home, .on_message = on_message, .me = path
-    };
+    secure_init(&path->secure, path->spool, path->home);
+    path->secure.node = path->node;
+    path->secure.on_message = on_message;
+    path->secure.me = path;
     path->router =
         (struct router){ .find_hop = find_hop, .me = path, .setup = path->routed_by };
     queue_init(&path->queue, path->home, settings->expiry_ms);
@@ -267,6 +310,7 @@ static void join_stages(struct path *path, const struct settings *settings)
     path->queue.expire = on_expire;
     path->queue.forget = on_forget_hop;
     path->queue.may_expire = may_expire;
+    path->queue.may_start = may_start;
     path->queue.may_drop = may_drop;
     path->queue.me = path;
     deliver_init(&path->deliver, path->home, path->spool, path->dns);
@@ -290,6 +334,7 @@ static void join_stages(struct path *path, const struct settings *settings)
     };
     accept_init(&path->accept, path->home, &path->setup);
     path->accept.open_session = path_open_session;
+    path->accept.open_link = open_link;
     path->accept.me = path;
 }
 
@@ -315,6 +360,8 @@ enum err path_open(
 
     *path = (struct path){ .home = home };
     list_init(&recovery.messages);
+    list_init(&recovery.found);
+    table_init(&path->taking);
     err = setup_new(settings, &setup, why);
     if (err != OK)
         return err;
@@ -327,6 +374,9 @@ enum err path_open(
     err = path_open_spool(path, now, &recovery, why);
     if (err != OK)
         goto fail_dns;
+    err = path_open_node(path, now, why);
+    if (err != OK)
+        return err; /* the process ends: nothing was accepted */
     path->routed_by = setup_hold(setup);
     setup_slot_init(&path->setup, &setup);
     join_stages(path, now);
@@ -336,6 +386,7 @@ enum err path_open(
         return err; /* the process ends: nothing was accepted */
     }
     path_queue_recovered(path, &recovery);
+    node_start(path->node);
     accept_apply(&path->accept);
     return OK;
 

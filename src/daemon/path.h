@@ -21,6 +21,7 @@ struct path {
     struct setup_slot setup;
     struct spool *spool;
     struct dns *dns;
+    struct node *node;
     struct secure secure;
     struct router router;
     struct setup *routed_by; /* held: the setup that router.setup is */
@@ -30,7 +31,9 @@ struct path {
     struct accept accept;
     struct path_house *houses;
     uint32_t house_count, next_house;
-    uint64_t damage_count; /* records set aside at recovery */
+    uint64_t damage_count;  /* records set aside at recovery */
+    struct table taking;    /* another's messages that are about to be queued here */
+    uint32_t reading_count; /* of those: their envelopes are being read */
     /* Stopping. */
     bool is_stopping;
     uint32_t houses_left;
@@ -57,7 +60,8 @@ void path_close(struct path *path); /* after the home loop ended */
 bool path_reroute(struct path *path, struct message *message);
 
 /* By command: the recipients queued at HOP (NULL: anywhere) fail, with or without a
- * notification. False: none was queued there, all are being delivered just now. */
+ * notification. False: none was queued there, all are being delivered just now, or other nodes
+ * are being asked whose it is. */
 bool path_remove(
     struct path *path, struct message *message, const struct hop *hop, bool with_notice);
 

@@ -39,10 +39,20 @@ static void reroute_all(struct path *path)
     queue_drop_empty_hops(&path->queue);
 }
 
+/* What was accepted while this node was alone is copied, too (R8). */
+static void adopt_all(struct path *path)
+{
+    list_each (node, &path->queue.in_order) {
+        if (node != &path->queue.sweep_mark)
+            node_adopt(path->node, container_of(node, struct message, in_queue)->entry.mid);
+    }
+}
+
 enum err path_change(struct path *path, struct settings **settings, char why[512])
 {
     struct setup *setup;
     enum err err = setup_new(settings, &setup, why);
+    bool was_on = node_is_on(path->node);
 
     if (err != OK)
         return err;
@@ -50,6 +60,11 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
         snprintf(why, 512, "the daemon is stopping");
         setup_free(setup);
         return ERR_CLOSED;
+    }
+    err = node_change(path->node, setup->settings, why);
+    if (err != OK) {
+        setup_free(setup);
+        return err;
     }
     setup_free(path->routed_by);
     path->routed_by = setup_hold(setup);
@@ -61,5 +76,7 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
     accept_apply(&path->accept);
     change_hops(path);
     reroute_all(path);
+    if (!was_on && node_is_on(path->node))
+        adopt_all(path);
     return OK;
 }

@@ -30,7 +30,8 @@ void path_open_session(struct accept *accept, int fd, const struct arrival *arri
 /* What was found in the spool, until the stages stand. */
 struct recovery {
     struct path *path;
-    struct list messages;
+    struct list messages; /* of this node alone */
+    struct list found;    /* what other nodes may have too: struct found */
     uint64_t count;
     unsigned percent;
 };
@@ -39,8 +40,24 @@ enum err path_open_spool(struct path *path, const struct settings *settings,
     struct recovery *recovery, char why[512]) MUST_USE;
 void path_queue_recovered(struct path *path, struct recovery *recovery);
 
+/* --- path_node.c ----------------------------------------------------------------------------- */
+
+enum err path_open_node(
+    struct path *path, const struct settings *settings, char why[512]) MUST_USE;
+/* The message of an entry, which still is to be copied or moved into it; NULL: that is none. */
+struct message *path_make_message(struct spool_entry *entry, struct bytes envelope);
+/* Delivered in the place of another node, if its standing says so (SH-8). */
+void path_mark_takeover(
+    struct path *path, struct message *message, const struct standing *standing);
+/* A withdrawn message of which nothing is under way any more: it is gone then. */
+void path_give_back(struct path *path, struct message *message);
+/* Is here, in whatever part, or a word about it is still owed. */
+bool path_is_known(struct path *path, struct mid mid);
+void path_leave_node(struct path *path); /* what is in no queue stays in the spool */
+
 /* --- path.c ---------------------------------------------------------------------------------- */
 
-void path_route_and_queue(struct path *path, struct message *message);
+/* The message, adopted, is queued; or it is over at once. */
+void path_begin(struct path *path, struct message *message);
 
 #endif

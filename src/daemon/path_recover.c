@@ -1,37 +1,72 @@
 /* From the spool back into the queue, at the start. */
 #include "daemon/path_inside.h"
 
+#include "base/mem.h"
 #include "os/clock.h"
 #include "report/report.h"
 
-#include <stdio.h>
+#include <assert.h>
+#include <stdlib.h>
 
 enum { PROGRESS_STEP_PERCENT = 10 };
+
+/* What other nodes may have too: the node is asked about it once it stands. */
+struct found {
+    struct list in_recovery;
+    struct message *message; /* of a primary, with its entry and whole envelope; else NULL */
+    struct spool_found found;
+    uint8_t *envelope; /* where there is no message */
+};
+
+static struct message *make_message(struct recovery *recovery, const struct spool_found *found)
+{
+    struct spool_entry entry = found->entry;
+    struct message *message = path_make_message(&entry, found->envelope);
+
+    if (!message) {
+        /* Its checksum holds, so a newer version wrote it: it stays in the spool, untouched. */
+        report_notice(REPORT_ERROR, "spool: a message's envelope cannot be read: left alone");
+        recovery->path->damage_count++;
+        return NULL;
+    }
+    message->entry = entry;
+    list_init(&message->entry.in_segment);
+    recovery->count++;
+    return message;
+}
+
+static void keep(struct recovery *recovery, const struct spool_found *found)
+{
+    struct found *kept = mem_new(sizeof *kept);
+
+    kept->found = *found;
+    if (found->standing.role == STANDING_PRIMARY) {
+        kept->message = make_message(recovery, found);
+        if (!kept->message) {
+            free(kept);
+            return;
+        }
+    } else {
+        kept->envelope = mem_copy(found->envelope.at, found->envelope.n);
+        kept->found.envelope.at = kept->envelope;
+    }
+    list_add_last(&recovery->found, &kept->in_recovery);
+}
 
 static void on_found(void *me, const struct spool_found *found)
 {
     struct recovery *recovery = me;
-    struct envelope envelope;
     struct message *message;
 
-    if (envelope_decode(found->envelope, &envelope) != OK) {
-        /* Its checksum holds, so a newer version wrote it: it stays in the spool, untouched. */
-        report_notice(REPORT_ERROR, "spool: a message's envelope cannot be read: left alone");
-        recovery->path->damage_count++;
+    if (found->has_standing) {
+        keep(recovery, found);
         return;
     }
-    message = message_new(
-        found->mid, found->envelope, found->entry.recipient_count, envelope.arrived);
+    message = make_message(recovery, found);
+    if (!message)
+        return;
     message_rest(message); /* the log has the rest */
-    message->entry = found->entry;
-    list_init(&message->entry.in_segment);
-    for (uint32_t i = 0; i < found->entry.recipient_count; i++) {
-        enum spool_outcome outcome = spool_entry_outcome(&found->entry, i);
-        message->pending_count -= !spool_is_pending(outcome);
-        message->is_delay_told |= outcome == SPOOL_DELAYED;
-    }
     list_add_last(&recovery->messages, &message->in_queue);
-    recovery->count++;
 }
 
 static void on_damage(void *me, uint64_t at, const char *why)
@@ -70,21 +105,52 @@ enum err path_open_spool(struct path *path, const struct settings *settings,
     return spool_open(&path->spool, path->home, &spool, &visitor, why);
 }
 
+/* A message without a standing was accepted while this node was alone. */
+static void queue_alone(struct path *path, struct message *message)
+{
+    struct spool_found found = {
+        .mid = message->entry.mid,
+        .envelope = message_envelope(message),
+        .entry = message->entry,
+    };
+
+    list_remove(&message->in_queue);
+    spool_adopt(path->spool, &message->entry);
+    message->is_held_back = node_recover(path->node, &found) == NODE_HELD_BACK;
+    path_begin(path, message);
+}
+
+static void queue_found(struct path *path, struct found *kept)
+{
+    struct message *message = kept->message;
+    enum node_found answer;
+
+    list_remove(&kept->in_recovery);
+    if (message)
+        kept->found.envelope = message_envelope(message);
+    answer = node_recover(path->node, &kept->found);
+    assert(message || answer == NODE_TAKEN); /* a primary's alone may be the path's */
+    if (answer == NODE_TAKEN) {
+        message_free(message);
+    } else {
+        spool_adopt(path->spool, &message->entry);
+        path_mark_takeover(path, message, &kept->found.standing);
+        message_rest(message);
+        message->is_held_back = answer == NODE_HELD_BACK;
+        path_begin(path, message);
+    }
+    free(kept->envelope);
+    free(kept);
+}
+
 void path_queue_recovered(struct path *path, struct recovery *recovery)
 {
     struct moment before = clock_moment();
 
-    list_each (node, &recovery->messages) {
-        struct message *message = container_of(node, struct message, in_queue);
-        list_remove(node);
-        spool_adopt(path->spool, &message->entry);
-        if (message->pending_count) {
-            path_route_and_queue(path, message);
-        } else { /* all outcomes were written, the end of the message was not */
-            spool_settle(path->spool, &message->entry);
-            message_free(message);
-        }
-    }
+    list_each (node, &recovery->messages)
+        queue_alone(path, container_of(node, struct message, in_queue));
+    list_each (node, &recovery->found)
+        queue_found(path, container_of(node, struct found, in_recovery));
     report(REPORT_SPOOL_RECOVERED, R_NUMBER("messages", (int64_t)recovery->count),
         R_NUMBER("set-aside", (int64_t)path->damage_count),
         R_MS("routed-in", clock_moment().ms - before.ms));

@@ -1,4 +1,4 @@
-/* The end: sessions, then deliveries, then a last flush. */
+/* The end: sessions, then deliveries, then the links to other nodes, then a last flush. */
 #include "daemon/path_inside.h"
 
 #include <stdlib.h>
@@ -19,11 +19,20 @@ static void on_last_flush(struct spool_barrier *barrier)
     loop_stop(path->home);
 }
 
+/* What the node still had to say of these is said, or stays written. */
+static void on_node_stopped(void *me)
+{
+    struct path *path = me;
+
+    path->last_flush.done = on_last_flush;
+    spool_flush(path->spool, &path->last_flush);
+}
+
 /* Sessions end first, then deliveries, then what is still to be said of them. */
 static bool is_all_ended(const struct path *path)
 {
     return path->houses_left == 0 && path->deliver.connection_count == 0 &&
-           path->discard.notice_count == 0;
+           path->discard.notice_count == 0 && path->reading_count == 0;
 }
 
 static void on_stop_step(struct timer *timer)
@@ -36,8 +45,7 @@ static void on_stop_step(struct timer *timer)
     if (is_late && path->deliver.connection_count)
         deliver_break(&path->deliver);
     if (is_all_ended(path) || is_late) {
-        path->last_flush.done = on_last_flush;
-        spool_flush(path->spool, &path->last_flush);
+        node_stop(path->node, on_node_stopped, path);
         return;
     }
     timer_start(timer, STOP_STEP_MS);
@@ -49,6 +57,7 @@ void path_stop(struct path *path)
         return;
     path->is_stopping = true;
     accept_stop(&path->accept);
+    secure_stop(&path->secure);
     path->houses_left = path->house_count;
     for (uint32_t i = 0; i < path->house_count; i++) {
         path->houses[i].stop.run = on_stop_house;
@@ -79,6 +88,9 @@ void path_close(struct path *path)
     accept_done(&path->accept);
     deliver_done(&path->deliver);
     leave_queue(path);
+    path_leave_node(path);
+    node_free(path->node);
+    secure_done(&path->secure);
     spool_close(path->spool); /* its threads may still post to the houses' loops */
     path_free_houses(path);
     dns_free(path->dns);

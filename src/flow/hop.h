@@ -24,7 +24,8 @@ struct hop {
     const struct send_connector *connector; /* NULL: the Unreachable queue */
     struct list ready;                      /* items that may go now, oldest first */
     struct list waiting;                    /* items refused for now, by their next attempt */
-    size_t ready_count, waiting_count, delivering_count;
+    struct list aside;                      /* items that may not be started just now */
+    size_t ready_count, waiting_count, aside_count, delivering_count;
     bool is_suspended;
     bool is_idle;                    /* at the last sweep */
     bool wants_probe;                /* in deliver's next step */
@@ -39,7 +40,7 @@ struct hop {
 
 static inline size_t hop_item_count(const struct hop *hop)
 {
-    return hop->ready_count + hop->waiting_count + hop->delivering_count;
+    return hop->ready_count + hop->waiting_count + hop->aside_count + hop->delivering_count;
 }
 
 /* No host of it answers, and its retry plan does not say yet to try again. */

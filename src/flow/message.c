@@ -55,7 +55,22 @@ void message_free(struct message *message)
     message_clear_items(message);
     spool_content_free(message->content);
     free(message->envelope);
+    free(message->takeover);
     free(message);
+}
+
+void message_set_takeover(
+    struct message *message, uint16_t generation, struct bytes from, struct bytes header)
+{
+    struct takeover *takeover = mem_new(sizeof *takeover + from.n + 1 + header.n);
+
+    takeover->generation = generation;
+    memcpy(takeover->from, from.at, from.n);
+    takeover->header_at = (uint16_t)(from.n + 1);
+    takeover->header_bytes = (uint16_t)header.n;
+    memcpy(takeover->from + takeover->header_at, header.at, header.n);
+    free(message->takeover);
+    message->takeover = takeover;
 }
 
 static void shorten_envelope(struct message *message)

@@ -15,13 +15,14 @@ enum item_state {
     ITEM_NEW, /* belongs to no hop yet */
     ITEM_READY,
     ITEM_WAITING,    /* refused for now: next_attempt says when */
+    ITEM_ASIDE,      /* ready, but nodes are being asked whether it is theirs (R6) */
     ITEM_DELIVERING, /* deliver has it */
     ITEM_DONE,       /* no recipient of it is pending */
 };
 
 /* The recipients of a message that go to one next hop, tried together. */
 struct item {
-    struct list in_hop; /* the hop's ready or waiting list */
+    struct list in_hop; /* the hop's ready, waiting or aside list */
     struct message *message;
     struct hop *hop;
     struct item *next; /* the message's further items */
@@ -32,6 +33,13 @@ struct item {
     uint32_t only; /* the one recipient's number */
     uint16_t attempt_count;
     uint8_t state; /* enum item_state */
+};
+
+/* This node delivers it in the place of another, which may have done so too (SH-8). */
+struct takeover {
+    uint16_t generation;
+    uint16_t header_at, header_bytes; /* in `from`: the field that says so, with its CRLF */
+    char from[];                      /* that node's name */
 };
 
 /* A queue of a million counts every byte: a message that is not being delivered and not fresh
@@ -49,7 +57,10 @@ struct message {
     uint32_t revision; /* of the settings it was routed by */
     bool is_resting;
     bool is_delay_told; /* or there is nobody to be told */
+    bool is_held_back;  /* recovered; other nodes are asked first whether it is theirs (R6) */
+    bool is_withdrawn;  /* another node is to deliver it: nothing of it is started any more */
     uint8_t *envelope;  /* encoded: mail/envelope.h; malloc */
+    struct takeover *takeover; /* NULL for all but those taken over */
 };
 
 /* A copy of the encoded ENVELOPE, no recipient done. */
@@ -62,6 +73,18 @@ void message_free(struct message *message); /* its items too; the spool entry mu
  * wants_envelope). Nothing when it is being delivered. */
 void message_rest(struct message *message);
 
+/* It was FROM's before; HEADER (a whole field) says so and goes in front of all others. */
+void message_set_takeover(
+    struct message *message, uint16_t generation, struct bytes from, struct bytes header);
+
+static inline struct bytes message_takeover_header(const struct message *message)
+{
+    const struct takeover *takeover = message->takeover;
+
+    return takeover ? bytes_of(takeover->from + takeover->header_at, takeover->header_bytes)
+                    : BYTES_NONE;
+}
+
 static inline struct bytes message_envelope(const struct message *message)
 {
     return bytes_of(message->envelope, message->envelope_bytes);
@@ -69,7 +92,8 @@ static inline struct bytes message_envelope(const struct message *message)
 
 static inline bool item_is_queued(const struct item *item)
 {
-    return item->state == ITEM_READY || item->state == ITEM_WAITING;
+    return item->state == ITEM_READY || item->state == ITEM_WAITING ||
+           item->state == ITEM_ASIDE;
 }
 
 static inline uint32_t item_recipient(const struct item *item, uint32_t at)

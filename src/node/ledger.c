@@ -764,6 +764,13 @@ void ledger_get_facts(const struct ledger *ledger, struct ledger_facts *out)
     memcpy(out->counts, ledger->counts, sizeof out->counts);
 }
 
+const char *ledger_node_of_store(const struct ledger *ledger, struct store_id store)
+{
+    uint8_t slot = ledger_find_store(ledger, store);
+
+    return slot != NO_STORE ? ledger->stores[slot].known.node : "";
+}
+
 struct store_id ledger_own_store(const struct ledger *ledger)
 {
     return ledger->stores[ledger->own].known.id;

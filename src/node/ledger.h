@@ -384,6 +384,9 @@ uint8_t ledger_find_peer(const struct ledger *ledger, struct bytes name); /* or 
 void ledger_get_peer(const struct ledger *ledger, uint8_t peer, struct ledger_peer_facts *out);
 void ledger_get_facts(const struct ledger *ledger, struct ledger_facts *out);
 struct store_id ledger_own_store(const struct ledger *ledger);
+/* The node that STORE is, or was, of; "": not known (any more).  The ledger's, until the next
+ * event. */
+const char *ledger_node_of_store(const struct ledger *ledger, struct store_id store);
 /* Who we are, to introduce ourselves. */
 void ledger_get_hello(const struct ledger *ledger, struct shadow_hello *out);
 /* The stores to be written; the ledger's, until the next event. */

@@ -171,6 +171,11 @@ static void on_accept(
         setup_free(setup);
         return;
     }
+    if (connector->is_internal) {
+        accept->open_link(accept, fd); /* it counts its links itself */
+        setup_free(setup);
+        return;
+    }
     reply = over_limit(accept, setup->settings, connector, &arrival);
     if (reply) {
         report_refusal(connector, peer, reply);

@@ -23,6 +23,8 @@ struct accept {
     /* A connection that may stay.  Takes FD and SETUP (held); CONNECTOR lies in it. */
     void (*open_session)(struct accept *accept, int fd, const struct arrival *arrival,
         struct setup *setup, const struct receive_connector *connector);
+    /* One of an internal connector, for the other nodes alone.  Takes FD. */
+    void (*open_link)(struct accept *accept, int fd);
     void *me;
 };
 

@@ -63,11 +63,11 @@ struct sending {
     struct result *results; /* &one_result, or malloc */
     uint8_t *envelope;      /* our own, of a message that rested; else NULL */
     size_t envelope_n;
-    bool is_filled; /* the offer is complete */
-    struct bytes prepend;
-    struct spool_content *content; /* held; NULL: it is read piece by piece */
+    bool is_filled;                 /* the offer is complete */
+    struct bytes takeover, prepend; /* fields of ours in front of the content */
+    struct spool_content *content;  /* held; NULL: it is read piece by piece */
     uint64_t content_bytes;
-    uint64_t done; /* of prepend and content together */
+    uint64_t done; /* of these fields and content together */
     struct smtp_stuff stuff;
     bool is_stuffed, is_asked, is_reading, is_abandoned, is_all_out;
     bool is_in_doubt; /* lost behind its last byte: maybe delivered */

@@ -355,8 +355,9 @@ static void begin(struct job *job, struct bytes encoded)
         abort(); /* it was decoded when the message came in, and its checksum holds */
     buf_init(&job->head, HEAD_BYTES_MAX);
     if (trace_return_path(envelope.sender, &job->head) != OK ||
+        buf_add(&job->head, message_takeover_header(job->item->message)) != OK ||
         buf_add(&job->head, envelope.prepend) != OK)
-        abort(); /* both are bounded far below the ceiling */
+        abort(); /* all are bounded far below the ceiling */
     list_recipients(job, encoded);
     job->work.run = on_work_begin;
     job->work.done = on_begun;

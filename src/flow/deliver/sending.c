@@ -47,7 +47,7 @@ static void fill_offer(struct sending *sending, struct bytes encoded)
         .has_dot_line = envelope->has_dot_line,
         .ends_with_crlf = !envelope->has_dot_line, /* see flow/session/receipt.c */
         .priority = envelope->priority,
-        .content_bytes = envelope->prepend.n + sending->content_bytes,
+        .content_bytes = sending->takeover.n + envelope->prepend.n + sending->content_bytes,
         .recipients = sending->recipients,
         .recipient_count = sending->item->recipient_count,
     };
@@ -69,6 +69,7 @@ struct sending *sending_new(struct delivery *delivery, struct item *item)
         sending->results = mem_new(item->recipient_count * sizeof *sending->results);
     }
     sending->content_bytes = message->entry.content_bytes;
+    sending->takeover = message_takeover_header(message);
     if (message->content)
         sending->content = spool_content_hold(message->content);
     if (!message->is_resting)
@@ -109,6 +110,9 @@ static struct bytes next_run(const struct sending *sending)
 {
     uint64_t at = sending->done;
 
+    if (at < sending->takeover.n)
+        return bytes_skip(sending->takeover, (size_t)at);
+    at -= sending->takeover.n;
     if (at < sending->prepend.n)
         return bytes_skip(sending->prepend, (size_t)at);
     at -= sending->prepend.n;
@@ -202,7 +206,8 @@ static void add(struct sending *sending, struct bytes run, struct buf *out)
 void sending_pump(struct sending *sending)
 {
     struct conn *conn = sending->delivery->conn;
-    uint64_t all = sending->prepend.n + sending->content_bytes;
+    uint64_t head = sending->takeover.n + sending->prepend.n;
+    uint64_t all = head + sending->content_bytes;
 
     while (sending->done < all) {
         struct bytes run;
@@ -210,7 +215,7 @@ void sending_pump(struct sending *sending)
             return;
         run = next_run(sending);
         if (run.n == 0) {
-            read_piece(sending, sending->done - sending->prepend.n);
+            read_piece(sending, sending->done - head);
             return;
         }
         run = bytes_first(run, PIECE_BYTES);

@@ -26,20 +26,47 @@ static const char *status_word(const struct result *result)
 static void report_delivery(const struct item *item, const struct recipient *recipient,
     const struct envelope *envelope, const struct result *result, const char *host, int64_t now)
 {
+    const struct takeover *takeover = item->message->takeover;
     char status[STATUS_TEXT_BYTES], text[VERDICT_TEXT_BYTES];
 
     status_format(verdict_status(&result->verdict), status);
     verdict_format(&result->verdict, text);
-    report(REPORT_DELIVERY, R_MID(item->message->entry.mid),
-        R_ADDRESS("to", recipient->address), R_ADDRESS("from", envelope->sender),
+    const struct report_field fields[] = {
+        R_MID(item->message->entry.mid),
+        R_ADDRESS("to", recipient->address),
+        R_ADDRESS("from", envelope->sender),
         R_CHARS("connector", item->hop->connector ? item->hop->connector->name : "unreachable"),
-        R_CHARS("queue", item->hop->name), R_CHARS("relay", *host ? host : "none"),
-        R_MS("delay", now - envelope->arrived.ms), R_CHARS("dsn", status),
-        R_CHARS("status", status_word(result)), R_CHARS("text", text),
-        R_SESSION(envelope->session));
+        R_CHARS("queue", item->hop->name),
+        R_CHARS("relay", *host ? host : "none"),
+        R_MS("delay", now - envelope->arrived.ms),
+        R_CHARS("dsn", status),
+        R_CHARS("status", status_word(result)),
+        R_CHARS("text", text),
+        R_SESSION(envelope->session),
+        /* That other node may have delivered it too: of taken over messages alone (SH-8). */
+        R_CHARS("taken-over-from", takeover ? takeover->from : ""),
+        R_NUMBER("generation", takeover ? takeover->generation : 0),
+    };
+    unsigned count = sizeof fields / sizeof *fields;
+
+    report_fields(REPORT_DELIVERY, fields, takeover ? count : count - 2);
 }
 
 /* --- Outcomes ---------------------------------------------------------------------------- */
+
+/* The one end of a message, whatever led there.  Where another node may hold a copy, ours knows
+ * what is still to be said of it. */
+void discard_settle(struct secure *secure, struct message *message)
+{
+    struct mid mid = message->entry.mid;
+
+    if (secure->node)
+        node_settled(secure->node, &message->entry);
+    else
+        spool_settle(secure->spool, &message->entry);
+    report(REPORT_REMOVED, R_MID(mid));
+    secure_delivered(secure, mid);
+}
 
 void discard_check_over(struct discard *discard, struct message *message)
 {
@@ -49,8 +76,7 @@ void discard_check_over(struct discard *discard, struct message *message)
         discard->idle(discard, message);
         return;
     }
-    spool_settle(discard->secure->spool, &message->entry);
-    report(REPORT_REMOVED, R_MID(message->entry.mid));
+    discard_settle(discard->secure, message);
     discard->forget(discard, message);
 }
 
@@ -59,13 +85,19 @@ static enum spool_outcome outcome_of(const struct result *result)
     return result->fate == FATE_DELIVERED ? SPOOL_DELIVERED : SPOOL_FAILED;
 }
 
-static void note_one(
-    struct discard *discard, struct message *message, const struct result *result)
+static void note_one(struct discard *discard, struct message *message, uint32_t recipient,
+    enum spool_outcome outcome)
 {
     assert(message->pending_count > 0);
     message->pending_count--;
-    spool_note(
-        discard->secure->spool, &message->entry, &result->recipient, 1, outcome_of(result));
+    spool_note(discard->secure->spool, &message->entry, &recipient, 1, outcome);
+}
+
+/* Whoever holds a copy hears which recipients are none of its business any more. */
+static void tell_partly(struct discard *discard, const struct message *message)
+{
+    if (discard->secure->node && message->pending_count)
+        node_partly(discard->secure->node, message->entry.mid);
 }
 
 void discard_note(struct discard *discard, struct message *message,
@@ -77,7 +109,9 @@ void discard_note(struct discard *discard, struct message *message,
         return;
     }
     for (uint32_t i = 0; i < count; i++)
-        note_one(discard, message, &results[i]);
+        note_one(discard, message, results[i].recipient, outcome_of(&results[i]));
+    if (count)
+        tell_partly(discard, message);
 }
 
 /* Does the sender get to know of this? */
@@ -327,11 +361,9 @@ void discard_removed(struct discard *discard, struct item *item, bool with_notic
         fail_all(discard, item, &verdict);
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t recipient = item_recipient(item, i);
-        message->pending_count--;
-        spool_note(discard->secure->spool, &message->entry, &recipient, 1, SPOOL_REMOVED);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        note_one(discard, message, item_recipient(item, i), SPOOL_REMOVED);
+    tell_partly(discard, message);
     discard->item_done(discard, item);
     discard_check_over(discard, message);
 }

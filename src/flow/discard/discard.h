@@ -22,6 +22,7 @@ struct discard {
     /* Nothing of it is under way any more, but recipients are pending: it may be routed anew.
      */
     void (*idle)(struct discard *discard, struct message *message);
+    /* This node has a message, or a copy, with that mid, or says a word about it still. */
     bool (*is_known)(struct discard *discard, struct mid mid);
     uint32_t notice_count; /* notifications that are being made */
     void *me;
@@ -31,6 +32,10 @@ struct discard {
  * HOST is who said so ("mx.example.com[192.0.2.1]:25"), or "" for ourselves. */
 void discard_item(
     struct discard *discard, struct item *item, const struct result *results, const char *host);
+
+/* No recipient of it is pending and it is in no queue: the end in the spool and for other nodes.
+ * Its memory is the caller's. */
+void discard_settle(struct secure *secure, struct message *message);
 
 /* The message is too old: all recipients of ITEM fail with 550 4.4.7. */
 void discard_expired(struct discard *discard, struct item *item);

@@ -262,6 +262,8 @@ static void commit(struct notice *notice)
     numbers = mem_new(notice->count * sizeof *numbers);
     for (uint32_t i = 0; i < notice->count; i++)
         numbers[i] = notice->results[i].recipient;
+    /* R3: what it tells of is true only with it, so it is never refused for want of a holder. */
+    notice->securing.failure = SHADOW_FAILURE_ACCEPT;
     notice->securing.on_done = on_secured;
     secure_store(discard->secure, home, &writer, &message,
         &(struct spool_cause){

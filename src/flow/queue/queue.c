@@ -108,6 +108,7 @@ struct hop *queue_hop(struct queue *queue, const char *name, const char *domain,
     hop->queue = queue;
     list_init(&hop->ready);
     list_init(&hop->waiting);
+    list_init(&hop->aside);
     list_init(&hop->in_turn);
     list_init(&hop->in_wanted);
     list_init(&hop->in_hops);
@@ -226,10 +227,14 @@ void queue_retry_message(struct queue *queue, struct message *message)
 static void unlink_item(struct item *item)
 {
     list_remove(&item->in_hop);
-    if (item->state == ITEM_READY)
+    if (item->state == ITEM_READY) {
         item->hop->ready_count--;
-    else if (item->state == ITEM_WAITING)
+    } else if (item->state == ITEM_WAITING) {
         item->hop->waiting_count--;
+    } else if (item->state == ITEM_ASIDE) {
+        item->hop->aside_count--;
+        ((struct queue *)item->hop->queue)->aside_count--;
+    }
     item->state = ITEM_NEW;
 }
 
@@ -260,6 +265,81 @@ void queue_items(struct queue *queue, struct message *message)
     }
 }
 
+/* --- Aside ------------------------------------------------------------------------------- */
+
+enum { ASK_AGAIN_MS = 200 };
+
+static void put_aside(struct queue *queue, struct item *item)
+{
+    unlink_item(item);
+    item->state = ITEM_ASIDE;
+    list_add_last(&item->hop->aside, &item->in_hop);
+    item->hop->aside_count++;
+    queue->aside_count++;
+    message_rest(item->message);
+    if (!timer_is_running(&queue->ask))
+        timer_start(&queue->ask, ASK_AGAIN_MS);
+}
+
+/* Those that may go stand in front of what came later, in their old order. */
+static void ask_hop(struct queue *queue, struct hop *hop)
+{
+    for (struct list *node = hop->aside.prev, *before; node != &hop->aside; node = before) {
+        struct item *item = container_of(node, struct item, in_hop);
+        before = node->prev;
+        if (!queue->may_start(queue, item->message))
+            continue;
+        unlink_item(item);
+        push_ready(queue, item, true);
+    }
+}
+
+static void on_ask(struct timer *timer)
+{
+    struct queue *queue = container_of(timer, struct queue, ask);
+
+    list_each (node, &queue->all_hops)
+        ask_hop(queue, container_of(node, struct hop, in_hops));
+    if (queue->aside_count)
+        timer_start(timer, ASK_AGAIN_MS);
+}
+
+void queue_resume(struct queue *queue, struct message *message)
+{
+    for (struct item *item = &message->first; item; item = item->next) {
+        if (item->state != ITEM_ASIDE)
+            continue;
+        unlink_item(item);
+        push_ready(queue, item, false);
+    }
+}
+
+/* The first that may be started; the others go aside. */
+static struct item *first_ready(struct queue *queue, struct hop *hop)
+{
+    struct list *node;
+
+    while ((node = list_first(&hop->ready))) {
+        struct item *item = container_of(node, struct item, in_hop);
+        if (!queue->may_start || queue->may_start(queue, item->message))
+            return item;
+        put_aside(queue, item);
+    }
+    return NULL;
+}
+
+/* --- Taking ------------------------------------------------------------------------------ */
+
+void queue_withdraw(struct queue *queue, struct message *message)
+{
+    (void)queue;
+    message->is_withdrawn = true;
+    for (struct item *item = &message->first; item; item = item->next) {
+        if (item_is_queued(item))
+            unlink_item(item);
+    }
+}
+
 bool queue_unlink_items(struct queue *queue, struct message *message)
 {
     (void)queue;
@@ -284,19 +364,17 @@ void queue_take_item(struct queue *queue, struct item *item)
 
 struct item *queue_take(struct queue *queue, struct hop *hop, uint32_t recipients_max)
 {
-    struct list *node;
     struct item *item;
 
     if (hop->is_suspended || !hop->connector)
         return NULL;
-    node = list_first(&hop->ready);
-    if (!node)
+    item = first_ready(queue, hop);
+    if (!item)
         return NULL;
-    item = container_of(node, struct item, in_hop);
     if (recipients_max && item->recipient_count > recipients_max) {
         struct item *rest = item_split(item, recipients_max);
         rest->state = ITEM_READY;
-        list_insert_before(node->next, &rest->in_hop);
+        list_insert_before(item->in_hop.next, &rest->in_hop);
         hop->ready_count++;
     }
     queue_take_item(queue, item);
@@ -308,6 +386,13 @@ static void end_delivering(struct item *item)
     assert(item->state == ITEM_DELIVERING);
     item->hop->delivering_count--;
     item->message->delivering_count--;
+}
+
+void queue_take_out(struct queue *queue, struct item *item)
+{
+    (void)queue;
+    end_delivering(item);
+    item->state = ITEM_NEW;
 }
 
 void queue_put_back(struct queue *queue, struct item *item)
@@ -375,10 +460,7 @@ void queue_add(struct queue *queue, struct message *message)
 void queue_forget(struct queue *queue, struct message *message)
 {
     assert(message->delivering_count == 0);
-    for (struct item *item = &message->first; item; item = item->next) {
-        if (item_is_queued(item))
-            unlink_item(item);
-    }
+    queue_withdraw(queue, message);
     table_remove(&queue->messages, &message->by_mid);
     list_remove(&message->in_queue);
     message_free(message);
@@ -440,7 +522,7 @@ static bool is_delayed(const struct queue *queue, const struct message *message,
 
 static void tell_delay(struct queue *queue, struct message *message)
 {
-    if (!queue->may_expire(queue))
+    if (!queue->may_expire(queue, message))
         return; /* too many notices are in work: at the next sweep */
     message->is_delay_told = true;
     queue->delay(queue, message);
@@ -462,7 +544,7 @@ static void on_sweep(struct timer *timer)
             return;
         }
         struct message *message = container_of(node, struct message, in_queue);
-        if (message->arrived.ms <= oldest && !queue->may_expire(queue)) {
+        if (message->arrived.ms <= oldest && !queue->may_expire(queue, message)) {
             timer_start(timer, SWEEP_MS_MIN);
             return;
         }
@@ -495,12 +577,14 @@ void queue_init(struct queue *queue, struct loop *loop, int64_t expiry_ms)
     list_init(&queue->sweep_mark);
     list_add_first(&queue->in_order, &queue->sweep_mark);
     timer_init(&queue->sweep, loop, on_sweep);
+    timer_init(&queue->ask, loop, on_ask);
     queue_set_expiry(queue, expiry_ms, 0);
 }
 
 void queue_done(struct queue *queue)
 {
     timer_stop(&queue->sweep);
+    timer_stop(&queue->ask);
     list_remove(&queue->sweep_mark);
     if (queue->messages.count)
         return; /* they are in work */

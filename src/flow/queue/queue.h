@@ -17,6 +17,8 @@ struct queue {
     int64_t delay_notice_ms; /* 0: none */
     struct timer sweep;
     struct list sweep_mark;
+    size_t aside_count; /* items, of all hops */
+    struct timer ask;   /* while there are some: may they start now? */
 
     /* Something is ready at HOP, which is not down and not suspended.  Nothing may be delivered
      * inside this call. */
@@ -27,8 +29,11 @@ struct queue {
     void (*delay)(struct queue *queue, struct message *message);
     /* Takes the item out of its queue: its message is too old. */
     void (*expire)(struct queue *queue, struct item *item);
-    /* Whether another one may expire now: each makes a notification. */
-    bool (*may_expire)(struct queue *queue);
+    /* Whether it may expire now: each makes a notification. */
+    bool (*may_expire)(struct queue *queue, const struct message *message);
+    /* Whether a delivery of it may be started; if not it is put aside, and asked for again after
+     * a while.  NULL: always. */
+    bool (*may_start)(struct queue *queue, const struct message *message);
     /* Whether HOP, which has nothing to do, may go. */
     bool (*may_drop)(struct queue *queue, const struct hop *hop);
     /* The hop will be gone: deliver forgets what it knows of it. */
@@ -62,6 +67,13 @@ void queue_items(struct queue *queue, struct message *message);
  * one is being delivered: nothing was done. */
 bool queue_unlink_items(struct queue *queue, struct message *message);
 
+/* What is queued of it leaves its hops, for good: nothing of it is started any more.  What is
+ * being delivered goes on, and ends by queue_take_out() or queue_item_done(). */
+void queue_withdraw(struct queue *queue, struct message *message);
+
+/* What was put aside of it may be started. */
+void queue_resume(struct queue *queue, struct message *message);
+
 /* The message is over: takes it out and frees it. */
 void queue_forget(struct queue *queue, struct message *message);
 
@@ -74,6 +86,7 @@ void queue_take_item(struct queue *queue, struct item *item);
 /* Ends of a delivery: the item belongs to its hop again ... */
 void queue_put_back(struct queue *queue, struct item *item); /* not tried at all */
 void queue_defer(struct queue *queue, struct item *item, const char *error); /* 4xx: later */
+void queue_take_out(struct queue *queue, struct item *item); /* ... or to no hop: withdrawn */
 /* ... or nothing of it is pending. */
 void queue_item_done(struct queue *queue, struct item *item);
 

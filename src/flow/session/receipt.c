@@ -249,6 +249,8 @@ void receipt_store(struct receipt *receipt, struct session *session)
     receipt->is_committing = true;
     receipt->session = session;
     receipt->house = session->house;
+    receipt->securing.failure = session->connector->shadow_failure;
+    receipt->securing.delay_ms = session->connector->acknowledgement_delay_ms;
     receipt->securing.on_done = on_secured;
     secure_store(session->house->secure, session->house->loop, &receipt->writer, &message, NULL,
         &receipt->securing);

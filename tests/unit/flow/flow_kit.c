@@ -51,7 +51,7 @@ static void on_message(void *me, struct message *message)
 {
     struct world *world = me;
 
-    spool_adopt(world->spool, &message->entry);
+    assert_true(list_is_linked(&message->entry.in_segment)); /* adopted */
     route_message(&world->router, message);
     world->latest = message;
     world->message_count++;
@@ -98,10 +98,20 @@ static void on_expire(struct queue *queue, struct item *item)
     discard_expired(&world->discard, item);
 }
 
-static bool may_expire(struct queue *queue)
+static bool may_expire(struct queue *queue, const struct message *message)
 {
     const struct world *world = queue->me;
+
+    (void)message;
     return !world->holds_expiry;
+}
+
+static bool may_start(struct queue *queue, const struct message *message)
+{
+    struct world *world = queue->me;
+
+    world->ask_count++;
+    return message != world->fenced;
 }
 
 static bool may_drop(struct queue *queue, const struct hop *hop)
@@ -162,9 +172,9 @@ static bool is_known(struct discard *discard, struct mid mid)
 
 static void join_stages(struct world *world)
 {
-    world->secure = (struct secure){
-        .spool = world->spool, .home = world->loop, .on_message = on_message, .me = world
-    };
+    secure_init(&world->secure, world->spool, world->loop);
+    world->secure.on_message = on_message;
+    world->secure.me = world;
     world->router = (struct router){ .find_hop = find_hop, .me = world, .setup = world->setup };
     queue_init(&world->queue, world->loop, world->setup->settings->expiry_ms);
     world->queue.want = on_want;
@@ -172,6 +182,7 @@ static void join_stages(struct world *world)
     world->queue.delay = on_delay;
     world->queue.expire = on_expire;
     world->queue.may_expire = may_expire;
+    world->queue.may_start = may_start;
     world->queue.may_drop = may_drop;
     world->queue.forget = on_forget_hop;
     world->queue.me = world;
@@ -248,6 +259,7 @@ void world_done(struct world *world)
         queue_forget(&world->queue, message);
     }
     queue_done(&world->queue);
+    secure_done(&world->secure);
     spool_close(world->spool);
     setup_free(world->setup);
     setup_slot_done(&world->slot);
@@ -314,7 +326,7 @@ static bool is_queued(void *me)
 
 static const char content[] = "Subject: test\r\n\r\nSome text.\r\n";
 
-static struct message *make_message(
+struct message *world_message(
     struct world *world, const struct world_mail *mail, struct mid mid)
 {
     struct recipient recipients[4];
@@ -344,7 +356,7 @@ static struct message *make_message(
 struct message *world_send(struct world *world, const struct world_mail *mail)
 {
     struct one one = { .world = world, .mid = random_mid() };
-    struct message *message = make_message(world, mail, one.mid);
+    struct message *message = world_message(world, mail, one.mid);
     struct spool_writer *writer =
         spool_writer_new(world->spool, world->loop, 1 << 20, NULL, NULL);
 

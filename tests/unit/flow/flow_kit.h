@@ -23,6 +23,8 @@ struct world {
     struct message *latest; /* the last that came to the queue */
     unsigned message_count, want_count, probe_count, expire_count, delay_count, idle_count,
         forgotten_count;
+    const struct message *fenced; /* may not be started */
+    unsigned ask_count;
     bool holds_expiry;
     unsigned pending_when_idle;
 };
@@ -45,6 +47,9 @@ struct world_mail {
     uint8_t notify;            /* of all */
     int64_t age_ms;
 };
+/* It as a message that is not stored yet. */
+struct message *world_message(
+    struct world *world, const struct world_mail *mail, struct mid mid);
 /* Secures it, routes it and waits until it is queued. */
 struct message *world_send(struct world *world, const struct world_mail *mail);
 

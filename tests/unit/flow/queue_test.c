@@ -122,6 +122,106 @@ static void test_deferred(void **state)
     world_done(&world);
 }
 
+/* --- Aside, and withdrawn ---------------------------------------------------------------- */
+
+static bool is_none_aside(void *me)
+{
+    const struct hop *hop = me;
+    return hop->aside_count == 0;
+}
+
+static void test_aside(void **state)
+{
+    struct world world;
+    struct message *first, *second;
+    struct item *item;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    first = world_send(&world, &one);
+    second = world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    world.fenced = first;
+    item = queue_take(&world.queue, hop, 0);
+    assert_ptr_equal(item->message, second);
+    assert_int_equal(first->first.state, ITEM_ASIDE);
+    assert_null(queue_take(&world.queue, hop, 0));
+    assert_int_equal(hop->aside_count, 1);
+    assert_int_equal(hop_item_count(hop), 2);
+    assert_true(first->is_resting);
+    queue_put_back(&world.queue, item);
+    world.fenced = NULL;
+    world_until(&world, is_none_aside, hop);
+    item = queue_take(&world.queue, hop, 0);
+    assert_ptr_equal(item->message, first); /* its turn is the first again */
+    assert_int_equal(item->attempt_count, 0);
+    queue_put_back(&world.queue, item);
+    world_done(&world);
+}
+
+static void test_aside_ends(void **state)
+{
+    (void)state;
+    for (int end = 0; end < 4; end++) {
+        struct world world;
+        struct message *message;
+        struct hop *hop;
+
+        open_world(&world, false);
+        message = world_send(&world, &one);
+        hop = world_hop(&world, "out");
+        world.fenced = message;
+        assert_null(queue_take(&world.queue, hop, 0));
+        if (end == 0) {
+            queue_resume(&world.queue, message);
+            assert_int_equal(hop->ready_count, 1);
+        } else if (end == 1) {
+            assert_true(queue_unlink_items(&world.queue, message)); /* it is routed anew */
+            route_message(&world.router, message);
+            queue_items(&world.queue, message);
+            assert_int_equal(hop->ready_count, 1);
+        } else if (end == 2) {
+            queue_take_item(&world.queue, &message->first); /* by command */
+            discard_removed(&world.discard, &message->first, false);
+            assert_int_equal(world.forgotten_count, 1);
+        } else {
+            queue_withdraw(&world.queue, message);
+            assert_int_equal(hop_item_count(hop), 0);
+        }
+        assert_int_equal(hop->aside_count, 0);
+        assert_int_equal(world.queue.aside_count, 0);
+        world_done(&world);
+    }
+}
+
+static void test_withdrawn(void **state)
+{
+    static const struct world_mail three = { "a@example.com",
+        { "b@example.net", "c@example.net", "d@example.net" } };
+    struct world world;
+    struct message *message;
+    struct item *item;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    message = world_send(&world, &three);
+    hop = world_hop(&world, "out");
+    item = queue_take(&world.queue, hop, 1);
+    queue_withdraw(&world.queue, message);
+    assert_null(queue_take(&world.queue, hop, 0));
+    assert_int_equal(hop->ready_count, 0);
+    assert_int_equal(hop->delivering_count, 1);
+    queue_take_out(&world.queue, item);
+    assert_int_equal(hop_item_count(hop), 0);
+    assert_int_equal(message->delivering_count, 0);
+    assert_null(queue_take(&world.queue, hop, 0));
+    queue_retry_message(&world.queue, message);
+    assert_int_equal(hop->ready_count, 0);
+    world_done(&world);
+}
+
 /* --- The next hop ------------------------------------------------------------------------ */
 
 static bool is_wanted(void *me)
@@ -335,6 +435,9 @@ int main(void)
         cmocka_unit_test(test_suspended),
         cmocka_unit_test(test_some_recipients_at_a_time),
         cmocka_unit_test(test_deferred),
+        cmocka_unit_test(test_aside),
+        cmocka_unit_test(test_aside_ends),
+        cmocka_unit_test(test_withdrawn),
         cmocka_unit_test(test_retry_plan),
         cmocka_unit_test(test_probed),
         cmocka_unit_test(test_retry_now),
