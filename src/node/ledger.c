@@ -70,7 +70,7 @@ static void mark_row(struct table_node *node, void *me)
     const struct row *row = container_of(node, struct row, by_mid);
     uint64_t *used = me;
 
-    *used |= store_bit(row->owner) | store_bit(row->from) | row->holders;
+    *used |= store_bit(row->owner) | store_bit(row->from) | row->froms | row->holders;
 }
 
 /* A slot that no row and no node needs, or NO_STORE. */
@@ -104,7 +104,6 @@ static void init_store(struct store *store, struct store_id id)
     *store = (struct store){ .in_use = true, .peer = LEDGER_NO_PEER };
     store->known.id = id;
     list_init(&store->held);
-    list_init(&store->taken);
 }
 
 uint8_t ledger_intern_store(struct ledger *ledger, struct store_id id)
@@ -156,9 +155,10 @@ void ledger_retire(struct ledger *ledger, struct store_id id, struct ledger_acti
     ledger_retire_store(ledger, id);
     if (slot == NO_STORE)
         return;
-    list_each (node, &ledger->stores[slot].taken) {
+    list_each (node, &ledger->taken) {
         struct row *row = container_of(node, struct row, in_taken);
-        if (row->role == STANDING_SETTLED) /* nobody will ask what became of it */
+        if (row->role == STANDING_SETTLED &&
+            (row->froms & store_bit(slot))) /* nobody will ask what became of it */
             ledger_settle_look(ledger, row, actions);
     }
 }
@@ -302,6 +302,10 @@ void ledger_fill_standing(
         .owner = ledger->stores[row->owner].known.id };
     if (row->from != NO_STORE)
         standing->from = ledger->stores[row->from].known.id;
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if ((row->froms & ~row->told & store_bit(i)) && i != row->from &&
+            standing->earlier_count < STANDING_EARLIER_MAX)
+            standing->earlier[standing->earlier_count++] = ledger->stores[i].known.id;
     /* Present stores first: of more than there is room for, the others are gone anyway. */
     for (int pass = 0; pass < 2; pass++) {
         uint64_t wanted = row->holders & (pass ? ~current : current);
@@ -396,6 +400,7 @@ struct ledger *ledger_new(struct bytes node, struct store_id own, uint64_t posit
     list_init(&ledger->single);
     list_init(&ledger->doubtful);
     list_init(&ledger->unclaimed);
+    list_init(&ledger->taken);
     for (uint32_t i = 0; i < store_count; i++)
         take_known(ledger, &stores[i]);
     ledger->own = ledger_intern_store(ledger, own);
@@ -506,6 +511,18 @@ void ledger_set_settings(struct ledger *ledger, const struct ledger_settings *se
     ledger_copy_again(ledger, actions);
 }
 
+uint64_t ledger_froms_of(struct ledger *ledger, const struct standing *standing)
+{
+    uint64_t bits = store_bit(ledger_intern_store(ledger, standing->from));
+
+    for (uint32_t i = 0; i < standing->earlier_count; i++)
+        bits |= store_bit(ledger_intern_store(ledger, standing->earlier[i]));
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) /* nobody asks himself */
+        if ((bits & store_bit(i)) && ledger->stores[i].known.is_own)
+            bits &= ~store_bit(i);
+    return bits;
+}
+
 static uint64_t holders_of(struct ledger *ledger, const struct standing *standing)
 {
     uint64_t bits = 0;
@@ -545,11 +562,12 @@ bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing
         row->owner = owner == NO_STORE ? ledger->own : owner;
         row->generation = standing->generation;
         row->from = ledger_intern_store(ledger, standing->from);
+        row->froms = ledger_froms_of(ledger, standing);
         row->holders = holders_of(ledger, standing);
         ledger_set_single(ledger, row, standing->single);
     }
     row->is_committed = true;
-    if (row->role != STANDING_UNCLAIMED && row->role != STANDING_ASIDE && row->from != NO_STORE)
+    if (row->role != STANDING_UNCLAIMED && row->role != STANDING_ASIDE && row->froms)
         ledger_add_taken(ledger, row, at);
     switch ((enum standing_role)row->role) {
     case STANDING_PRIMARY:

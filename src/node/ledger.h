@@ -307,10 +307,10 @@ enum ledger_offer {
     LEDGER_ONLY_STAND, /* it is here already, with the same envelope if the digests agree: the
                      * answer comes by LEDGER_HELD; receive and drop the content */
 };
-/* PEER offers a copy.  DIGEST of its envelope is compared by the driver: IS_SAME says that what
+/* PEER offers a copy; of OFFERED what counts is generation, from and earlier.  DIGEST of its envelope is compared by the driver: IS_SAME says that what
  * is here under this mid (if anything) has the same. */
 enum ledger_offer ledger_on_copy(struct ledger *ledger, struct moment now, uint8_t peer,
-    struct mid mid, uint16_t generation, struct store_id from, bool is_same, uint64_t tag,
+    struct mid mid, const struct standing *offered, bool is_same, uint64_t tag,
     struct standing *standing, struct shadow_outcome *outcome, struct ledger_actions *actions);
 /* Its commit ended, or it never came to one (not OK). LEDGER_HELD follows when OK. */
 void ledger_on_copy_stored(struct ledger *ledger, struct moment now, uint8_t peer,

@@ -108,7 +108,7 @@ static void on_audit_item(struct ledger *ledger, struct row *row, uint8_t number
     switch (item->word) {
     case SHADOW_IS_SETTLED:
         ledger_tell(ledger, actions, LEDGER_HADISCARD, row, number, 0, "audit");
-        ledger_forget_row(ledger, row, actions);
+        ledger_discard_row(ledger, row, actions);
         return;
     case SHADOW_IS_UNKNOWN:
         is_unknown_there(ledger, row, number, actions);

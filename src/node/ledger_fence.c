@@ -435,13 +435,17 @@ static bool is_unfinished(const struct ledger *ledger, struct store_id id)
 static void confirm_taken(struct ledger *ledger, uint8_t number, struct store *store,
     uint64_t cursor, struct ledger_actions *actions)
 {
-    list_each (node, &store->taken) {
+    uint64_t bit = store_bit((uint8_t)(store - ledger->stores));
+
+    if (store->peer != number)
+        return; /* another taker has asked */
+    list_each (node, &ledger->taken) {
         struct row *row = container_of(node, struct row, in_taken);
         if (row->taken_at > cursor)
             return;
-        if (store->peer != number)
-            continue; /* another taker has asked */
-        row->is_taken_told = true;
+        if (!(row->froms & ~row->told & bit))
+            continue;
+        row->told |= bit;
         if (row->role != STANDING_SETTLED)
             continue; /* it asks about what it holds for us: R11 */
         /* It holds the message for us from now on, and hears that it may go. */
@@ -455,13 +459,14 @@ static void fill_taken(struct ledger *ledger, struct peer *peer, const struct st
 {
     const struct shadow_ask *ask = &peer->taken_ask;
     uint32_t max = ask->count_max < SHADOW_PAGE_MAX ? ask->count_max : SHADOW_PAGE_MAX;
+    uint64_t bit = store_bit((uint8_t)(store - ledger->stores));
 
-    list_each (node, &store->taken) {
+    list_each (node, &ledger->taken) {
         const struct row *row = container_of(node, struct row, in_taken);
         const struct store *owner = &ledger->stores[row->owner];
         bool is_own = owner->known.is_own; /* taken in a former life: ours all the same */
-        if (row->role == STANDING_UNCLAIMED || row->role == STANDING_ASIDE ||
-            (ask->has_cursor && row->taken_at <= ask->cursor))
+        if (!(row->froms & bit) || row->role == STANDING_UNCLAIMED ||
+            row->role == STANDING_ASIDE || (ask->has_cursor && row->taken_at <= ask->cursor))
             continue;
         if (ledger->page.item_count == max) {
             ledger->page.has_more = true;

@@ -57,7 +57,7 @@ void ledger_yield_row(struct ledger *ledger, struct row *row, uint8_t owner,
 void ledger_held_stood(
     struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions)
 {
-    if (row->from != NO_STORE && !list_is_linked(&row->in_taken))
+    if (row->froms && !list_is_linked(&row->in_taken))
         ledger_add_taken(ledger, row, at);
     if (row->is_accepting) {
         ledger_act(actions, LEDGER_ACCEPTED, row)->verdict = LEDGER_OTHER;
@@ -145,96 +145,95 @@ static enum ledger_offer answer_when_stood(struct ledger *ledger, struct row *ro
     return LEDGER_ONLY_STAND;
 }
 
-static void set_from(struct ledger *ledger, struct row *row, uint8_t from)
+/* A copy that is offered. */
+struct offer {
+    uint8_t peer, owner; /* who offers, and its store */
+    uint16_t generation;
+    uint64_t froms;
+    uint8_t from;
+    uint64_t tag;
+};
+
+/* What the offer says adds to what is known here: who has taken it over itself remembers that
+ * until the store it took it from has heard of it, whatever becomes of the message (R6). */
+static void set_from(struct row *row, const struct offer *offer)
 {
-    if (row->from == from || from == NO_STORE)
+    if (!offer->froms)
         return;
-    ledger_leave_taken(row);
-    row->from = from;
-    (void)ledger;
+    ledger_leave_taken(row); /* listed anew, behind what was told */
+    row->froms |= offer->froms;
+    row->told &= ~offer->froms;
+    if (offer->froms & store_bit(offer->from))
+        row->from = offer->from;
 }
 
-static enum ledger_offer on_copy_of_held(struct ledger *ledger, struct row *row, uint8_t peer,
-    uint16_t generation, uint8_t from, uint64_t tag, struct shadow_outcome *outcome,
-    struct ledger_actions *actions)
+static enum ledger_offer on_copy_of_held(struct ledger *ledger, struct row *row,
+    const struct offer *offer, struct shadow_outcome *outcome, struct ledger_actions *actions)
 {
-    uint8_t owner = ledger->peers[peer].store;
-    bool is_same_node = row->owner == owner || ledger->stores[row->owner].peer == peer;
+    bool is_same_node =
+        row->owner == offer->owner || ledger->stores[row->owner].peer == offer->peer;
 
     if (row->answers_copy)
         return busy(outcome, "the same copy is being answered");
-    if (row->owner == owner && generation == row->generation && row->role == STANDING_HELD &&
-        (from == NO_STORE || from == row->from))
+    if (row->owner == offer->owner && offer->generation == row->generation &&
+        row->role == STANDING_HELD && !(offer->froms & ~row->froms))
         return answer(outcome, SHADOW_DURABLE);
-    if (!is_same_node && generation <= row->generation)
+    if (offer->generation < row->generation ||
+        (!is_same_node && offer->generation == row->generation))
         return moved(ledger, row->owner, outcome);
-    if (is_same_node && generation < row->generation)
-        return moved(ledger, row->owner, outcome);
-    ledger_hold_for(ledger, row, owner, generation);
-    set_from(ledger, row, from);
-    return answer_when_stood(ledger, row, peer, tag, actions);
+    ledger_hold_for(ledger, row, offer->owner, offer->generation);
+    set_from(row, offer);
+    return answer_when_stood(ledger, row, offer->peer, offer->tag, actions);
 }
 
 /* Of two claims the higher generation wins; of equal ones the one that is past its questions,
  * and who sends a copy is; else the smaller store id (R6). */
 static bool is_ours_stronger(
-    const struct ledger *ledger, const struct row *row, uint8_t store, uint16_t generation)
+    const struct ledger *ledger, const struct row *row, const struct offer *offer)
 {
-    if (row->generation != generation)
-        return row->generation > generation;
+    if (row->generation != offer->generation)
+        return row->generation > offer->generation;
     if (row->is_claimed)
         return false;
-    return memcmp(ledger_own_store(ledger).byte, ledger->stores[store].known.id.byte, 16) < 0;
+    return memcmp(ledger_own_store(ledger).byte, ledger->stores[offer->owner].known.id.byte,
+               16) < 0;
 }
 
 static enum ledger_offer on_copy_of_primary(struct ledger *ledger, struct row *row,
-    uint8_t peer, uint16_t generation, uint8_t from, uint64_t tag,
-    struct shadow_outcome *outcome, struct ledger_actions *actions)
+    const struct offer *offer, struct shadow_outcome *outcome, struct ledger_actions *actions)
 {
-    uint8_t owner = ledger->peers[peer].store;
+    struct mid mid = row->mid;
 
     if (row->is_accepting)
         return busy(outcome, "acceptance in flight");
-    if (is_ours_stronger(ledger, row, owner, generation))
+    if (is_ours_stronger(ledger, row, offer))
         return moved(ledger, ledger->own, outcome);
-    ledger_yield_row(ledger, row, owner, generation, actions);
-    if (!ledger_row(ledger, row->mid))
+    ledger_yield_row(ledger, row, offer->owner, offer->generation, actions);
+    if (!ledger_row(ledger, mid))
         return busy(outcome, "try again"); /* a rule is switched off: the row is gone */
-    set_from(ledger, row, from);
-    return answer_when_stood(ledger, row, peer, tag, actions);
+    set_from(row, offer);
+    return answer_when_stood(ledger, row, offer->peer, offer->tag, actions);
 }
 
-static enum ledger_offer on_new_copy(struct ledger *ledger, struct mid mid, uint8_t peer,
-    uint16_t generation, uint8_t from, uint64_t tag, struct standing *standing)
+static enum ledger_offer on_new_copy(
+    struct ledger *ledger, struct mid mid, const struct offer *offer, struct standing *standing)
 {
     struct row *row = ledger_add_row(ledger, mid, STANDING_HELD);
 
-    row->owner = ledger->peers[peer].store;
-    row->generation = generation;
-    row->from = from;
+    row->owner = offer->owner;
+    row->generation = offer->generation;
+    row->from = offer->from;
+    row->froms = offer->froms;
     row->is_receiving = true;
-    row->asker = peer;
-    row->seen_tag = tag;
+    row->asker = offer->peer;
+    row->seen_tag = offer->tag;
     ledger_fill_standing(ledger, row, standing);
     return LEDGER_TAKE;
 }
 
-enum ledger_offer ledger_on_copy(struct ledger *ledger, struct moment now, uint8_t peer,
-    struct mid mid, uint16_t generation, struct store_id from_id, bool is_same, uint64_t tag,
-    struct standing *standing, struct shadow_outcome *outcome, struct ledger_actions *actions)
+static enum ledger_offer on_known_copy(struct ledger *ledger, struct row *row, bool is_same,
+    const struct offer *offer, struct shadow_outcome *outcome, struct ledger_actions *actions)
 {
-    struct row *row = ledger_row(ledger, mid);
-    uint8_t from = ledger_intern_store(ledger, from_id), owner = ledger->peers[peer].store;
-
-    ledger_enter(ledger, now);
-    ledger_contact(ledger, peer, actions);
-    if (owner == NO_STORE)
-        return busy(outcome, "introduce yourself first");
-    if (!row) {
-        if (ledger_is_remembered(ledger, owner, mid))
-            return answer(outcome, SHADOW_SETTLED);
-        return on_new_copy(ledger, mid, peer, generation, from, tag, standing);
-    }
     if (row->is_receiving)
         return busy(outcome, "the same copy is being received");
     if (!is_same) {
@@ -244,10 +243,10 @@ enum ledger_offer ledger_on_copy(struct ledger *ledger, struct moment now, uint8
     }
     switch ((enum standing_role)row->role) {
     case STANDING_PRIMARY:
-        return on_copy_of_primary(ledger, row, peer, generation, from, tag, outcome, actions);
+        return on_copy_of_primary(ledger, row, offer, outcome, actions);
     case STANDING_HELD:
     case STANDING_UNCLAIMED:
-        return on_copy_of_held(ledger, row, peer, generation, from, tag, outcome, actions);
+        return on_copy_of_held(ledger, row, offer, outcome, actions);
     case STANDING_SETTLED:
         return answer(outcome, SHADOW_SETTLED);
     case STANDING_ASIDE:
@@ -255,6 +254,29 @@ enum ledger_offer ledger_on_copy(struct ledger *ledger, struct moment now, uint8
         break;
     }
     return busy(outcome, "it is set aside for the administrator");
+}
+
+enum ledger_offer ledger_on_copy(struct ledger *ledger, struct moment now, uint8_t peer,
+    struct mid mid, const struct standing *offered, bool is_same, uint64_t tag,
+    struct standing *standing, struct shadow_outcome *outcome, struct ledger_actions *actions)
+{
+    struct row *row = ledger_row(ledger, mid);
+    struct offer offer = { .peer = peer,
+        .owner = ledger->peers[peer].store,
+        .generation = offered->generation,
+        .froms = ledger_froms_of(ledger, offered),
+        .from = ledger_intern_store(ledger, offered->from),
+        .tag = tag };
+
+    ledger_enter(ledger, now);
+    ledger_contact(ledger, peer, actions);
+    if (offer.owner == NO_STORE)
+        return busy(outcome, "introduce yourself first");
+    if (row)
+        return on_known_copy(ledger, row, is_same, &offer, outcome, actions);
+    if (ledger_is_remembered(ledger, offer.owner, mid))
+        return answer(outcome, SHADOW_SETTLED);
+    return on_new_copy(ledger, mid, &offer, standing);
 }
 
 /* Its primary is gone already: nobody else would take it over. */
@@ -291,13 +313,26 @@ void ledger_on_copy_stored(struct ledger *ledger, struct moment now, uint8_t pee
     row->since_ms = now.ms;
     list_add_last(&ledger->stores[row->owner].held, &row->in_role);
     ledger_tell(ledger, actions, LEDGER_HARECEIVE, row, peer, 0, NULL);
-    if (row->from != NO_STORE)
+    if (row->froms)
         ledger_add_taken(ledger, row, ledger->position);
     if (is_orphan(ledger, row))
         ledger_claim_row(ledger, row, actions);
 }
 
 /* --- XQDISCARD's answer -------------------------------------------------------------------- */
+
+/* The copy may go.  What is still to be told of it, here, stays as a word: to the store this node
+ * took it from, or to nodes that have a copy of when it was this node's. */
+void ledger_discard_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
+{
+    bool was_unclaimed = row->role == STANDING_UNCLAIMED;
+
+    if (was_unclaimed || (!(row->holders & ledger_current_stores(ledger)) &&
+                             !ledger_is_taking_owed(ledger, row)))
+        ledger_forget_row(ledger, row, actions);
+    else
+        ledger_settle_row(ledger, row, actions);
+}
 
 /* False: it must be told again, the copy is still on its way. */
 static bool on_item(struct ledger *ledger, uint8_t number, const struct shadow_item *item,
@@ -325,7 +360,7 @@ static bool on_item(struct ledger *ledger, uint8_t number, const struct shadow_i
         row->is_doomed = true;
     } else if (is_for) {
         ledger_tell(ledger, actions, LEDGER_HADISCARD, row, number, 0, NULL);
-        ledger_forget_row(ledger, row, actions);
+        ledger_discard_row(ledger, row, actions);
     }
     return true;
 }

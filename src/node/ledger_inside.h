@@ -20,10 +20,8 @@ enum {
 struct store {
     struct ledger_store known;
     bool in_use;
-    uint8_t peer;     /* whose; LEDGER_NO_PEER: this node's, or not known */
-    struct list held; /* rows HELD and UNCLAIMED whose owner it is, oldest first */
-    struct list
-        taken; /* rows taken over from it, here or by one we hold them for: by taken_at */
+    uint8_t peer;         /* whose; LEDGER_NO_PEER: this node's, or not known */
+    struct list held;     /* rows HELD and UNCLAIMED whose owner it is, oldest first */
     uint16_t again_peers; /* who asked the same while we did, and is asked once more */
     uint16_t
         ask_peers; /* who is still to be asked what it has taken from this store (XQTAKEN) */
@@ -49,10 +47,12 @@ struct row {
     /* PRIMARY: one of the lists accepting, single, doubtful, copying; or none.
      * HELD: its owner's `held`.  UNCLAIMED: ledger.unclaimed. */
     struct list in_role;
-    struct list in_taken; /* stores[from].taken */
+    struct list in_taken; /* ledger.taken */
     uint64_t holders;     /* possible holders, as bits of stores */
     uint64_t kept;        /* of these: known to have it durably now */
     uint64_t owing;       /* SETTLED: those not told yet, or who have not confirmed */
+    uint64_t froms;       /* stores it was taken over from, here or by one we hold it for, */
+    uint64_t told;        /* and those of them that have confirmed that they know */
     uint64_t taken_at;    /* XQTAKEN's cursor; 0: the claim is not durable yet */
     uint64_t seen_tag;    /* HELD, receiving: the copy's tag; or of an answer that waits */
     int64_t since_ms;     /* in this role; PRIMARY: one copy since */
@@ -76,7 +76,6 @@ struct row {
     bool is_first_copy; /* taken over: to be copied before it is delivered (R9) */
     bool is_waiting;    /* for the start's fence: LEDGER_DELIVER is owed */
     bool is_withdrawn;  /* told to the path */
-    bool is_taken_told; /* the store it was taken from has confirmed */
     bool wants_part;    /* a PART notice when the STAND is durable */
     bool answers_copy;  /* LEDGER_HELD when the STAND is durable */
     bool rejects;       /* SETTLED because its acceptance failed */
@@ -163,6 +162,7 @@ struct ledger {
     struct list single;    /* to be copied again, oldest first */
     struct list doubtful;  /* after a restart: the holder has not said yet that it has it */
     struct list unclaimed; /* oldest first */
+    struct list taken;     /* rows with `froms`, by taken_at: what XQTAKEN asks for */
     uint32_t copying_count;
 
     struct store stores[LEDGER_STORES_MAX];
@@ -231,6 +231,8 @@ void ledger_set_single(struct ledger *ledger, struct row *row, enum standing_sin
 void ledger_leave_lists(struct ledger *ledger, struct row *row); /* in_role */
 void ledger_fill_standing(
     const struct ledger *ledger, const struct row *row, struct standing *standing);
+/* The stores it was taken over from, as bits. */
+uint64_t ledger_froms_of(struct ledger *ledger, const struct standing *standing);
 /* Writes the row's standing. */
 void ledger_stand(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 
@@ -312,6 +314,8 @@ void ledger_held_stood(
 void ledger_on_discard_page(struct ledger *ledger, uint8_t peer, const struct shadow_page *page,
     struct ledger_actions *actions);
 void ledger_unclaimed_time(struct ledger *ledger, struct ledger_actions *actions);
+/* A held copy is over. */
+void ledger_discard_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 void ledger_unlink_held(struct ledger *ledger, struct row *row);
 void ledger_remember_done(struct ledger *ledger, uint8_t store, struct mid mid);
 bool ledger_is_remembered(const struct ledger *ledger, uint8_t store, struct mid mid);
@@ -331,6 +335,8 @@ void ledger_taken_copied(
     struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at);
 void ledger_leave_taken(struct row *row);
+/* Some store it was taken from may still come and ask. */
+bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row);
 
 /* --- ledger_fence.c ------------------------------------------------------------------------- */
 

@@ -13,8 +13,7 @@ static bool is_owed(const struct ledger *ledger, const struct row *row)
 {
     if (row->owing & ledger_current_stores(ledger))
         return true;
-    return row->from != NO_STORE && !row->is_taken_told &&
-           !ledger->stores[row->from].known.is_retired;
+    return ledger_is_taking_owed(ledger, row);
 }
 
 void ledger_settle_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
@@ -22,6 +21,7 @@ void ledger_settle_row(struct ledger *ledger, struct row *row, struct ledger_act
     ledger_stop_copying(ledger, row, actions);
     ledger_leave_lists(ledger, row);
     ledger_set_role(ledger, row, STANDING_SETTLED);
+    row->owner = ledger->own;
     row->owing = row->holders;
     row->kept = 0;
     row->is_claimed = row->is_first_copy = row->is_waiting = false;

@@ -13,20 +13,29 @@ void ledger_leave_taken(struct row *row)
 {
     list_remove(&row->in_taken);
     row->taken_at = 0;
-    row->is_taken_told = false;
 }
 
 void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at)
 {
-    struct store *store = &ledger->stores[row->from];
     uint64_t last = 0;
 
     /* Cursors count up, whatever record says it: they hold for one run of questions alone. */
-    if (!list_is_empty(&store->taken))
-        last = container_of(store->taken.prev, struct row, in_taken)->taken_at;
+    if (!list_is_empty(&ledger->taken))
+        last = container_of(ledger->taken.prev, struct row, in_taken)->taken_at;
     list_remove(&row->in_taken);
     row->taken_at = at > last ? at : last + 1;
-    list_add_last(&store->taken, &row->in_taken);
+    list_add_last(&ledger->taken, &row->in_taken);
+}
+
+bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
+{
+    uint64_t owed = row->froms & ~row->told;
+
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if ((owed & store_bit(i)) && !ledger->stores[i].known.is_retired &&
+            !ledger->stores[i].known.is_own)
+            return true;
+    return false;
 }
 
 /* --- Claims -------------------------------------------------------------------------------- */
@@ -40,6 +49,8 @@ void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_acti
     ledger_leave_taken(row);
     ledger_set_role(ledger, row, STANDING_PRIMARY);
     row->from = from;
+    row->froms |= store_bit(from);
+    row->told &= ~store_bit(from);
     row->owner = ledger->own;
     row->generation++;
     row->holders = row->kept = 0;
@@ -156,9 +167,10 @@ static void claims_are_firm(
 
     store->is_asking = false;
     store->ask_peers = 0;
-    list_each (node, &store->taken) {
+    list_each (node, &ledger->taken) {
         struct row *row = container_of(node, struct row, in_taken);
-        if (row->role == STANDING_PRIMARY && row->is_claimed && !row->is_firm && row->taken_at)
+        if (row->from == number && row->role == STANDING_PRIMARY && row->is_claimed &&
+            !row->is_firm)
             row_is_firm(ledger, row, actions);
     }
     ledger_copy_again(ledger, actions);
@@ -192,12 +204,14 @@ void ledger_taken_copied(struct ledger *ledger, struct row *row, struct ledger_a
     action->peer = row->from == NO_STORE ? LEDGER_NO_PEER : ledger->stores[row->from].peer;
 }
 
-static uint64_t count_claimed(const struct store *store)
+static uint64_t count_claimed(const struct ledger *ledger, uint8_t number)
 {
     uint64_t count = 0;
 
-    list_each (node, &store->taken)
-        count += container_of(node, struct row, in_taken)->is_claimed;
+    list_each (node, &ledger->taken) {
+        const struct row *row = container_of(node, struct row, in_taken);
+        count += row->from == number && row->is_claimed;
+    }
     return count;
 }
 
@@ -216,8 +230,8 @@ void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions)
             ledger_claims_look(ledger, i, actions);
             continue;
         }
-        if (count_claimed(store))
-            ledger_tell(ledger, actions, LEDGER_D4, NULL, store->peer, count_claimed(store),
+        if (count_claimed(ledger, i))
+            ledger_tell(ledger, actions, LEDGER_D4, NULL, store->peer, count_claimed(ledger, i),
                 "other takers did not answer");
         claims_are_firm(ledger, i, actions);
     }

@@ -12,20 +12,24 @@ enum {
     AT_FLAGS = 3,
     AT_GENERATION = 4, /* 2 bytes, little-endian */
     AT_HOLDER_COUNT = 6,
+    AT_EARLIER_COUNT = 7,
     AT_OWNER = 8,
     AT_FROM = 24,
     FRONT_BYTES = 40,
 };
 
 _Static_assert(
-    STANDING_BYTES_MAX == FRONT_BYTES + 16 * STANDING_HOLDERS_MAX, "room for all holders");
+    STANDING_BYTES_MAX == FRONT_BYTES + 16 * (STANDING_HOLDERS_MAX + STANDING_EARLIER_MAX),
+    "room for all stores");
 
 size_t standing_encode(const struct standing *standing, uint8_t out[STANDING_BYTES_MAX])
 {
     size_t holders_bytes = sizeof standing->holders[0] * (size_t)standing->holder_count;
+    size_t earlier_bytes = sizeof standing->earlier[0] * (size_t)standing->earlier_count;
 
     assert(standing->role < STANDING_ROLE_COUNT && standing->single < SINGLE_COUNT);
     assert(standing->holder_count <= STANDING_HOLDERS_MAX);
+    assert(standing->earlier_count <= STANDING_EARLIER_MAX);
     memset(out, 0, FRONT_BYTES);
     out[AT_FRONT_BYTES] = FRONT_BYTES;
     out[AT_ROLE] = standing->role;
@@ -33,10 +37,12 @@ size_t standing_encode(const struct standing *standing, uint8_t out[STANDING_BYT
     out[AT_GENERATION] = (uint8_t)standing->generation;
     out[AT_GENERATION + 1] = (uint8_t)(standing->generation >> 8);
     out[AT_HOLDER_COUNT] = standing->holder_count;
+    out[AT_EARLIER_COUNT] = standing->earlier_count;
     memcpy(out + AT_OWNER, standing->owner.byte, sizeof standing->owner.byte);
     memcpy(out + AT_FROM, standing->from.byte, sizeof standing->from.byte);
     memcpy(out + FRONT_BYTES, standing->holders, holders_bytes);
-    return FRONT_BYTES + holders_bytes;
+    memcpy(out + FRONT_BYTES + holders_bytes, standing->earlier, earlier_bytes);
+    return FRONT_BYTES + holders_bytes + earlier_bytes;
 }
 
 static bool is_known(struct bytes bytes)
@@ -48,7 +54,9 @@ static bool is_known(struct bytes bytes)
     if (bytes.at[AT_ROLE] >= STANDING_ROLE_COUNT || bytes.at[AT_SINGLE] >= SINGLE_COUNT)
         return false;
     return bytes.at[AT_HOLDER_COUNT] <= STANDING_HOLDERS_MAX &&
-           bytes.n == front + sizeof(struct store_id) * (size_t)bytes.at[AT_HOLDER_COUNT];
+           bytes.at[AT_EARLIER_COUNT] <= STANDING_EARLIER_MAX &&
+           bytes.n == front + sizeof(struct store_id) * (size_t)(bytes.at[AT_HOLDER_COUNT] +
+                                                                 bytes.at[AT_EARLIER_COUNT]);
 }
 
 bool standing_decode(struct bytes bytes, struct standing *out)
@@ -62,10 +70,14 @@ bool standing_decode(struct bytes bytes, struct standing *out)
         .single = at[AT_SINGLE],
         .generation = (uint16_t)(at[AT_GENERATION] | at[AT_GENERATION + 1] << 8),
         .holder_count = at[AT_HOLDER_COUNT],
+        .earlier_count = at[AT_EARLIER_COUNT],
     };
     memcpy(out->owner.byte, at + AT_OWNER, sizeof out->owner.byte);
     memcpy(out->from.byte, at + AT_FROM, sizeof out->from.byte);
     memcpy(out->holders, at + at[AT_FRONT_BYTES],
         sizeof out->holders[0] * (size_t)out->holder_count);
+    memcpy(out->earlier,
+        at + at[AT_FRONT_BYTES] + sizeof out->holders[0] * (size_t)out->holder_count,
+        sizeof out->earlier[0] * (size_t)out->earlier_count);
     return true;
 }

@@ -26,7 +26,11 @@ enum standing_single {
     SINGLE_COUNT
 };
 
-enum { STANDING_HOLDERS_MAX = 8, STANDING_BYTES_MAX = 8 + 32 + 16 * STANDING_HOLDERS_MAX };
+enum {
+    STANDING_HOLDERS_MAX = 8,
+    STANDING_EARLIER_MAX = 3,
+    STANDING_BYTES_MAX = 8 + 32 + 16 * (STANDING_HOLDERS_MAX + STANDING_EARLIER_MAX),
+};
 
 struct standing {
     uint8_t role;          /* enum standing_role */
@@ -35,6 +39,10 @@ struct standing {
     struct store_id owner; /* PRIMARY, SETTLED: this node's store at that time; HELD and
                             * UNCLAIMED: the primary's */
     struct store_id from;  /* the store it was taken over from; zero: from none */
+    uint8_t earlier_count;
+    struct store_id
+        earlier[STANDING_EARLIER_MAX]; /* taken over from these before, which have not
+                                                    * heard of it yet */
     uint8_t holder_count;
     struct store_id holders[STANDING_HOLDERS_MAX]; /* possible holders: every store a copy was
                                                     * ever sent to, answered or not */

@@ -44,7 +44,16 @@ static enum shadow_params take_generation(struct mail *mail, struct bytes value)
 
 static enum shadow_params take_from(struct mail *mail, struct bytes value)
 {
-    return good_if(word_is_store(value, &mail->copy.from));
+    struct store_id stores[SHADOW_RETIRED_MAX];
+    struct shadow_copy *copy = &mail->copy;
+    uint32_t count = 0;
+
+    if (!word_is_stores(value, stores, &count) || count > 1 + SHADOW_EARLIER_MAX)
+        return SHADOW_PARAMS_SYNTAX;
+    copy->from = stores[0];
+    copy->earlier_count = (uint8_t)(count - 1);
+    memcpy(copy->earlier, stores + 1, copy->earlier_count * sizeof *stores);
+    return SHADOW_PARAMS_OK;
 }
 
 static enum shadow_params take_crash(struct mail *mail, struct bytes value)
@@ -345,6 +354,10 @@ static void add_own_params(struct line *line, const struct shadow_copy *copy)
     if (memcmp(&copy->from, &none, sizeof none) != 0) {
         line_add(line, BYTES(" XFROM="));
         line_hex(line, copy->from.byte);
+        for (uint8_t i = 0; i < copy->earlier_count; i++) {
+            line_add(line, BYTES(","));
+            line_hex(line, copy->earlier[i].byte);
+        }
     }
     add_number(line, BYTES(" XCRASH="), envelope->crash_count);
     add_text(line, BYTES(" XDONE="), copy->done);

@@ -15,6 +15,7 @@ enum {
     SHADOW_VERSION_MAX = 1,
     SHADOW_AUDIT_MAX = 50,   /* message ids in one XQAUDIT */
     SHADOW_PAGE_MAX = 1000,  /* items in one answer */
+    SHADOW_EARLIER_MAX = 3,  /* stores behind the first one in XFROM */
     SHADOW_RETIRED_MAX = 16, /* store ids told in an introduction */
     SHADOW_WAIT_MS_MAX = 600000,
     SHADOW_NODE_BYTES_MAX = 255,
@@ -42,8 +43,10 @@ struct shadow_hello {
  * parameters of RFC 3461, 6152, 6531, 6710, and as X... ones for what the client was. */
 struct shadow_copy {
     struct mid mid;
-    uint16_t generation;      /* XGEN; 0 when absent */
-    struct store_id from;     /* XFROM: taken over from; zero: from none */
+    uint16_t generation;   /* XGEN; 0 when absent */
+    struct store_id from;  /* XFROM: taken over from; zero: from none */
+    uint8_t earlier_count; /* ... and before that from these, which have not heard of it */
+    struct store_id earlier[SHADOW_EARLIER_MAX];
     uint32_t prepend_bytes;   /* XPREPEND: so much of the content is header fields of ours */
     struct envelope envelope; /* all but `recipients`, has_dot_line, has_8bit and so on, which
                                * the receiver sees for itself; crash_count is XCRASH */

@@ -174,9 +174,8 @@ static void do_copy(struct world *world, int node, const struct ledger_action *a
         return;
     }
     world->tags[tag % 4096] = (struct answer_to){ node, action->mid, false };
-    switch (ledger_on_copy(there->ledger, world->now, peer, action->mid,
-        action->standing.generation, action->standing.from, true, tag, &standing, &outcome,
-        &there->actions)) {
+    switch (ledger_on_copy(there->ledger, world->now, peer, action->mid, &action->standing,
+        true, tag, &standing, &outcome, &there->actions)) {
     case LEDGER_TAKE:
         write_row(there, action->mid, &standing);
         ledger_on_copy_stored(
