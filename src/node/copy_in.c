@@ -58,8 +58,7 @@ struct copy_in *copy_in_new(struct link_in *link, const struct shadow_copy *told
     copy->engine_tag = engine_tag;
     copy->peer = link->peer;
     copy->mid = told->mid;
-    copy->generation = told->generation;
-    copy->from = told->from;
+    copy->offered = ledger_lineage(told);
     copy->outcome.fate = SHADOW_REFUSED;
     copy->prepend_left = told->prepend_bytes;
     if (told->done.n)
@@ -327,9 +326,8 @@ static void decide(struct copy_in *copy, bool is_same)
     struct node *node = copy->node;
     enum ledger_offer offer;
 
-    offer =
-        ledger_on_copy(node->ledger, node_now(node), copy->peer, copy->mid, copy->generation,
-            copy->from, is_same, copy->tag, &copy->standing, &copy->outcome, &node->actions);
+    offer = ledger_on_copy(node->ledger, node_now(node), copy->peer, copy->mid, &copy->offered,
+        is_same, copy->tag, &copy->standing, &copy->outcome, &node->actions);
     node_did(node);
     switch (offer) {
     case LEDGER_TAKE:

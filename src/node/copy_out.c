@@ -213,7 +213,7 @@ static struct copy_out *copy_new(struct peer *peer, struct mid mid)
 }
 
 void copy_order(
-    struct node *node, uint8_t index, struct mid mid, uint16_t generation, struct store_id from)
+    struct node *node, uint8_t index, struct mid mid, const struct standing *standing)
 {
     struct peer *peer = peer_at(node, index);
     struct copy_out *copy;
@@ -225,8 +225,7 @@ void copy_order(
         return;
     }
     copy = copy_new(peer, mid);
-    copy->generation = generation;
-    copy->from = from;
+    copy->standing = *standing;
     list_init(&copy->in_peer);
     list_add_last(is_in_memory(copy) ? &peer->ready : &peer->waiting, &copy->in_peer);
     look_peer(peer);
@@ -284,14 +283,13 @@ void copy_offer(struct copy_out *copy, struct link *link)
     struct node *node = copy->node;
     struct bytes encoded = bytes_of(copy->envelope, copy->envelope_n);
     const struct spool_entry *entry = entry_of(node, copy->mid);
-    struct shadow_copy offer = {
-        .mid = copy->mid, .generation = copy->generation, .from = copy->from
-    };
+    struct shadow_copy offer = { .mid = copy->mid };
     struct recipient *recipients;
     struct buf done;
 
     if (envelope_decode(encoded, &offer.envelope) != OK)
         abort(); /* it was decoded when the message came in, and its checksum holds */
+    ledger_set_lineage(&offer, &copy->standing);
     buf_init(&done, DONE_LIST_BYTES_MAX);
     if (entry)
         entry_list_done(entry, &done);

@@ -141,8 +141,7 @@ struct copy_out {
     struct node *node;
     struct peer *peer;
     struct mid mid;
-    uint16_t generation;
-    struct store_id from;
+    struct standing standing; /* its lineage */
     int64_t ordered_us;
     uint8_t *envelope; /* malloc */
     size_t envelope_n;
@@ -156,8 +155,9 @@ struct copy_out {
     bool is_reading, is_abandoned, is_broken, is_begun, is_all_out;
 };
 
-void copy_order(struct node *node, uint8_t index, struct mid mid, uint16_t generation,
-    struct store_id from);
+/* STANDING: its generation, and whom it was taken from. */
+void copy_order(
+    struct node *node, uint8_t index, struct mid mid, const struct standing *standing);
 void copy_cancel(struct node *node, uint8_t index, struct mid mid);
 /* The next copy that is ready; NULL: none.  It is begun then. */
 struct copy_out *copy_next(struct peer *peer);
@@ -218,9 +218,8 @@ struct copy_in {
     uint64_t engine_tag;
     uint8_t peer;
     struct mid mid;
-    uint16_t generation;
-    struct store_id from;
-    struct buf envelope; /* as it was told; completed at the end */
+    struct standing offered; /* its lineage */
+    struct buf envelope;     /* as it was told; completed at the end */
     struct buf prepend;
     uint32_t prepend_left;
     struct bytes done; /* malloc */

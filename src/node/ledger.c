@@ -668,6 +668,26 @@ struct moment ledger_due(const struct ledger *ledger)
     return (struct moment){ ledger->due_ms };
 }
 
+_Static_assert((int)SHADOW_EARLIER_MAX == (int)STANDING_EARLIER_MAX, "the same on the wire");
+
+void ledger_set_lineage(struct shadow_copy *copy, const struct standing *standing)
+{
+    copy->generation = standing->generation;
+    copy->from = standing->from;
+    copy->earlier_count = standing->earlier_count;
+    memcpy(copy->earlier, standing->earlier, sizeof copy->earlier);
+}
+
+struct standing ledger_lineage(const struct shadow_copy *copy)
+{
+    struct standing standing = {
+        .generation = copy->generation, .from = copy->from, .earlier_count = copy->earlier_count
+    };
+
+    memcpy(standing.earlier, copy->earlier, sizeof standing.earlier);
+    return standing;
+}
+
 void ledger_page_free(const struct shadow_page *page)
 {
     if (!page)

@@ -301,6 +301,10 @@ void ledger_on_ask(struct ledger *ledger, struct moment now, uint8_t peer, uint6
 /* The link that ask TAG came by is gone. */
 void ledger_on_asker_gone(struct ledger *ledger, uint8_t peer, uint64_t tag);
 
+/* A copy's generation, and whom it was taken from, on the wire and back. */
+void ledger_set_lineage(struct shadow_copy *copy, const struct standing *standing);
+struct standing ledger_lineage(const struct shadow_copy *copy);
+
 enum ledger_offer {
     LEDGER_TAKE,       /* receive it, commit it with *STANDING, then ledger_on_copy_stored() */
     LEDGER_ANSWERED,   /* *OUTCOME is the answer; receive and drop the content */

@@ -257,8 +257,7 @@ static void do_link(struct node *node, const struct ledger_action *action)
 {
     switch (action->type) {
     case LEDGER_COPY:
-        copy_order(node, action->peer, action->mid, action->standing.generation,
-            action->standing.from);
+        copy_order(node, action->peer, action->mid, &action->standing);
         return;
     case LEDGER_COPY_CANCEL:
         copy_cancel(node, action->peer, action->mid);

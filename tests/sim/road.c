@@ -521,9 +521,10 @@ static void on_copy(struct host *host, const struct frame *frame)
     bool is_read = frame_read_copy(frame, &copy, &done);
 
     assert(is_read && copy.recipient_count == message->recipient_count);
+    struct standing offered = ledger_lineage(&copy);
     enum ledger_offer offer =
         ledger_on_copy(host->ledger, host_now(host), host_peer(host, frame->from), copy.mid,
-            copy.generation, copy.from, true, tag, &standing, &outcome, &host->actions);
+            &offered, true, tag, &standing, &outcome, &host->actions);
     STORY(world, host, (int)message->number, "is offered a copy by %s: %s",
         world->host[frame->from].name,
         offer == LEDGER_TAKE       ? "takes it"

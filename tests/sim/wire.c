@@ -240,8 +240,6 @@ struct frame *frame_copy(
     enum err err = shadow_list_add(&done, message->recipient_count, is_in, &bits);
     struct shadow_copy copy = {
         .mid = message->mid,
-        .generation = standing->generation,
-        .from = standing->from,
         .envelope = message_envelope(message, recipients),
         .recipients = recipients,
         .recipient_count = message->recipient_count,
@@ -250,6 +248,7 @@ struct frame *frame_copy(
     struct frame *frame;
 
     assert(!err);
+    ledger_set_lineage(&copy, standing);
     err = shadow_add_copy(&out, &copy);
     assert(!err);
     buf_done(&done);

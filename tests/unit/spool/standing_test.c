@@ -10,10 +10,13 @@ static struct standing standing_of(uint8_t role, uint8_t holder_count)
         .generation = 0x1234,
         .owner = { { 1, 2, 3 } },
         .from = { { 4, 5 } },
+        .earlier_count = holder_count % (STANDING_EARLIER_MAX + 1),
         .holder_count = holder_count };
 
     for (uint8_t i = 0; i < holder_count; i++)
         standing.holders[i] = (struct store_id){ { i, 7 } };
+    for (uint8_t i = 0; i < standing.earlier_count; i++)
+        standing.earlier[i] = (struct store_id){ { i, 9 } };
     return standing;
 }
 
