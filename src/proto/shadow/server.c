@@ -104,13 +104,6 @@ static void on_page(struct turn *turn, const struct shadow_page *page)
         buf_release(line);
 }
 
-static void on_stopped(struct turn *turn, const struct verdict *verdict)
-{
-    serve_refuse(turn, verdict);
-    if (turn->server->state != SERVE_CLOSED) /* 421 has closed it */
-        serve_close(turn);
-}
-
 /* --- Input ------------------------------------------------------------------------------- */
 
 static bool read_line(struct turn *turn, struct bytes in, size_t *used)
@@ -183,7 +176,7 @@ static size_t on_event(struct turn *turn, const struct shadow_server_event *even
         on_page(turn, event->page);
         break;
     case SHADOW_SERVER_STOPPED:
-        on_stopped(turn, event->verdict);
+        serve_stop(turn, event->verdict);
         break;
     }
     return 0;

@@ -183,17 +183,35 @@ void serve_flush(struct turn *turn)
 
 /* --- Refusals, faults and the end -------------------------------------------------------- */
 
-void serve_refuse(struct turn *turn, const struct verdict *verdict)
+static void close_link(struct turn *turn)
+{
+    serve_clear(turn);
+    serve_enter(turn, SERVE_CLOSED);
+    serve_act(turn, SHADOW_SERVER_CLOSE);
+}
+
+static struct bytes refusal(struct turn *turn, const struct verdict *verdict)
 {
     struct buf *line = serve_line(turn);
 
     must(shadow_add_refusal(line, verdict));
-    if (verdict->code == 421) { /* the reply that ends a link stands for all that are owed */
-        send(turn, buf_bytes(line));
-        serve_close(turn);
-    } else {
-        serve_say(turn, buf_bytes(line));
-    }
+    return buf_bytes(line);
+}
+
+void serve_refuse(struct turn *turn, const struct verdict *verdict)
+{
+    serve_say(turn, refusal(turn, verdict));
+    if (verdict->code != 421)
+        return;
+    serve_clear(
+        turn); /* it says that we close; copies that were read have their outcome first */
+    serve_enter(turn, SERVE_QUITTING);
+}
+
+void serve_stop(struct turn *turn, const struct verdict *verdict)
+{
+    send(turn, refusal(turn, verdict)); /* it stands for all that are owed */
+    close_link(turn);
 }
 
 bool serve_count_fault(struct turn *turn, struct bytes line)
@@ -213,17 +231,10 @@ void serve_fault(struct turn *turn, struct bytes line, struct bytes reply)
         serve_say(turn, reply);
 }
 
-void serve_close(struct turn *turn)
-{
-    serve_clear(turn);
-    serve_enter(turn, SERVE_CLOSED);
-    serve_act(turn, SHADOW_SERVER_CLOSE);
-}
-
 void serve_end(struct turn *turn)
 {
     const struct shadow_server *server = turn->server;
 
     if (server->state == SERVE_QUITTING && server->count == 0 && server->unsent.n == 0)
-        serve_close(turn);
+        close_link(turn);
 }

@@ -27,7 +27,7 @@ enum serve_state {
     SERVE_DECIDING, /* waits for DECIDED */
     SERVE_BDAT,     /* within a chunk, or between two */
     SERVE_ASKED,    /* waits for PAGE */
-    SERVE_QUITTING, /* waits for the outcomes of copies */
+    SERVE_QUITTING, /* waits for the outcomes of copies, then closes */
     SERVE_CLOSED,
 };
 
@@ -95,14 +95,16 @@ struct shadow_server_action *serve_act(struct turn *turn, enum shadow_server_act
 
 /* Whole lines, behind what is owed before them. */
 void serve_say(struct turn *turn, struct bytes lines);
-void serve_refuse(struct turn *turn, const struct verdict *verdict); /* 421 closes */
+void serve_refuse(
+    struct turn *turn, const struct verdict *verdict); /* 421 closes, as QUIT does */
 /* server->line, empty, to be filled and given to serve_say(). */
 struct buf *serve_line(struct turn *turn);
 /* LINE broke the rules: REPLY, or 421 and the end when it was one too many. */
 void serve_fault(struct turn *turn, struct bytes line, struct bytes reply);
 /* Without a reply; false: that was one too many, and all is said. */
 bool serve_count_fault(struct turn *turn, struct bytes line);
-void serve_close(struct turn *turn);
+/* At once; copies that were read have no answer. */
+void serve_stop(struct turn *turn, const struct verdict *verdict);
 
 /* The copy of the transaction waits for its outcome from now on. */
 void serve_wait(struct turn *turn);
@@ -111,7 +113,7 @@ void serve_outcome(struct turn *turn, uint64_t tag, const struct shadow_outcome 
 bool serve_is_backed_up(const struct shadow_server *server);
 /* Moves what is unsent as far as OUT has room. */
 void serve_flush(struct turn *turn);
-/* Closes once all is said, when QUIT was read. */
+/* Closes once all is said, when that is due. */
 void serve_end(struct turn *turn);
 
 /* --- server_verbs.c --- */

@@ -35,6 +35,7 @@ struct server_driver {
     struct mid mid;
     struct held held[HELD_MAX];
     unsigned held_count;
+    unsigned depth; /* of answers within actions */
 };
 
 static inline void server_driver_init(struct server_driver *driver,
@@ -199,10 +200,6 @@ static inline void server_on_end(struct server_driver *driver)
     server_note(driver, "END %llu %.*s\n", (unsigned long long)driver->tag,
         BYTES_ARGS(buf_bytes(&driver->body)));
     driver->tag = 0;
-    if (!driver->holds) {
-        server_post_outcome(driver, held);
-        return;
-    }
     assert(driver->held_count < HELD_MAX);
     driver->held[driver->held_count++] = held;
 }
@@ -311,8 +308,12 @@ static inline size_t server_post(
     size_t used = shadow_server_step(driver->server, event, &actions, &driver->out);
 
     assert(used <= event->input.n && actions.count <= SHADOW_SERVER_ACTIONS_MAX);
+    driver->depth++;
     for (unsigned i = 0; i < actions.count; i++)
         server_act(driver, &actions.list[i]);
+    driver->depth--;
+    while (driver->depth == 0 && !driver->holds && driver->held_count)
+        server_release(driver, 0);
     return used | (actions.count ? (size_t)1 << 40 : 0);
 }
 
