@@ -21,6 +21,7 @@ static const struct command {
     { "retry", command_retry },
     { "remove", command_remove },
     { "trace", command_trace },
+    { "shadow", command_shadow },
     { "reload", command_reload },
     { "stop", command_stop },
     { "get-transport-config", command_get_transport },

@@ -39,12 +39,12 @@ static void send_prepend(struct client *client, struct bytes encoded)
         send_piece(client, envelope.prepend);
 }
 
-static void read_next(struct export *export, struct message *message);
+static void read_next(struct export *export, struct spool_entry *entry);
 
 static void on_read(struct spool_read *read)
 {
     struct export *export = container_of(read, struct export, read);
-    struct message *message = queue_find(&export->client->control->path->queue, export->mid);
+    struct spool_entry *entry = copy_find_entry(export->client->control->path, export->mid);
 
     if (read->err != OK) {
         client_error(
@@ -58,31 +58,31 @@ static void on_read(struct spool_read *read)
     send_piece(export->client, bytes_of(read->at, read->n));
     export->done += read->n;
     free(read->at);
-    if (!message) {
+    if (!entry) {
         client_error(export->client, EX_UNAVAILABLE, "the message left the queue meanwhile");
         finish(export);
         return;
     }
-    read_next(export, message);
+    read_next(export, entry);
 }
 
-static void read_next(struct export *export, struct message *message)
+static void read_next(struct export *export, struct spool_entry *entry)
 {
-    if (export->is_begun && export->done >= message->entry.content_bytes) {
+    if (export->is_begun && export->done >= entry->content_bytes) {
         client_ok(export->client);
         finish(export);
         return;
     }
     export->read = (struct spool_read){ .done = on_read, .wants_envelope = !export->is_begun };
     export->is_begun = true;
-    spool_read(export->client->control->path->spool, &message->entry, export->done, PIECE_BYTES,
-        &export->read);
+    spool_read(
+        export->client->control->path->spool, entry, export->done, PIECE_BYTES, &export->read);
 }
 
 void command_export(struct client *client, const struct ctl_object *request)
 {
     const char *text = ctl_text(request, "id");
-    struct message *message;
+    struct spool_entry *entry;
     struct export *export;
     struct mid mid;
 
@@ -90,14 +90,14 @@ void command_export(struct client *client, const struct ctl_object *request)
         client_error(client, EX_USAGE, "'%s' is no message id", text ? text : "");
         return;
     }
-    message = queue_find(&client->control->path->queue, mid);
-    if (!message) {
-        client_error(client, EX_NOINPUT, "no message %s in the queue", text);
+    entry = copy_find_entry(client->control->path, mid);
+    if (!entry || entry->is_word) {
+        copy_refuse(client, mid, text);
         return;
     }
     export = mem_new(sizeof *export);
     export->client = client;
     export->mid = mid;
     client_begin_work(client);
-    read_next(export, message);
+    read_next(export, entry);
 }

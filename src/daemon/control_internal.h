@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "daemon/control.h"
+#include "node/node.h"
 #include "os/conn.h"
 #include "proto/ctl/ctl.h"
 
@@ -40,6 +41,43 @@ void client_end_work(struct client *client); /* the client may be gone then */
 typedef void command_function(struct client *client, const struct ctl_object *request);
 command_function command_status, command_queues, command_queue, command_message, command_export,
     command_retry, command_remove, command_trace, command_reload, command_stop,
-    command_get_transport, command_set_transport;
+    command_get_transport, command_set_transport, command_shadow, command_shadow_list;
+
+/* --- control_queue.c --------------------------------------------------------------------- */
+
+/* What the envelope says of the client and its wishes. */
+void message_add_details(struct ctl_object *end, struct bytes encoded);
+/* MESSAGE: to say where each recipient is queued; NULL: nowhere. */
+void message_add_recipients(struct ctl_object *end, struct bytes encoded,
+    const struct spool_entry *entry, const struct message *message);
+
+/* --- control_shadow.c -------------------------------------------------------------------- */
+
+/* Whether all is redundant, why, and the alarms. */
+void shadow_add_verdict(const struct path *path, struct ctl_object *end);
+
+/* --- control_shadow_list.c --------------------------------------------------------------- */
+
+/* Answers a request for the messages of a shadow queue; false: it is about another one. */
+bool copy_queue(struct client *client, const struct ctl_object *request);
+void copy_queue_rows(struct client *client);
+
+/* --- control_copy.c ---------------------------------------------------------------------- */
+
+/* The other node of that name, which may be its first label alone; LEDGER_NO_PEER. */
+uint8_t copy_find_peer(const struct path *path, const char *name);
+/* The path's, or the node's; NULL: neither has it. */
+struct spool_entry *copy_find_entry(struct path *path, struct mid mid);
+bool copy_find_standing(const struct path *path, struct mid mid, struct standing *out);
+/* Role, generation, where the copies are, or for whom it is held.  Nothing when it has none. */
+void copy_add_standing(const struct path *path, struct mid mid, struct ctl_object *object);
+void copy_add_envelope(const struct path *path, const struct spool_entry *entry,
+    struct bytes encoded, struct ctl_object *row);
+/* The shadow queue it stands in, and its status there. */
+void copy_add_queue(const struct path *path, struct mid mid, struct ctl_object *row);
+/* Answers with a copy's envelope; false: there is no such copy. */
+bool copy_show(struct client *client, struct mid mid);
+/* Says why MID, which is not in the queue, cannot be retried or removed. */
+void copy_refuse(struct client *client, struct mid mid, const char *id);
 
 #endif

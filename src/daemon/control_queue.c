@@ -104,6 +104,7 @@ void command_queues(struct client *client, const struct ctl_object *request)
     (void)request;
     list_each (node, &path->queue.all_hops)
         queue_row(client, container_of(node, struct hop, in_hops));
+    copy_queue_rows(client);
     client_ok(client);
 }
 
@@ -214,7 +215,7 @@ void command_queue(struct client *client, const struct ctl_object *request)
     struct ctl_object *end;
     struct hop *hop;
 
-    if (!wanted_hop(client, request, &hop))
+    if (copy_queue(client, request) || !wanted_hop(client, request, &hop))
         return;
     if (limit < 0 || limit > ROWS_MAX)
         limit = ROWS_MAX;
@@ -235,21 +236,28 @@ void command_queue(struct client *client, const struct ctl_object *request)
     client_end(client, &end);
 }
 
+static bool wanted_mid(struct client *client, const struct ctl_object *request, struct mid *out)
+{
+    const char *text = ctl_text(request, "id");
+
+    if (text && mid_parse(bytes_text(text), out))
+        return true;
+    client_error(
+        client, EX_USAGE, "'%s' is no message id (32 hexadecimal digits)", text ? text : "");
+    return false;
+}
+
 /* The message a request names; NULL: none, and the client was told. */
 static struct message *wanted_message(struct client *client, const struct ctl_object *request)
 {
-    const char *text = ctl_text(request, "id");
     struct message *message;
     struct mid mid;
 
-    if (!text || !mid_parse(bytes_text(text), &mid)) {
-        client_error(client, EX_USAGE, "'%s' is no message id (32 hexadecimal digits)",
-            text ? text : "");
+    if (!wanted_mid(client, request, &mid))
         return NULL;
-    }
     message = queue_find(&client->control->path->queue, mid);
     if (!message)
-        client_error(client, EX_NOINPUT, "no message %s in the queue", text);
+        copy_refuse(client, mid, ctl_text(request, "id"));
     return message;
 }
 
@@ -290,15 +298,16 @@ static void add_notify(struct ctl_object *row, uint8_t notify)
     }
 }
 
-static void add_recipients(const struct message *message, struct ctl_object *end)
+void message_add_recipients(struct ctl_object *end, struct bytes encoded,
+    const struct spool_entry *entry, const struct message *message)
 {
     struct envelope_cursor cursor;
     struct recipient recipient;
 
-    envelope_recipients(message_envelope(message), &cursor);
+    envelope_recipients(encoded, &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
-        enum spool_outcome outcome = spool_entry_outcome(&message->entry, i);
-        const struct item *item = item_of_recipient(message, i);
+        enum spool_outcome outcome = spool_entry_outcome(entry, i);
+        const struct item *item = message ? item_of_recipient(message, i) : NULL;
         struct ctl_object *row = ctl_new();
         ctl_set_text(row, "address", recipient.address);
         ctl_set_text(row, "outcome", bytes_text(outcome_text(outcome)));
@@ -312,21 +321,13 @@ static void add_recipients(const struct message *message, struct ctl_object *end
     }
 }
 
-/* Shows MESSAGE with its whole envelope. */
-static void show_message(
-    struct client *client, const struct message *message, struct bytes encoded)
+void message_add_details(struct ctl_object *end, struct bytes encoded)
 {
     struct envelope envelope;
-    struct ctl_object *end;
     char session[SESSION_ID_TEXT_BYTES];
 
-    if (envelope_decode(encoded, &envelope) != OK) {
-        client_error(client, EX_SOFTWARE, "the envelope cannot be read");
+    if (envelope_decode(encoded, &envelope) != OK)
         return;
-    }
-    end = ctl_new();
-    ctl_set_bool(end, "ok", true);
-    add_message(client->control->path, message, end);
     session_id_format(envelope.session, session);
     ctl_set_text(end, "session", bytes_text(session));
     ctl_set_text(end, "connector", envelope.connector);
@@ -341,7 +342,19 @@ static void show_message(
                                    : BYTES_NONE);
     ctl_set_bool(end, "smtputf8", envelope.is_smtputf8);
     ctl_set_text(end, "trace", envelope.prepend);
-    add_recipients(message, end);
+}
+
+/* Shows MESSAGE with its whole envelope. */
+static void show_message(
+    struct client *client, const struct message *message, struct bytes encoded)
+{
+    struct ctl_object *end = ctl_new();
+
+    ctl_set_bool(end, "ok", true);
+    add_message(client->control->path, message, end);
+    copy_add_standing(client->control->path, message->entry.mid, end);
+    message_add_details(end, encoded);
+    message_add_recipients(end, message_envelope(message), &message->entry, message);
     client_end(client, &end);
 }
 
@@ -372,11 +385,18 @@ static void on_show_read(struct spool_read *read)
 
 void command_message(struct client *client, const struct ctl_object *request)
 {
-    struct message *message = wanted_message(client, request);
+    struct message *message;
     struct show *show;
+    struct mid mid;
 
-    if (!message)
+    if (!wanted_mid(client, request, &mid))
         return;
+    message = queue_find(&client->control->path->queue, mid);
+    if (!message) {
+        if (!copy_show(client, mid))
+            copy_refuse(client, mid, ctl_text(request, "id"));
+        return;
+    }
     if (!message->is_resting) {
         show_message(client, message, message_envelope(message));
         return;

@@ -77,9 +77,7 @@ void command_status(struct client *client, const struct ctl_object *request)
     ctl_set_number(end, "pid", getpid());
     ctl_set_number(
         end, "uptime_s", (loop_now(path->home).ms - client->control->started.ms) / 1000);
-    ctl_set_bool(end, "redundant", false);
-    ctl_set_text(
-        end, "redundancy_reason", BYTES("single node: messages are on this disk alone"));
+    shadow_add_verdict(path, end);
     ctl_set_bool(end, "healthy", is_healthy);
     ctl_set_number(end, "revision", (int64_t)settings->revision);
     ctl_set_text(end, "config_file", bytes_text(settings->file));
