@@ -1,9 +1,10 @@
 # relais: the few commands.  The build itself is meson's (meson.build), in build/.
 MAKEFLAGS += --no-print-directory
-.PHONY: help run build test check ci bench fuzz
+.PHONY: help run demo build test check ci bench fuzz
 
 help:
 	@echo "make run     installs what is missing, builds, runs a relay on 127.0.0.1:2525 in ./run"
+	@echo "make demo    two nodes under load, one killed with its disk: counts what is lost (nothing)"
 	@echo "make test    everything that shows that it works; the last line counts passed and failed"
 	@echo "make check   before each commit: format, headers, floors, manuals, documents, unit tests"
 	@echo "make ci      check, sanitizers, fuzzers, the long crash sets, static analysis (an hour)"
@@ -17,6 +18,9 @@ build:
 
 run: build
 	@tools/run-local
+
+demo: build
+	@tools/demo $(ARGS)
 
 test:
 	@tools/install-packages build test
