@@ -341,10 +341,14 @@ void ledger_next_question(struct ledger *ledger, uint8_t number, struct ledger_a
         ask(ledger, number, actions);
 }
 
-/* Another has a claim to ROW: (generation, firm, store) decide. */
+/* Another has a claim to ROW: (generation, firm, store) decide.  A firm claim may have been
+ * delivered already: a claim of ours that is not firm yet yields to it, whatever its
+ * generation. */
 static bool is_theirs_stronger(
     const struct ledger *ledger, const struct row *row, const struct shadow_item *item)
 {
+    if (item->is_firm && row->is_claimed && !row->is_firm)
+        return true;
     if (item->generation != row->generation)
         return item->generation > row->generation;
     if (item->is_firm != row->is_firm)
@@ -515,9 +519,8 @@ void ledger_ask_taken(struct ledger *ledger, uint8_t number, uint64_t tag,
         peer->taken_told = 0;
     if (store != NO_STORE && ask->has_cursor)
         confirm_taken(ledger, number, &ledger->stores[store], ask->cursor, actions);
-    /* A taker asks while we ask: it may have claimed since it answered us. */
+    /* Somebody asks while we ask: it may have claimed since it answered us. */
     if (store != NO_STORE && ledger->stores[store].is_asking && !ask->has_cursor &&
-        ledger->stores[store].peer != number &&
         !(ledger->stores[store].again_peers >> number & 1)) {
         ledger->stores[store].again_peers |= (uint16_t)(1u << number);
         ledger->stores[store].ask_peers |= (uint16_t)(1u << number);

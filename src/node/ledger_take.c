@@ -115,6 +115,17 @@ static uint16_t other_takers(const struct ledger *ledger, uint8_t number)
     return bits;
 }
 
+/* Those who asked about the same store, and are there. */
+static uint16_t asked_again(const struct ledger *ledger, const struct store *store)
+{
+    uint16_t bits = 0;
+
+    for (uint8_t i = 0; i < ledger->peer_count; i++)
+        if (ledger->peers[i].is_up)
+            bits |= (uint16_t)(store->again_peers & 1u << i);
+    return bits;
+}
+
 static void begin_questions(
     struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
 {
@@ -187,7 +198,7 @@ void ledger_claims_look(struct ledger *ledger, uint8_t number, struct ledger_act
             ledger_answer_taken(ledger, i, actions);
     if (!store->is_asking)
         begin_questions(ledger, number, actions);
-    store->ask_peers &= other_takers(ledger, number);
+    store->ask_peers &= other_takers(ledger, number) | asked_again(ledger, store);
     if (store->ask_peers == 0)
         claims_are_firm(ledger, number, actions);
 }
