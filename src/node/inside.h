@@ -319,6 +319,7 @@ struct node {
 
     bool is_started, is_stopping, are_links_stopped;
     struct loop_step stop;
+    struct timer stop_limit; /* once the links are stopped */
     void (*on_stopped)(void *me);
     void *on_stopped_me;
 

@@ -10,6 +10,7 @@
 
 enum {
     IN_FLIGHT_MAX = 1000,
+    LATE_MS = 200, /* a timer that is later than this: the process stood still */
     QUESTION_MS =
         60000, /* beyond an ask's own time: a take-over may have to be finished first */
 };
@@ -372,10 +373,22 @@ static void see_output(struct link *link)
     link->out_seen = n;
 }
 
+/* What came while this process stood still lies in the socket: it has its time again. */
+static void forgive(struct link *link)
+{
+    struct moment now = now_of(link);
+
+    link->opened = link->active = now;
+    link->ask_limit.ms = now.ms + link->peer->node->heartbeat_timeout_ms;
+}
+
 static void on_timer(struct timer *timer)
 {
     struct link *link = container_of(timer, struct link, timer);
+    int64_t limit = limit_of(link);
 
+    if (limit != INT64_MAX && now_of(link).ms - limit > LATE_MS)
+        forgive(link);
     if (limit_of(link) <= now_of(link).ms && link->is_up)
         see_output(link);
     if (limit_of(link) <= now_of(link).ms)

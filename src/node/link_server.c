@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     INTRODUCTION_MS = 30000,
@@ -338,8 +339,13 @@ static void keep_alive(int fd)
 
 void link_in_open(struct node *node, int fd)
 {
-    struct link_in *link = mem_new(sizeof *link);
+    struct link_in *link;
 
+    if (!node->tls || node->are_links_stopped) { /* no other node is named: nobody may come */
+        close(fd);
+        return;
+    }
+    link = mem_new(sizeof *link);
     link->node = node;
     link->peer = LEDGER_NO_PEER;
     list_init(&link->copies);

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 1000 };
+enum {
+    LOOK_MS = 1000,
+    STOP_MS_MAX = 5000, /* a disk that fails does not keep the process from ending */
+};
 
 /* --- Settings ------------------------------------------------------------------------------ */
 
@@ -122,15 +125,20 @@ bool node_is_on(const struct node *node)
 
 /* --- Stopping ---------------------------------------------------------------------------------- */
 
+/* Words and flushes wait as long as the disk fails: they are not waited for without end. */
 static bool is_at_rest(const struct node *node)
 {
-    return !node->words && !node->flushes && !node->commits && !node->reads &&
-           stores_may_free(node->stores) && node->actions_at == node->actions.count;
+    bool is_written = !node->words && !node->flushes;
+
+    return !node->commits && !node->reads && stores_may_free(node->stores) &&
+           node->actions_at == node->actions.count &&
+           (is_written || !timer_is_running(&node->stop_limit));
 }
 
 static void stop_links(struct node *node)
 {
     node->are_links_stopped = true;
+    timer_start(&node->stop_limit, STOP_MS_MAX);
     timer_stop(&node->due); /* nobody is found silent by who has closed his own links */
     timer_stop(&node->look);
     links_in_cut(node, LEDGER_NO_PEER);
@@ -150,8 +158,14 @@ static void on_stop(struct loop_step *step)
         stop_links(node);
     if (!is_at_rest(node))
         return;
+    timer_stop(&node->stop_limit);
     node->on_stopped = NULL;
     on_stopped(node->on_stopped_me);
+}
+
+static void on_stop_limit(struct timer *timer)
+{
+    node_look_stopped(container_of(timer, struct node, stop_limit));
 }
 
 void node_look_stopped(struct node *node)
@@ -216,6 +230,7 @@ static struct node *make(const struct node_config *config)
     node_step_init(node);
     loop_step_init(&node->stop, on_stop);
     timer_init(&node->look, node->home, on_look);
+    timer_init(&node->stop_limit, node->home, on_stop_limit);
     return node;
 }
 
@@ -258,12 +273,13 @@ void node_free(struct node *node)
 {
     if (!node)
         return;
-    assert(!node->words && !node->flushes && !node->commits && !node->reads);
+    assert(!node->commits && !node->reads);
     node->are_links_stopped = true;
     peers_free(node);
     links_in_cut(node, LEDGER_NO_PEER);
     copies_in_free(node);
     timer_stop(&node->look);
+    timer_stop(&node->stop_limit);
     loop_step_cancel(&node->stop);
     node_step_done(node);
     table_each(&node->keeps, leave_one, node);

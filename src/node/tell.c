@@ -13,7 +13,7 @@ static const struct {
     const char *number; /* NULL: it has none */
 } shapes[LEDGER_EVENT_COUNT] = {
     [LEDGER_HARECEIVE] = { REPORT_HA_RECEIVE, HAS_MID | HAS_NODE },
-    [LEDGER_HAREDIRECT] = { REPORT_HA_REDIRECT, HAS_MID | HAS_NODE },
+    [LEDGER_HAREDIRECT] = { REPORT_HA_REDIRECT, HAS_MID | HAS_NODE, "took-ms" },
     [LEDGER_HAREDIRECTFAIL] = { REPORT_HA_REDIRECT_FAIL, HAS_MID | HAS_NODE | HAS_REASON },
     [LEDGER_HADISCARD] = { REPORT_HA_DISCARD, HAS_MID | HAS_NODE },
     [LEDGER_RESUBMIT] = { REPORT_RESUBMIT, HAS_MID | HAS_NODE },
@@ -26,7 +26,7 @@ static const struct {
     [LEDGER_PEER_RETIRED] = { REPORT_NODE_RETIRED, HAS_NODE },
     [LEDGER_PEER_WENT_BACK] = { REPORT_NODE_WENT_BACK, HAS_NODE },
     [LEDGER_TAKEOVER] = { REPORT_TAKEOVER, HAS_NODE | HAS_REASON, "messages" },
-    [LEDGER_FENCE_BEGUN] = { REPORT_FENCE_BEGUN, 0, "messages" },
+    [LEDGER_FENCE_BEGUN] = { REPORT_FENCE_BEGUN, 0 },
     [LEDGER_FENCE_OVER] = { REPORT_FENCE_OVER, 0, "held-for-others" },
     [LEDGER_FENCED_MID] = { REPORT_FENCED, HAS_MID | HAS_NODE },
     [LEDGER_UNCLAIMED_FOUND] = { REPORT_UNCLAIMED, HAS_MID | HAS_NODE },
@@ -54,7 +54,7 @@ static const char *cause_of(enum ledger_event event)
     }
 }
 
-static const char *single_text(uint8_t single)
+static const char *single_text(uint64_t single)
 {
     static const char *const texts[SINGLE_COUNT] = { "none", "no-node", "failed", "alone",
         "lost" };
@@ -93,7 +93,7 @@ void tell_event(struct node *node, const struct ledger_action *action)
     if (has & HAS_NODE && action->peer != LEDGER_NO_PEER)
         fields[count++] = R_TEXT("node", name_of(node, action->peer, &facts));
     if (has & HAS_SINGLE)
-        fields[count++] = R_CHARS("reason", single_text(action->single));
+        fields[count++] = R_CHARS("reason", single_text(action->number));
     if (has & HAS_REASON && action->text)
         fields[count++] = R_CHARS("reason", action->text);
     if (shapes[action->event].number)
