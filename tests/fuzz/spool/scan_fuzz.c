@@ -19,6 +19,7 @@ static void on_message(void *me, const struct spool_found *found)
         sum ^= found->envelope.at[i]; /* all of it is there */
     for (uint32_t i = 0; i < found->entry.recipient_count; i++)
         sum ^= (uint8_t)spool_entry_outcome(&found->entry, i);
+    sum ^= found->standing.role;
     *(uint8_t *)me = sum;
     if (found->entry.recipient_count > sizeof found->entry.outcome.few)
         free(found->entry.outcome.many);
