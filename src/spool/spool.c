@@ -231,6 +231,18 @@ enum err spool_open(struct spool **out, struct loop *home,
     return OK;
 }
 
+/* The thread may have seen that it must stop before what was to wake it for that was put in. */
+static void take_stop(struct spool *spool)
+{
+    struct spool_request *request;
+    struct line rest;
+
+    line_init(&rest);
+    inbox_take(&spool->inbox, 0, &rest);
+    request = line_take(&rest);
+    assert((!request || request == &spool->stop) && line_is_empty(&rest));
+}
+
 void spool_close(struct spool *spool)
 {
     if (!spool)
@@ -240,6 +252,7 @@ void spool_close(struct spool *spool)
     spool->stop.kind = REQUEST_WAKE;
     inbox_put(&spool->inbox, &spool->stop);
     pthread_join(spool->commit_thread, NULL);
+    take_stop(spool);
     pthread_mutex_lock(&spool->lock);
     atomic_store(&spool->keeper.must_stop, true);
     locked_keeper_look(spool);
