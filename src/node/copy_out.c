@@ -290,7 +290,7 @@ void copy_offer(struct copy_out *copy, struct link *link)
     if (envelope_decode(encoded, &offer.envelope) != OK)
         abort(); /* it was decoded when the message came in, and its checksum holds */
     ledger_set_lineage(&offer, &copy->standing);
-    buf_init(&done, DONE_LIST_BYTES_MAX);
+    buf_init(&done, SHADOW_LIST_BYTES_MAX);
     if (entry)
         entry_list_done(entry, &done);
     recipients = list_recipients(encoded, offer.envelope.recipient_count);

@@ -20,7 +20,6 @@ enum {
     CONTENT_PIECE_BYTES = 256 << 10, /* read from the disk at a time */
     RECOPY_IN_FLIGHT_MAX = 64,       /* R8: so many at a time, to each node */
     LATENCY_BUCKETS = 24,
-    DONE_LIST_BYTES_MAX = 1 << 20, /* of ENVELOPE_RECIPIENTS_MAX numbers, none beside another */
 };
 
 /* --- Entries (keep.c) --------------------------------------------------------------------- */
@@ -42,7 +41,7 @@ void keep_free(struct node *node, struct keep *keep); /* its entry is gone from 
 struct spool_entry *entry_of(const struct node *node, struct mid mid);
 struct node_acceptance *acceptance_of(const struct node *node, struct mid mid);
 /* Appends the recipients that have their outcome, as a list ("1-40,42"), to an empty buffer with
- * a ceiling of DONE_LIST_BYTES_MAX. */
+ * a ceiling of SHADOW_LIST_BYTES_MAX: one too long for it has the first ones. */
 void entry_list_done(const struct spool_entry *entry, struct buf *out);
 /* Notes as delivered those of ENTRY's recipients that LIST (checked) names and are pending. */
 void entry_note_list(struct node *node, struct spool_entry *entry, struct bytes list);

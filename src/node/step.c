@@ -206,7 +206,7 @@ static void fill_lists(struct node *node, struct shadow_page *page, struct shado
     struct buf lists;
     uint32_t kept = 0;
 
-    buf_init(&lists, DONE_LIST_BYTES_MAX);
+    buf_init(&lists, SHADOW_LIST_BYTES_MAX);
     for (uint32_t i = 0; i < page->item_count; i++)
         if (items[i].word != SHADOW_PART || fill_list(node, &items[i], &lists))
             items[kept++] = items[i];

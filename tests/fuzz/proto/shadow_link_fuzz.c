@@ -44,6 +44,9 @@ static void take_copy(struct script *script, struct shadow_copy *copy,
     copy->mid.byte[0] = take(script);
     copy->generation = take(script);
     copy->from.byte[3] = take(script);
+    copy->earlier_count = copy->from.byte[3] ? take(script) % (SHADOW_EARLIER_MAX + 1) : 0;
+    for (uint8_t i = 0; i < copy->earlier_count; i++)
+        copy->earlier[i].byte[i] = 1;
     envelope->sender = take(script) % 4 ? take_address(script) : BYTES_NONE;
     envelope->envid = take(script) % 2 ? BYTES("e+2B") : BYTES_NONE;
     envelope->auth = take(script) % 2 ? BYTES("<>") : BYTES_NONE;

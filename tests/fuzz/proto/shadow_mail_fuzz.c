@@ -7,6 +7,8 @@ static void check_same(const struct shadow_copy *a, const struct shadow_copy *b)
 
     assert(mid_equal(a->mid, b->mid) && a->generation == b->generation);
     assert(memcmp(&a->from, &b->from, sizeof a->from) == 0);
+    assert(a->earlier_count == b->earlier_count && a->earlier_count <= SHADOW_EARLIER_MAX);
+    assert(memcmp(a->earlier, b->earlier, a->earlier_count * sizeof *a->earlier) == 0);
     assert(a->prepend_bytes == b->prepend_bytes && bytes_equal(a->done, b->done));
     assert(bytes_equal(x->sender, y->sender) && bytes_equal(x->envid, y->envid));
     assert(bytes_equal(x->auth, y->auth) && x->ret == y->ret && x->body == y->body);
