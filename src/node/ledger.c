@@ -148,21 +148,6 @@ void ledger_retire_store(struct ledger *ledger, struct store_id id)
     ledger_stores_changed(ledger, true);
 }
 
-void ledger_retire(struct ledger *ledger, struct store_id id, struct ledger_actions *actions)
-{
-    uint8_t slot = ledger_find_store(ledger, id);
-
-    ledger_retire_store(ledger, id);
-    if (slot == NO_STORE)
-        return;
-    list_each (node, &ledger->taken) {
-        struct row *row = container_of(node, struct row, in_taken);
-        if (row->role == STANDING_SETTLED &&
-            (row->froms & store_bit(slot))) /* nobody will ask what became of it */
-            ledger_settle_look(ledger, row, actions);
-    }
-}
-
 void ledger_stores_changed(struct ledger *ledger, bool is_urgent)
 {
     ledger->stores_dirty = true;

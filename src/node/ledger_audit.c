@@ -208,7 +208,7 @@ static struct shadow_item answer_about(
         item.word = SHADOW_IS_PENDING; /* until the administrator has decided */
         break;
     case STANDING_SETTLED:
-        item.word = row->is_committed ? SHADOW_IS_SETTLED : SHADOW_IS_PENDING;
+        item.word = row->is_settled ? SHADOW_IS_SETTLED : SHADOW_IS_PENDING;
         break;
     case STANDING_HELD:
         if (ledger->stores[row->owner].peer == number) {

@@ -248,7 +248,8 @@ static enum ledger_offer on_known_copy(struct ledger *ledger, struct row *row, b
     case STANDING_UNCLAIMED:
         return on_copy_of_held(ledger, row, offer, outcome, actions);
     case STANDING_SETTLED:
-        return answer(outcome, SHADOW_SETTLED);
+        return row->is_settled ? answer(outcome, SHADOW_SETTLED)
+                               : busy(outcome, "it is being settled");
     case STANDING_ASIDE:
     case STANDING_ROLE_COUNT:
         break;

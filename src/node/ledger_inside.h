@@ -76,6 +76,7 @@ struct row {
     bool is_first_copy; /* taken over: to be copied before it is delivered (R9) */
     bool is_waiting;    /* for the start's fence: LEDGER_DELIVER is owed */
     bool is_withdrawn;  /* told to the path */
+    bool is_settled;    /* SETTLED, and that is durable */
     bool wants_part;    /* a PART notice when the STAND is durable */
     bool answers_copy;  /* LEDGER_HELD when the STAND is durable */
     bool rejects;       /* SETTLED because its acceptance failed */
@@ -187,6 +188,7 @@ struct ledger {
 
     uint64_t next_tag;
     int64_t due_ms, last_time_ms;
+    int64_t taken_due_ms; /* what was taken from stores that are gone is looked through */
     uint64_t counts[LEDGER_EVENT_COUNT];
 
     struct shadow_page page; /* of the last ANSWER */
@@ -241,8 +243,6 @@ uint8_t ledger_find_store(const struct ledger *ledger, struct store_id id); /* o
 uint8_t ledger_intern_store(struct ledger *ledger, struct store_id id);
 bool ledger_is_retired(const struct ledger *ledger, struct store_id id);
 void ledger_retire_store(struct ledger *ledger, struct store_id id);
-/* The same, and what was kept to tell that store is forgotten. */
-void ledger_retire(struct ledger *ledger, struct store_id id, struct ledger_actions *actions);
 void ledger_write_stores(struct ledger *ledger, struct ledger_actions *actions);
 void ledger_stores_changed(struct ledger *ledger, bool is_urgent);
 /* The peer whose present store it is, or NO_PEER. */

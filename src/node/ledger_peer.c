@@ -274,7 +274,7 @@ static void new_store(
         return;
     ledger_tell(ledger, actions, LEDGER_PEER_NEW_STORE, NULL, number, 0, NULL);
     ledger->stores[old].known.is_current = false;
-    ledger_retire(ledger, ledger->stores[old].known.id, actions);
+    ledger_retire_store(ledger, ledger->stores[old].known.id);
     peer->has_forgotten = ledger->is_fencing;
     ledger_drop_notices(ledger, number, actions);
     ledger_lose_store(ledger, old, actions);
@@ -425,7 +425,7 @@ void ledger_learn_retired(struct ledger *ledger, const struct store_id *ids, uin
             continue;
         }
         number = peer_of_store(ledger, ids[i]);
-        ledger_retire(ledger, ids[i], actions);
+        ledger_retire_store(ledger, ids[i]);
         if (number == LEDGER_NO_PEER)
             continue;
         ledger_tell(

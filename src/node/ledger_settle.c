@@ -65,6 +65,7 @@ void ledger_settle_look(struct ledger *ledger, struct row *row, struct ledger_ac
 void ledger_settle_stood(
     struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions)
 {
+    row->is_settled = true;
     if (row->is_accepting) {
         struct ledger_action *action = ledger_act(actions, LEDGER_ACCEPTED, row);
         action->verdict = row->rejects ? LEDGER_REJECT : LEDGER_OTHER;
@@ -287,8 +288,24 @@ static void expire_notices(
     }
 }
 
+static void age_taken(struct ledger *ledger, struct ledger_actions *actions)
+{
+    if (ledger->now.ms < ledger->taken_due_ms) {
+        ledger_due_at(ledger, ledger->taken_due_ms);
+        return;
+    }
+    ledger->taken_due_ms = ledger->now.ms + ledger->settings.auto_discard_ms / 8;
+    ledger_due_at(ledger, ledger->taken_due_ms);
+    list_each (node, &ledger->taken) {
+        struct row *row = container_of(node, struct row, in_taken);
+        if (row->role == STANDING_SETTLED && row->is_settled)
+            ledger_settle_look(ledger, row, actions);
+    }
+}
+
 void ledger_settle_time(struct ledger *ledger, struct ledger_actions *actions)
 {
+    age_taken(ledger, actions);
     for (uint8_t i = 0; i < ledger->peer_count; i++) {
         struct peer *peer = &ledger->peers[i];
         expire_notices(ledger, i, actions);
@@ -339,6 +356,7 @@ void ledger_settle_start(struct ledger *ledger, struct ledger_actions *actions)
         qsort(found.rows, found.count, sizeof *found.rows, by_position);
     for (size_t i = 0; i < found.count; i++) {
         struct row *row = found.rows[i];
+        row->is_settled = true;
         add_notices(ledger, row, row->owing, (uint64_t)row->attempt_ms, false, actions);
         ledger_settle_look(ledger, row, actions);
     }

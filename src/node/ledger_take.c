@@ -30,10 +30,13 @@ void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at)
 bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
 {
     uint64_t owed = row->froms & ~row->told;
+    bool is_young = ledger->now.ms - row->since_ms < ledger->settings.auto_discard_ms;
 
+    /* A store that is gone is asked about all the same: by the node it was, in a new life (R14,
+     * R20).  When that node has lost it, nobody asks, and the fact ages. */
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
-        if ((owed & store_bit(i)) && !ledger->stores[i].known.is_retired &&
-            !ledger->stores[i].known.is_own)
+        if ((owed & store_bit(i)) && !ledger->stores[i].known.is_own &&
+            (is_young || !ledger->stores[i].known.is_retired))
             return true;
     return false;
 }
@@ -287,7 +290,7 @@ enum ledger_order ledger_evict(struct ledger *ledger, struct moment now, uint8_t
     if (done != LEDGER_ORDERED)
         return done;
     ledger->peers[number].is_retired = true;
-    ledger_retire(ledger, ledger->stores[ledger->peers[number].store].known.id, actions);
+    ledger_retire_store(ledger, ledger->stores[ledger->peers[number].store].known.id);
     ledger_tell(ledger, actions, LEDGER_PEER_RETIRED, NULL, number, 0, "evicted");
     ledger_act(actions, LEDGER_CUT, NULL)->peer = number;
     ledger_on_time(ledger, now, actions);
