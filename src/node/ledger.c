@@ -580,13 +580,15 @@ bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing
     return false;
 }
 
-static void stand_part(struct table_node *node, void *me)
+static void start_row(struct table_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
+    struct ledger *ledger = ((void **)me)[0];
     struct ledger_actions *actions = ((void **)me)[1];
 
+    row->since_ms = ledger->now.ms; /* nothing is old because this node was away */
     if (row->wants_part)
-        ledger_stand(((void **)me)[0], row, actions);
+        ledger_stand(ledger, row, actions);
 }
 
 void ledger_start(struct ledger *ledger, struct moment now, struct ledger_actions *actions)
@@ -600,7 +602,7 @@ void ledger_start(struct ledger *ledger, struct moment now, struct ledger_action
     ledger->start_seq = ledger->seq;
     for (uint32_t i = 0; i < ledger->peer_count; i++)
         ledger->peers[i].ask_next_ms = now.ms;
-    table_each(&ledger->rows, stand_part, both);
+    table_each(&ledger->rows, start_row, both);
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
         if (ledger->stores[i].in_use && ledger->stores[i].known.is_retired &&
             !list_is_empty(&ledger->stores[i].held))

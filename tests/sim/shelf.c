@@ -119,6 +119,24 @@ static void on_flushed(struct world *world, struct event *event)
         begin_flush(host);
 }
 
+static void on_soon(struct world *world, struct event *event)
+{
+    struct host *host = &world->host[event->host];
+
+    host->is_flush_near = false;
+    if (host->landings.count)
+        begin_flush(host);
+}
+
+/* What wakes nobody is flushed soon all the same. */
+static void flush_soon(struct host *host)
+{
+    if (host->is_flush_near)
+        return;
+    host->is_flush_near = true;
+    host_in(host, prng_between(&host->world->prng, 20, 500), on_soon);
+}
+
 static void begin_flush(struct host *host)
 {
     struct prng *prng = &host->world->prng;
@@ -180,6 +198,7 @@ void shelf_note(struct host *host, const struct message *message, uint32_t recip
     landing->message = message->number;
     landing->bits = recipients;
     landing->tag = outcome == SPOOL_RELAYED_AWAY;
+    flush_soon(host);
 }
 
 void shelf_stand(struct host *host, const struct message *message, uint64_t tag,
@@ -198,6 +217,7 @@ void shelf_settle(struct host *host, const struct message *message)
     uint64_t at = disk_add_settle(&host->disk, message->mid);
 
     land(host, LANDING_SETTLE, at)->message = message->number;
+    flush_soon(host);
 }
 
 void shelf_barrier(struct host *host, uint64_t tag)
@@ -321,7 +341,7 @@ void shelf_open(struct host *host)
 void shelf_drop(struct host *host)
 {
     host->landings.count = 0;
-    host->is_flushing = false;
+    host->is_flushing = host->is_flush_near = false;
     host->stores_at = 0;
     memset(host->entry, 0, sizeof host->entry);
 }

@@ -220,7 +220,7 @@ struct host {
     struct ledger_actions actions;
     struct disk disk;
     int64_t stores_at; /* when the last writing of the stores file ends */
-    bool is_flushing;
+    bool is_flushing, is_flush_near;
     bool lies; /* flushes are told and not done */
     struct landings landings;
     struct entry entry[SIM_MESSAGES_MAX];

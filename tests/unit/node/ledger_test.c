@@ -569,6 +569,8 @@ static void test_primary_loses_its_disk(void **state)
     pass(world, 2000);
     check_all(world, 1, "HP"); /* and copied again */
     settle(world, 1, 1);
+    check_all(world, 1, "-S"); /* should the old store come back after all */
+    pass(world, 1200000);
     check_all(world, 1, "--");
     world_free(world);
 }
@@ -703,7 +705,7 @@ static void test_evicted_and_back(void **state)
         LEDGER_ORDERED);
     run(world);
     settle(world, 1, 1);
-    check_all(world, 1, "P-"); /* nobody waits for a retired store */
+    check_all(world, 1, "PS"); /* a retired store may come back */
     start(world, 0, false);
     pass(world, 4000);
     assert_int_equal(has(world, 0, 1), 'A');
