@@ -91,6 +91,7 @@ static uint64_t add(
         hash64(bytes_of(to + RECORD_HEADER_BYTES, record->payload_bytes), disk->seed);
     record_encode(record, to);
     record_stamp(to, at, disk->durable, disk->seed);
+    disk->marked = disk->durable;
     return at;
 }
 
@@ -190,6 +191,8 @@ bool disk_damage(struct disk *disk, struct prng *prng)
 
     if (disk->kept < end)
         end = disk->kept;
+    if (number == disk->segment_count - 1 && disk->marked < end)
+        end = disk->marked; /* behind it nobody could tell it from a torn write */
     if (end <= segment->base)
         return false;
     segment->at[prng_below(prng, end - segment->base)] ^= 0x55;
