@@ -43,6 +43,15 @@ static bool is_elsewhere(struct host *host, const struct message *message)
     return false;
 }
 
+/* Some disk went back since SINCE, and its node has not seen that. */
+static bool has_gone_back(const struct world *world, int64_t since)
+{
+    for (unsigned i = 0; i < world->host_count; i++)
+        if (world->host[i].went_back_at >= since)
+            return true;
+    return false;
+}
+
 void check_acknowledged(struct host *host, struct message *message)
 {
     const struct entry *entry = &host->entry[message->number];
@@ -50,7 +59,8 @@ void check_acknowledged(struct host *host, struct message *message)
 
     if ((!entry->is_here || entry->is_committing) && !is_over)
         violated(host->world, (int)message->number, "S1: 250 before the local commit");
-    else if (message->verdict == LEDGER_REDUNDANT && !is_over && !is_elsewhere(host, message))
+    else if (message->verdict == LEDGER_REDUNDANT && !is_over && !is_elsewhere(host, message) &&
+             !has_gone_back(host->world, message->sent_at)) /* what it had told was not so */
         violated(host->world, (int)message->number,
             "S1: 250 said redundant, and no other node has it");
 }
@@ -73,17 +83,6 @@ static bool is_d1(
     return !(message->heard[host->number] & 1U << before->recipient);
 }
 
-/* Some disk went back since, and its node has not seen that. */
-static bool is_back(const struct host *host, const struct delivery *before)
-{
-    const struct world *world = host->world;
-
-    for (unsigned i = 0; i < world->host_count; i++)
-        if (world->host[i].went_back_at >= before->at)
-            return true;
-    return false;
-}
-
 static enum cause cause_of(
     const struct host *host, const struct message *message, const struct delivery *before)
 {
@@ -95,7 +94,7 @@ static enum cause cause_of(
         return CAUSE_D3;
     if (message->has_d4)
         return CAUSE_D4;
-    return is_back(host, before) ? CAUSE_BACK : CAUSE_NONE;
+    return has_gone_back(host->world, before->at) ? CAUSE_BACK : CAUSE_NONE;
 }
 
 static void count(struct tally *tally, enum cause cause)

@@ -33,7 +33,7 @@ struct disk {
     struct disk_segment segment[DISK_SEGMENTS_MAX];
     unsigned segment_count;
     uint64_t durable;          /* all below is said to be flushed */
-    uint64_t marked;  /* all below stands in some record as flushed */
+    uint64_t marked;           /* all below stands in some record as flushed */
     uint64_t kept;             /* all below it will be there after a crash */
     struct disk_stores stores; /* durable */
     bool is_full;
