@@ -33,11 +33,15 @@ bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
     bool is_young = ledger->now.ms - row->since_ms < ledger->settings.auto_discard_ms;
 
     /* A store that is gone is asked about all the same: by the node it was, in a new life (R14,
-     * R20).  When that node has lost it, nobody asks, and the fact ages. */
-    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+     * R20).  When that node has lost it, nobody asks, and the fact ages.  So it does when the
+     * node is in contact: it has asked, and learned of it elsewhere since. */
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        uint8_t peer = ledger_holder_peer(ledger, i);
+        bool is_away = peer == LEDGER_NO_PEER || !ledger->peers[peer].is_up;
         if ((owed & store_bit(i)) && !ledger->stores[i].known.is_own &&
-            (is_young || !ledger->stores[i].known.is_retired))
+            (is_young || (!ledger->stores[i].known.is_retired && is_away)))
             return true;
+    }
     return false;
 }
 

@@ -569,7 +569,7 @@ static void test_primary_loses_its_disk(void **state)
     pass(world, 2000);
     check_all(world, 1, "HP"); /* and copied again */
     settle(world, 1, 1);
-    check_all(world, 1, "-S"); /* should the old store come back after all */
+    check_all(world, 1, "SS"); /* should the old store come back after all */
     pass(world, 1200000);
     check_all(world, 1, "--");
     world_free(world);
