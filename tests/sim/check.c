@@ -422,19 +422,29 @@ static bool is_anybodys(const struct world *world, struct store_id store)
     return false;
 }
 
+/* It is kept for a store that never comes back. */
+static bool is_fact(const struct world *world, const struct standing *standing)
+{
+    static const struct store_id none;
+
+    if (memcmp(&standing->from, &none, sizeof none) != 0 && !is_anybodys(world, standing->from))
+        return true;
+    for (unsigned i = 0; i < standing->earlier_count; i++)
+        if (!is_anybodys(world, standing->earlier[i]))
+            return true;
+    return false;
+}
+
 /* A row that is left at the end; true when it may be. */
 static bool may_stay(struct host *host, struct message *message, bool *is_aside)
 {
-    static const struct store_id none;
     struct standing standing;
 
     if (!ledger_standing(host->ledger, message->mid, &standing))
         return false;
     if (standing.role == STANDING_ASIDE)
         return *is_aside = true;
-    return standing.role == STANDING_SETTLED &&
-           memcmp(&standing.from, &none, sizeof none) != 0 &&
-           !is_anybodys(host->world, standing.from);
+    return standing.role == STANDING_SETTLED && is_fact(host->world, &standing);
 }
 
 static void check_message(struct world *world, struct message *message)
