@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from tests.kit import cluster, mails, process, relais
+from tests.kit import cluster, mails, process, relais, sink
 from tests.kit.talk import Talk
 
 SAFE = "250 2.0.0 queued as "
@@ -177,10 +177,11 @@ def test_evict(pair):
     assert f"{one.name} is evicted: its store is retired for ever" in done.stdout
     process.wait_for("what was held", lambda: two.ids() == set(ids))
     one.start()
-    # It is refused with the store it has, and begins a new one; what may lie elsewhere is set aside.
+    # It is refused with the store it has, and begins a new one; what the other took it holds for it.
     process.wait_for("a new store", lambda: one.shadow()["events"]["own_store_new"] >= 1)
-    process.wait_for("both together", lambda: pair._is_together(two))
-    assert one.ids() == set()
+    process.wait_for("both together", lambda: pair._is_together(two) and pair._is_together(one))
+    process.wait_for("the fence to be done", lambda: one.ids() == set() and one.held() == set(ids))
+    assert two.ids() == set(ids)
 
 
 def test_set_aside_is_decided_by_hand(pair):
@@ -189,6 +190,9 @@ def test_set_aside_is_decided_by_hand(pair):
     one.kill()
     process.wait_for("silence", lambda: two.tool("shadow", "evict", one.name, check=False).returncode == 0)
     process.wait_for("what was held", lambda: two.ids() == set(ids))
+    with sink.Sink(port=pair.closed) as target:
+        two.tool("retry", "--all")
+        process.wait_for("both to be delivered", lambda: len(target.mails) == 2 and not two.ids())
     one.start()
     aside = process.wait_for("what is set aside", lambda: len(one.rows("aside")) == 2 and one.rows("aside"))
     assert {r["id"] for r in aside} == set(ids)
