@@ -332,6 +332,8 @@ struct moment node_now(struct node *node);
 void node_did(struct node *node);
 /* Something that a stop waits for may be over. */
 void node_look_stopped(struct node *node);
+/* PEER has no link: what it was to be asked, and is not asked yet, fails with what was asked. */
+void node_drop_asks(struct node *node, uint8_t peer);
 void node_step_init(struct node *node);
 void node_step_done(struct node *node); /* what was not done is dropped */
 void node_try_renewal(struct node *node);

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+enum { LATE_MS_MAX = 1000 };
+
 /* --- Recovery -------------------------------------------------------------------------------- */
 
 static bool is_ours_to_deliver(const struct spool_found *found, bool is_done)
@@ -107,9 +109,19 @@ void node_partly(struct node *node, struct mid mid)
     node_did(node);
 }
 
+/* This process stood still, and the ledger is not told yet: sockets come before timers.  What it
+ * will ask about must not be started in between. */
+static bool is_late(const struct node *node)
+{
+    int64_t late_ms = loop_now(node->home).ms - ledger_due(node->ledger).ms;
+    int64_t most_ms = node->heartbeat_timeout_ms / 2;
+
+    return node_is_on(node) && late_ms >= (most_ms < LATE_MS_MAX ? most_ms : LATE_MS_MAX);
+}
+
 bool node_may_deliver(const struct node *node, struct mid mid)
 {
-    return ledger_may_deliver(node->ledger, mid);
+    return !is_late(node) && ledger_may_deliver(node->ledger, mid);
 }
 
 void node_give_back(struct node *node, struct spool_entry *entry)

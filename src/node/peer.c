@@ -117,6 +117,7 @@ static void fail_early(struct peer *peer)
     if (!peer->early || node->are_links_stopped)
         return;
     peer->early = NULL;
+    node_drop_asks(node, peer->index);
     ledger_on_ask_failed(node->ledger, node_now(node), peer->index, &node->actions);
     node_did(node);
 }
@@ -155,6 +156,7 @@ void peer_lose(struct peer *peer, const char *why)
         return; /* our own end says nothing about others */
     if (!was_up)
         fail_early(peer);
+    node_drop_asks(node, peer->index);
     ledger_on_down(node->ledger, node_now(node), peer->index, &node->actions);
     node_did(node);
     tell_down(peer, why);

@@ -263,7 +263,8 @@ static void do_link(struct node *node, const struct ledger_action *action)
         copy_cancel(node, action->peer, action->mid);
         return;
     case LEDGER_ASK:
-        peer_ask(node, action->peer, action->ask);
+        if (action->ask)
+            peer_ask(node, action->peer, action->ask);
         return;
     case LEDGER_ANSWER:
         answer(node, action);
@@ -327,6 +328,15 @@ static void on_step(struct loop_step *step)
     if (node->is_started && !node->are_links_stopped)
         set_timer(node);
     node_look_stopped(node);
+}
+
+void node_drop_asks(struct node *node, uint8_t peer)
+{
+    for (unsigned i = node->actions_at; i < node->actions.count; i++) {
+        struct ledger_action *action = &node->actions.list[i];
+        if (action->type == LEDGER_ASK && action->peer == peer)
+            action->ask = NULL;
+    }
 }
 
 static void on_due(struct timer *timer)
