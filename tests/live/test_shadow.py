@@ -293,9 +293,10 @@ def test_a_notification_is_made_once(pair):
 def test_a_frozen_node_starts_nothing_when_it_wakes(pair):
     """Nobody told it that it was lost: it asks before it goes on (D3 is what was under way)."""
     with sink.Sink(answer=refuse_all) as busy, sink.Sink() as target:
-        both = pair([out(busy.port), out(target.port)])
+        both = pair([out(busy.port, message_retry="60s"), out(target.port)])
         first, second = both.nodes
         send(first, 20)
+        process.wait_for("the first attempts", lambda: first.log().count("status=deferred") == 20)
         first.freeze()
         process.wait_for("all mails", lambda: len(target.mails) == 20, 30)
         second.wait_empty()
