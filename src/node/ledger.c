@@ -123,6 +123,18 @@ uint8_t ledger_intern_store(struct ledger *ledger, struct store_id id)
     return slot;
 }
 
+uint8_t ledger_intern_owner(struct ledger *ledger, const struct shadow_node *node)
+{
+    uint8_t slot = ledger_intern_store(ledger, node->store);
+    struct store *store = &ledger->stores[slot == NO_STORE ? 0 : slot];
+
+    if (slot == NO_STORE || store->known.is_retired)
+        return NO_STORE;
+    if (store->peer == LEDGER_NO_PEER && slot != ledger->own)
+        store->peer = ledger_find_peer(ledger, node->name);
+    return slot;
+}
+
 bool ledger_is_retired(const struct ledger *ledger, struct store_id id)
 {
     for (uint32_t i = 0; i < ledger->retired_count; i++)

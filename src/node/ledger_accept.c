@@ -330,7 +330,7 @@ void ledger_on_outcome(struct ledger *ledger, struct moment now, uint8_t number,
         on_settled_elsewhere(ledger, row, actions);
         return;
     case SHADOW_MOVED: {
-        uint8_t owner = ledger_intern_store(ledger, outcome->node.store);
+        uint8_t owner = ledger_intern_owner(ledger, &outcome->node);
         if (owner == NO_STORE || owner == ledger->own)
             break;
         ledger_yield_row(ledger, row, owner, (uint16_t)(row->generation + 1), actions);

@@ -86,7 +86,7 @@ static void is_unknown_there(
 static void is_moved_there(struct ledger *ledger, struct row *row, uint8_t number,
     const struct shadow_item *item, struct ledger_actions *actions)
 {
-    uint8_t owner = ledger_intern_store(ledger, item->node.store);
+    uint8_t owner = ledger_intern_owner(ledger, &item->node);
 
     if (owner == NO_STORE || owner == row->owner)
         return;

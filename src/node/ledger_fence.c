@@ -360,7 +360,7 @@ static void on_taken_item(struct ledger *ledger, uint8_t store, const struct sha
     struct ledger_actions *actions)
 {
     struct row *row = ledger_row(ledger, item->mid);
-    uint8_t owner = ledger_intern_store(ledger, item->node.store);
+    uint8_t owner = ledger_intern_owner(ledger, &item->node);
 
     if (!row || owner == NO_STORE || owner == ledger->own || item->word != SHADOW_TAKEN)
         return;
@@ -459,6 +459,14 @@ static void confirm_taken(struct ledger *ledger, uint8_t number, struct store *s
     }
 }
 
+/* A former life's is nobody's before the questions about it are answered. */
+static bool is_firm_here(const struct ledger *ledger, const struct row *row)
+{
+    if (row->role != STANDING_PRIMARY)
+        return true;
+    return !is_former(ledger, row) && (row->is_firm || !row->is_claimed);
+}
+
 static void fill_taken(struct ledger *ledger, struct peer *peer, const struct store *store)
 {
     const struct shadow_ask *ask = &peer->taken_ask;
@@ -480,7 +488,7 @@ static void fill_taken(struct ledger *ledger, struct peer *peer, const struct st
             .mid = row->mid,
             .word = SHADOW_TAKEN,
             .generation = row->generation,
-            .is_firm = row->role != STANDING_PRIMARY || row->is_firm || !row->is_claimed,
+            .is_firm = is_firm_here(ledger, row),
             .node = { is_own                 ? bytes_text(ledger->name)
                       : owner->known.node[0] ? bytes_text(owner->known.node)
                                              : BYTES("unknown"),

@@ -241,6 +241,9 @@ void ledger_stand(struct ledger *ledger, struct row *row, struct ledger_actions 
 uint8_t ledger_find_store(const struct ledger *ledger, struct store_id id); /* or NO_STORE */
 /* Finds or makes; NO_STORE for zero, and when there is no room. */
 uint8_t ledger_intern_store(struct ledger *ledger, struct store_id id);
+/* The same for one that another names as an owner; NO_STORE also for one that is gone: what it
+ * owned is whoever's takes it over. */
+uint8_t ledger_intern_owner(struct ledger *ledger, const struct shadow_node *node);
 bool ledger_is_retired(const struct ledger *ledger, struct store_id id);
 void ledger_retire_store(struct ledger *ledger, struct store_id id);
 void ledger_write_stores(struct ledger *ledger, struct ledger_actions *actions);

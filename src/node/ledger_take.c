@@ -233,12 +233,36 @@ static uint64_t count_claimed(const struct ledger *ledger, uint8_t number)
     return count;
 }
 
+/* What is held for a store that is gone, and that no introduction has shown to be: another node
+ * told of it, and its own has been in contact with another store since. */
+static void take_orphans(struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
+{
+    struct store *store = &ledger->stores[number];
+    const struct peer *peer =
+        store->peer == LEDGER_NO_PEER ? NULL : &ledger->peers[store->peer];
+    int64_t since_ms, wait_ms = 2 * ledger->settings.heartbeat_timeout_ms;
+
+    if (list_is_empty(&store->held) || store->is_taking || ledger->is_renewing)
+        return;
+    since_ms = container_of(store->held.prev, struct row, in_role)->since_ms;
+    if (!store->known.is_retired) {
+        if (!peer || peer->store == number || peer->store == NO_STORE)
+            return;
+        if (!peer->is_up || peer->contact_ms - since_ms < wait_ms) {
+            ledger_due_at(ledger, ledger->now.ms + wait_ms);
+            return;
+        }
+    }
+    ledger_take_store(ledger, number, false, "its store is gone", actions);
+}
+
 void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions)
 {
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
         struct store *store = &ledger->stores[i];
         if (!store->in_use)
             continue;
+        take_orphans(ledger, i, actions);
         if (store->is_taking)
             take_some(ledger, i, actions);
         if (!store->is_asking || store->claiming || store->is_taking)
