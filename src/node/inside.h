@@ -102,9 +102,8 @@ struct peer {
     int64_t pause_ms;
     struct moment up_since;
     const struct shadow_ask *early; /* a DISCARD asked while there is no link */
-    struct timer early_limit;
-    struct list ready, waiting; /* copies to be sent: at once; when their content is read */
-    struct list begun;          /* sent, or being sent, and not answered */
+    struct list ready, waiting;     /* copies to be sent: at once; when their content is read */
+    struct list begun;              /* sent, or being sent, and not answered */
     uint32_t reading;
 };
 

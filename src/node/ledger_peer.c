@@ -234,8 +234,11 @@ void ledger_peer_time(struct ledger *ledger, bool is_gap, struct ledger_actions 
             peer->ask_sent_ms = ledger->now.ms;
         if (peer->is_asking && ledger->now.ms - peer->ask_sent_ms >= timeout) {
             ask_failed(ledger, i, actions);
-            if (peer->is_up) /* else one is being made, and its links to us may be good */
+            if (peer->is_up) { /* else one is being made, and its links to us may be good */
                 ledger_act(actions, LEDGER_CUT, NULL)->peer = i;
+                ledger_due_at(ledger, ledger->now.ms);
+                continue; /* an ask now would fail with the link: twice for one silence */
+            }
         } else if (peer->is_asking) {
             ledger_due_at(ledger, peer->ask_sent_ms + timeout);
         }

@@ -289,8 +289,10 @@ static void on_tls(void *me, enum err err)
     if (facts && facts->has_pin)
         link->peer = peer_of_pin(node, &facts->pin);
     if (link->peer == LEDGER_NO_PEER) {
-        report(REPORT_LINK_REFUSED, R_CHARS("client", link->text),
-            R_CHARS("text", err == OK ? "its key is no node's" : conn_tls_error(link->conn)));
+        if (err == OK || err == ERR_TLS) /* else it went away by itself */
+            report(REPORT_LINK_REFUSED, R_CHARS("client", link->text),
+                R_CHARS(
+                    "text", err == OK ? "its key is no node's" : conn_tls_error(link->conn)));
         link->is_closing = true;
         settle(link);
         return;

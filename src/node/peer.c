@@ -109,24 +109,6 @@ static void connect_again(struct peer *peer, bool was_up)
 
 /* --- Up and down ------------------------------------------------------------------------- */
 
-static void fail_early(struct peer *peer)
-{
-    struct node *node = peer->node;
-
-    timer_stop(&peer->early_limit);
-    if (!peer->early || node->are_links_stopped)
-        return;
-    peer->early = NULL;
-    node_drop_asks(node, peer->index);
-    ledger_on_ask_failed(node->ledger, node_now(node), peer->index, &node->actions);
-    node_did(node);
-}
-
-static void on_early_limit(struct timer *timer)
-{
-    fail_early(container_of(timer, struct peer, early_limit));
-}
-
 static void tell_down(struct peer *peer, const char *why)
 {
     if (peer->is_down_told)
@@ -151,11 +133,10 @@ void peer_lose(struct peer *peer, const char *why)
         peer->links[role] = NULL;
         link_client_free(link);
     }
+    peer->early = NULL;
     copies_lose(peer);
     if (node->are_links_stopped)
         return; /* our own end says nothing about others */
-    if (!was_up)
-        fail_early(peer);
     node_drop_asks(node, peer->index);
     ledger_on_down(node->ledger, node_now(node), peer->index, &node->actions);
     node_did(node);
@@ -183,7 +164,6 @@ bool peer_link_up(struct peer *peer, struct link *link)
         report_notice(REPORT_INFO, "links to node %s are up again", peer->name);
     peer->is_down_told = false;
     peer->early = NULL;
-    timer_stop(&peer->early_limit);
     if (early)
         link_client_ask_soon(peer->links[LINK_ASK], early);
     return true;
@@ -216,8 +196,7 @@ void peer_ask(struct node *node, uint8_t index, const struct shadow_ask *ask)
         node_did(node);
         return;
     }
-    peer->early = ask;
-    timer_start(&peer->early_limit, node->heartbeat_timeout_ms);
+    peer->early = ask; /* the ledger does not wait for ever */
 }
 
 /* --- Configuration ----------------------------------------------------------------------- */
@@ -232,15 +211,12 @@ static struct peer *new_peer(struct node *node, const struct cluster_node *confi
     list_init(&peer->waiting);
     list_init(&peer->begun);
     timer_init(&peer->again, node->home, on_again);
-    timer_init(&peer->early_limit, node->home, on_early_limit);
     return peer;
 }
 
 static void free_peer(struct peer *peer)
 {
     peer_lose(peer, "not a node of ours any more");
-    copies_lose(peer);
-    fail_early(peer);
     timer_stop(&peer->again);
     free(peer->name);
     free(peer->host);
@@ -373,7 +349,6 @@ void peers_stop(struct node *node)
         if (!peer)
             continue;
         timer_stop(&peer->again);
-        timer_stop(&peer->early_limit);
         peer_lose(peer, "stopped");
     }
 }
