@@ -374,7 +374,7 @@ static void on_taken_item(struct ledger *ledger, uint8_t store, const struct sha
         ledger_yield_row(ledger, row, owner, item->generation, actions);
         return;
     case STANDING_SETTLED: /* handed over before, or beside */
-        if (ledger->stores[store].known.is_own)
+        if (ledger->stores[store].known.is_own && !row->was_told_over)
             ledger_tell(ledger, actions, ledger->is_fencing ? LEDGER_D1 : LEDGER_D3, row,
                 ledger->stores[owner].peer, 1, "settled here too");
         return;

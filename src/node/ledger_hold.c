@@ -329,10 +329,12 @@ void ledger_discard_row(struct ledger *ledger, struct row *row, struct ledger_ac
     bool was_unclaimed = row->role == STANDING_UNCLAIMED;
 
     if (was_unclaimed || (!(row->holders & ledger_current_stores(ledger)) &&
-                             !ledger_is_taking_owed(ledger, row)))
+                             !ledger_is_taking_owed(ledger, row))) {
         ledger_forget_row(ledger, row, actions);
-    else
+    } else {
+        row->was_told_over = true;
         ledger_settle_row(ledger, row, actions);
+    }
 }
 
 /* False: it must be told again, the copy is still on its way. */

@@ -80,6 +80,7 @@ struct row {
     bool wants_part;    /* a PART notice when the STAND is durable */
     bool answers_copy;  /* LEDGER_HELD when the STAND is durable */
     bool rejects;       /* SETTLED because its acceptance failed */
+    bool was_told_over; /* SETTLED because the node it was held for said so */
 };
 
 struct question { /* TAKEN or AUDIT, one at a time */

@@ -708,7 +708,12 @@ static void test_evicted_and_back(void **state)
     check_all(world, 1, "PS"); /* a retired store may come back */
     start(world, 0, false);
     pass(world, 4000);
-    assert_int_equal(has(world, 0, 1), '-'); /* it heard that this one is over */
+    assert_int_equal(has(world, 0, 1), '-'); /* it heard that this one is over, */
+    for (int i = 0; i < 2; i++)              /* which was delivered once */
+        assert_int_equal(world->machine[i].events[LEDGER_D1] +
+                             world->machine[i].events[LEDGER_D3] +
+                             world->machine[i].events[LEDGER_D4],
+            0);
     accept(world, 0, 2, SHADOW_FAILURE_REJECT); /* it is a node again */
     check_all(world, 2, "PH");
     world_free(world);
