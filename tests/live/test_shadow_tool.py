@@ -1,5 +1,7 @@
 """What the administrator sees of two machines, and what he may order (SHADOW.md 7; OP)."""
 import json
+import os
+import shutil
 
 import pytest
 
@@ -184,7 +186,8 @@ def test_evict(pair):
     assert two.ids() == set(ids)
 
 
-def test_set_aside_is_decided_by_hand(pair):
+def test_a_taken_message_is_counted_once(pair):
+    """The dead node's mail is delivered by the other, which is evicted or not: nothing was twice."""
     one, two = pair.nodes
     ids = send(one, 2)
     one.kill()
@@ -193,6 +196,27 @@ def test_set_aside_is_decided_by_hand(pair):
     with sink.Sink(port=pair.closed) as target:
         two.tool("retry", "--all")
         process.wait_for("both to be delivered", lambda: len(target.mails) == 2 and not two.ids())
+    one.start()
+    process.wait_for("the fence to be done", lambda: one.ids() == set() and one.held() == set() and pair._is_together(one))
+    for node in pair.nodes:
+        assert not any(node.shadow()["maybe_twice"].values()), node.shadow()["maybe_twice"]
+
+
+def test_set_aside_is_decided_by_hand(pair):
+    """An old image of the disk comes back: what it has may be delivered long ago."""
+    one, two = pair.nodes
+    ids = send(one, 2)
+    one.kill()
+    shutil.copytree(one.spool, one.spool + ".old")
+    one.start()
+    process.wait_for("both together", lambda: pair._is_together(two) and pair._is_together(one))
+    with sink.Sink(port=pair.closed) as target:
+        process.wait_for("the mails to be queued again", lambda: one.ids() == set(ids))
+        one.tool("retry", "--all")
+        process.wait_for("both to be delivered", lambda: len(target.mails) == 2 and not one.ids() and not two.held())
+    one.kill()
+    one.lose_spool()
+    os.rename(one.spool + ".old", one.spool)
     one.start()
     aside = process.wait_for("what is set aside", lambda: len(one.rows("aside")) == 2 and one.rows("aside"))
     assert {r["id"] for r in aside} == set(ids)
