@@ -307,10 +307,7 @@ static bool look_at_loss(struct host *host, const bool *before, const bool *afte
         struct message *message = &world->message[i];
         if (!before[i] || after[i] || message->over == all_of(message))
             continue;
-        if (marks) {
-            message->was_rolled_back = true;
-            message->rolled_back_store = host->disk.public;
-        }
+        message->was_rolled_back |= marks;
         if (message->acked_at < 0 && !host->entry[i].is_accepting)
             continue;
         if (is_elsewhere(host, message))
@@ -322,13 +319,32 @@ static bool look_at_loss(struct host *host, const bool *before, const bool *afte
     return true;
 }
 
+/* Somebody that can be reached knows for good that HOST's store was further than POSITION; and
+ * has not gone back itself. */
+static bool is_seen_to_go_back(const struct host *host, uint64_t position)
+{
+    const struct world *world = host->world;
+
+    for (unsigned i = 0; i < world->host_count; i++) {
+        const struct host *other = &world->host[i];
+        const struct disk_stores *stores = &other->disk.stores;
+        if (i == host->number || !world->links[i][host->number].is_told_up ||
+            other->disk_life > 0)
+            continue;
+        for (unsigned k = 0; k < stores->count; k++)
+            if (is_store_of(host, stores->list[k].id) && stores->list[k].position > position)
+                return true;
+    }
+    return false;
+}
+
 bool check_may_lose(struct host *host, const struct disk *after)
 {
     bool has_before[SIM_MESSAGES_MAX], has_after[SIM_MESSAGES_MAX];
-    bool goes_back = after->segment_count > 0 && disk_end(after) > after->segment[0].base;
+    bool goes_back = disk_end(after) > after->segment[0].base;
 
     shelf_read(&host->disk, host->world, has_before);
-    shelf_read(after, host->world, has_after);
+    goes_back &= !is_seen_to_go_back(host, shelf_read(after, host->world, has_after));
     return look_at_loss(host, has_before, has_after, false) &&
            look_at_loss(host, has_before, has_after, goes_back);
 }
@@ -388,7 +404,7 @@ static void look_for_second(struct world *world, struct message *message)
             best = well_since(world, only, &world->host[i]);
     if (message->single_since > best)
         best = message->single_since;
-    if (best + bound < world->now)
+    if (best + bound < world->now && world->settings.preference == SHADOW_PREFER_REMOTE)
         violated(world, (int)message->number,
             "S5: it lies on %s alone, and another could have it", only->name);
 }
@@ -467,7 +483,7 @@ static void check_message(struct world *world, struct message *message)
         return;
     if (message->may_be_lost)
         world->tally->lost++;
-    else if (message->was_rolled_back && is_anybodys(world, message->rolled_back_store))
+    else if (message->was_rolled_back)
         world->tally->rolled_back++;
     else
         violated(world, (int)message->number, "S1: lost; only %x of its recipients have it",

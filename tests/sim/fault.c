@@ -268,16 +268,21 @@ static void on_settings(struct world *world, struct event *event)
     host_act(host);
 }
 
+static void tell_settings(struct world *world)
+{
+    STORY(world, NULL, -1, "the settings change");
+    for (unsigned i = 0; i < world->host_count; i++)
+        if (world->host[i].is_up)
+            host_in(&world->host[i], 0, on_settings);
+}
+
 static void change_settings(struct world *world)
 {
     struct ledger_settings *settings = &world->settings;
 
     settings->heartbeat_frequency_ms = prng_spread(&world->prng, 500, 10 * SECOND);
     settings->preference = (enum shadow_preference)prng_below(&world->prng, 2);
-    STORY(world, NULL, -1, "the settings change");
-    for (unsigned i = 0; i < world->host_count; i++)
-        if (world->host[i].is_up)
-            host_in(&world->host[i], 0, on_settings);
+    tell_settings(world);
 }
 
 static void configure(struct host *host)
@@ -413,6 +418,8 @@ void fault_end(struct world *world)
 {
     STORY(world, NULL, -1, "all is well from here on");
     world->is_calm = true;
+    world->settings.preference = SHADOW_PREFER_REMOTE;
+    tell_settings(world);
     memset(world->way, 0, sizeof world->way);
     for (unsigned i = 0; i < world->host_count; i++) {
         struct host *host = &world->host[i];

@@ -356,16 +356,18 @@ static bool is_pending(const struct find *find, const struct message *message)
     return false;
 }
 
-void shelf_read(const struct disk *disk, struct world *world, bool has[SIM_MESSAGES_MAX])
+uint64_t shelf_read(const struct disk *disk, struct world *world, bool has[SIM_MESSAGES_MAX])
 {
     static struct finds finds;
     struct spool_visitor visitor = { .me = &finds, .on_message = on_found };
     struct disk copy = { .segment_count = 0 };
+    uint64_t position;
 
     finds.count = 0;
     finds.world = world;
     disk_copy(&copy, disk);
     disk_open(&copy, &visitor);
+    position = copy.durable;
     disk_done(&copy);
     memset(has, 0, SIM_MESSAGES_MAX * sizeof *has);
     for (unsigned i = 0; i < finds.count; i++) {
@@ -374,4 +376,5 @@ void shelf_read(const struct disk *disk, struct world *world, bool has[SIM_MESSA
         if (find->standing.role != STANDING_SETTLED && is_pending(find, message))
             has[message->number] = true;
     }
+    return position;
 }

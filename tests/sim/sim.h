@@ -87,7 +87,6 @@ struct message {
     bool may_be_lost;
     /* A disk went back behind its record, and nobody could see that (R14's residue). */
     bool was_rolled_back;
-    struct store_id rolled_back_store;
     int64_t single_since;          /* one copy although two nodes could have it; -1: not so */
     uint32_t heard[SIM_NODES_MAX]; /* recipients that each node knows to be done, as bits */
 };
@@ -368,8 +367,8 @@ void shelf_barrier(struct host *host, uint64_t tag);
 void shelf_stores(struct host *host, uint64_t tag);
 /* Reads all of it, makes the ledger, and tells it. */
 void shelf_open(struct host *host);
-/* Which messages, by number, a start would find on DISK with something to do. */
-void shelf_read(const struct disk *disk, struct world *world, bool has[SIM_MESSAGES_MAX]);
+/* Which messages, by number, a start would find on DISK with something to do; its position. */
+uint64_t shelf_read(const struct disk *disk, struct world *world, bool has[SIM_MESSAGES_MAX]);
 void shelf_drop(struct host *host); /* the memory of it, at a crash */
 
 /* --- Queue: courier.c -------------------------------------------------------------------- */
