@@ -451,6 +451,19 @@ static bool is_fact(const struct world *world, const struct standing *standing)
     return false;
 }
 
+/* Its primary has set it aside: the copy stays until the administrator has decided. */
+static bool is_aside_at(
+    const struct world *world, const struct message *message, struct store_id owner)
+{
+    struct standing standing;
+
+    for (unsigned i = 0; i < world->host_count; i++)
+        if (is_store_of(&world->host[i], owner) &&
+            ledger_standing(world->host[i].ledger, message->mid, &standing))
+            return standing.role == STANDING_ASIDE;
+    return false;
+}
+
 /* A row that is left at the end; true when it may be. */
 static bool may_stay(struct host *host, struct message *message, bool *is_aside)
 {
@@ -460,6 +473,8 @@ static bool may_stay(struct host *host, struct message *message, bool *is_aside)
         return false;
     if (standing.role == STANDING_ASIDE)
         return *is_aside = true;
+    if (standing.role == STANDING_HELD && is_aside_at(host->world, message, standing.owner))
+        return true;
     return standing.role == STANDING_SETTLED && is_fact(host->world, &standing);
 }
 
