@@ -381,6 +381,8 @@ void ledger_contact(struct ledger *ledger, uint8_t peer, struct ledger_actions *
 void ledger_peer_time(struct ledger *ledger, bool is_gap, struct ledger_actions *actions);
 void ledger_tell_state(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
 enum ledger_peer_state ledger_peer_state(const struct ledger *ledger, const struct peer *peer);
+/* Silent for the take-over time (R5b). */
+bool ledger_is_lost(const struct ledger *ledger, const struct peer *peer);
 int64_t ledger_takeover_ms(const struct ledger *ledger);
 void ledger_ask_flushed(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
 void ledger_heartbeat(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);

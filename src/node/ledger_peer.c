@@ -142,7 +142,7 @@ void ledger_ask_flushed(struct ledger *ledger, uint8_t number, struct ledger_act
     ledger_heartbeat(ledger, number, actions);
 }
 
-static bool is_lost(const struct ledger *ledger, const struct peer *peer)
+bool ledger_is_lost(const struct ledger *ledger, const struct peer *peer)
 {
     if (is_broken(ledger, BROKEN_SILENCE_BY_CLOCK))
         return peer->contact_ms >= 0 &&
@@ -156,7 +156,7 @@ static void check_silence(struct ledger *ledger, uint8_t number, struct ledger_a
 {
     struct peer *peer = &ledger->peers[number];
 
-    if (peer->is_gone || peer->store == NO_STORE || !is_lost(ledger, peer)) {
+    if (peer->is_gone || peer->store == NO_STORE || !ledger_is_lost(ledger, peer)) {
         if (!peer->is_gone && peer->failures >= failures_max(ledger))
             ledger_due_at(ledger, peer->contact_ms + ledger_takeover_ms(ledger));
         ledger_tell_state(ledger, number, actions);

@@ -285,8 +285,7 @@ static enum ledger_order order(struct ledger *ledger, uint8_t number, bool with_
     const char *why, struct ledger_actions *actions)
 {
     struct peer *peer = &ledger->peers[number];
-    bool is_silent =
-        ledger->now.ms - peer->contact_ms >= ledger_takeover_ms(ledger) || peer->contact_ms < 0;
+    bool is_silent = peer->is_gone || ledger_is_lost(ledger, peer);
 
     if (number >= ledger->peer_count || peer->store == NO_STORE)
         return LEDGER_NO_SUCH_NODE;
