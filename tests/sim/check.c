@@ -80,7 +80,9 @@ static bool is_d1(
         return false;
     if (first == host && first->disk_life == before->disk)
         return !before->is_noted;
-    return !(message->heard[host->number] & 1U << before->recipient);
+    return !((message->has_claimed[host->number] ? message->claimed[host->number]
+                                                 : message->heard[host->number]) &
+             1U << before->recipient);
 }
 
 static enum cause cause_of(
@@ -149,10 +151,10 @@ void check_takes(struct host *host, struct message *message, const struct standi
 
     if (from == SIM_NOBODY || from == host->number)
         return;
-    if (host->silent_at[from] >= 0 && host->silent_at[from] >= message->sent_at)
-        message->has_d3 = true;
-    if (host->force_at[from] >= 0 && host->force_at[from] >= message->sent_at)
-        message->has_d4 = true;
+    for (unsigned i = 0; i < world->host_count; i++) { /* one that evicts tells the others */
+        message->has_d3 |= world->host[i].silent_at[from] >= message->sent_at;
+        message->has_d4 |= world->host[i].force_at[from] >= message->sent_at;
+    }
 }
 
 static int64_t silence(const struct host *host, uint8_t other)
@@ -208,6 +210,10 @@ void check_event(struct host *host, const struct ledger_action *action)
         names[action->event] ? names[action->event] : "?",
         other == SIM_NOBODY ? "" : world->host[other].name, (unsigned long long)action->number,
         action->text ? action->text : "");
+    if (action->event == LEDGER_RESUBMIT && message) {
+        message->has_claimed[host->number] = true;
+        message->claimed[host->number] = message->heard[host->number];
+    }
     if (action->event == LEDGER_TAKEOVER && other != SIM_NOBODY)
         on_take_over(host, other);
     else if (action->event == LEDGER_D4)

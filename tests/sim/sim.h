@@ -87,8 +87,10 @@ struct message {
     bool may_be_lost;
     /* A disk went back behind its record, and nobody could see that (R14's residue). */
     bool was_rolled_back;
-    int64_t single_since;          /* one copy although two nodes could have it; -1: not so */
-    uint32_t heard[SIM_NODES_MAX]; /* recipients that each node knows to be done, as bits */
+    int64_t single_since;            /* one copy although two nodes could have it; -1: not so */
+    uint32_t heard[SIM_NODES_MAX];   /* recipients that each node knows to be done, as bits; */
+    uint32_t claimed[SIM_NODES_MAX]; /* what it had heard when it took the message over last, */
+    bool has_claimed[SIM_NODES_MAX]; /* if it has */
 };
 
 struct message *message_find(struct world *world, struct mid mid);
