@@ -303,6 +303,34 @@ static void test_alone_then_copied(void **state)
     world_until(&world, is_empty, NULL);
 }
 
+/* Its disk is full: refused, said so, and copied when there is room again. */
+static void test_holder_is_full(void **state)
+{
+    unsigned redundant = 0, single = 0;
+
+    (void)state;
+    machine_stop(&world, two);
+    two->settings->spool_bytes_max = 4 << 20;
+    machine_start(two);
+    world_until(&world, world_links_are_up, &world);
+    for (unsigned i = 1; i <= 40; i++)
+        machine_accept(one, i, 200000, 1);
+    world_until(&world, are_answered, one);
+    for (unsigned i = 0; i < 40; i++) {
+        redundant += one->letters[i].verdict == LEDGER_REDUNDANT;
+        single += one->letters[i].verdict == LEDGER_SINGLE;
+    }
+    assert_int_equal(redundant + single, 40);
+    assert_true(redundant >= 5 && single >= 5);
+    assert_int_equal(facts_of(two).held, redundant);
+    for (unsigned i = 0; i < 30; i++)
+        letter_settle(&one->letters[i]);
+    world_until(&world, is_redundant, one); /* the last ten */
+    for (unsigned i = 30; i < 40; i++)
+        letter_settle(&one->letters[i]);
+    world_until(&world, is_empty, NULL);
+}
+
 /* --- The link --------------------------------------------------------------------------------- */
 
 /* Another key than the configured one: neither side gets anything from it. */
@@ -406,6 +434,7 @@ int main(void)
         TEST(test_return_without_spool),
         TEST(test_both_return),
         TEST(test_alone_then_copied),
+        TEST(test_holder_is_full),
         TEST(test_wrong_key),
         TEST(test_wrong_name),
         TEST(test_off_and_on),
