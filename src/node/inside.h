@@ -74,7 +74,7 @@ struct link {
     struct loop_step soon; /* its turn, not inside another link's */
     struct moment opened;
     struct moment active;         /* something came, or went, or the first copy was begun */
-    uint64_t heard;               /* see ledger_heard() */
+    struct ledger_heard heard;    /* see ledger_heard() */
     const struct shadow_ask *ask; /* to be answered by this link; the ledger's */
     struct moment ask_limit;
     struct copy_out *streaming; /* its content is being written */
@@ -181,8 +181,8 @@ struct link_in {
     struct timer timer;             /* the introduction must come before it */
     char text[ENDPOINT_TEXT_BYTES]; /* the other side, for the log */
     uint8_t peer;
-    uint64_t heard;   /* see ledger_heard() */
-    uint64_t ask_tag; /* 0: nothing is asked */
+    struct ledger_heard heard; /* see ledger_heard() */
+    uint64_t ask_tag;          /* 0: nothing is asked */
     struct copy_in *receiving;
     struct list copies;   /* ended, and not answered */
     struct list answered; /* to be told to the engine */

@@ -611,7 +611,7 @@ void ledger_start(struct ledger *ledger, struct moment now, struct ledger_action
     ledger_enter(ledger, now);
     ledger->last_time_ms = now.ms;
     ledger->has_started = true;
-    ledger->start_seq = ledger->seq;
+    ledger->start_seq = ledger->recovered_seq = ledger->seq;
     for (uint32_t i = 0; i < ledger->peer_count; i++)
         ledger->peers[i].ask_next_ms = now.ms;
     table_each(&ledger->rows, start_row, both);

@@ -261,11 +261,17 @@ void ledger_set_position(struct ledger *ledger, uint64_t position);
 
 /* --- Links: what we ask ------------------------------------------------------------------ */
 
+/* What was heard of a node: its store, and how far that was durable. */
+struct ledger_heard {
+    struct store_id store;
+    uint64_t position;
+};
+
 /* The highest position heard of PEER's present store, to be noted when a link begins: at
  * conn_connect() for ours; for one that we answer when its handshake is done, before anything
  * of it is read.  What is told by that link later was said later: so lower means that the store
  * went back (R14), and not that two links overtook one another. */
-uint64_t ledger_heard(const struct ledger *ledger, uint8_t peer);
+struct ledger_heard ledger_heard(const struct ledger *ledger, uint8_t peer);
 
 /* Asks of type DISCARD go by the ask link, with their wait; TAKEN and AUDIT by the copy link, one
  * at a time.  A DISCARD may be asked for while there is no link: it is the heartbeat, and fails
@@ -275,7 +281,8 @@ uint64_t ledger_heard(const struct ledger *ledger, uint8_t peer);
  * The introduction was answered: we may ask PEER and send it copies.  False: it must be cut (the
  * actions say why): its store went back or is retired, or it is not the node it should be. */
 bool ledger_on_up(struct ledger *ledger, struct moment now, uint8_t peer,
-    const struct shadow_hello *hello, uint64_t heard, struct ledger_actions *actions);
+    const struct shadow_hello *hello, struct ledger_heard heard,
+    struct ledger_actions *actions);
 /* It turned us away: 554 "store went back" / "store retired", or anything else. */
 void ledger_on_turned_away(struct ledger *ledger, struct moment now, uint8_t peer,
     const struct verdict *verdict, struct ledger_actions *actions);
@@ -293,7 +300,7 @@ void ledger_on_outcome(struct ledger *ledger, struct moment now, uint8_t peer, s
 
 /* PEER introduces itself.  False: *REFUSAL (554 ...).  True: *HELLO is our answer. */
 bool ledger_on_introduced(struct ledger *ledger, struct moment now, uint8_t peer,
-    const struct shadow_hello *theirs, uint64_t heard, struct shadow_hello *ours,
+    const struct shadow_hello *theirs, struct ledger_heard heard, struct shadow_hello *ours,
     struct verdict *refusal, struct ledger_actions *actions);
 /* Answered by LEDGER_ANSWER with this TAG, sometime. */
 void ledger_on_ask(struct ledger *ledger, struct moment now, uint8_t peer, uint64_t tag,

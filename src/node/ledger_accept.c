@@ -126,10 +126,10 @@ static void end_acceptance(struct ledger *ledger, struct row *row, enum ledger_v
 {
     struct ledger_action *action = ledger_act(actions, LEDGER_ACCEPTED, row);
 
-    (void)ledger;
     action->verdict = verdict;
     action->single = row->single;
     row->is_accepting = false;
+    ledger_former_accepted(ledger, row, actions);
 }
 
 static void accept_single(

@@ -15,6 +15,20 @@ static bool is_former(const struct ledger *ledger, const struct row *row)
     return row->owner != ledger->own && row->role == STANDING_PRIMARY;
 }
 
+/* Of a former life: a node that may have a copy has not said yet what it took from that store. */
+static bool is_former_asked(const struct ledger *ledger, const struct row *row)
+{
+    uint16_t asked = ledger->stores[row->owner].ask_peers;
+
+    for (uint8_t i = 0; asked && i < LEDGER_STORES_MAX; i++) {
+        uint8_t peer =
+            (row->holders & store_bit(i)) ? ledger_holder_peer(ledger, i) : LEDGER_NO_PEER;
+        if (peer != LEDGER_NO_PEER && (asked >> peer & 1))
+            return true;
+    }
+    return false;
+}
+
 bool ledger_is_fenced(const struct ledger *ledger, const struct row *row)
 {
     uint16_t asked = ledger->stores[ledger->own].ask_peers;
@@ -23,6 +37,8 @@ bool ledger_is_fenced(const struct ledger *ledger, const struct row *row)
         return true;
     if (!row->holders || is_broken(ledger, BROKEN_NO_FENCE))
         return false;
+    if (is_former(ledger, row))
+        return is_former_asked(ledger, row);
     if (ledger->is_fencing && row->seq <= ledger->start_seq)
         return true;
     for (uint8_t i = 0; asked; i++, asked >>= 1)
@@ -36,7 +52,8 @@ bool ledger_may_deliver(const struct ledger *ledger, struct mid mid)
 {
     const struct row *row;
 
-    if (!ledger->is_fencing && !ledger->stores[ledger->own].ask_peers && !ledger->is_renewing)
+    if (!ledger->is_fencing && !ledger->stores[ledger->own].ask_peers && !ledger->is_renewing &&
+        !ledger->has_former)
         return true; /* what is another's has been withdrawn */
     row = ledger_row(ledger, mid);
     return !row || (row->role == STANDING_PRIMARY && !ledger_is_fenced(ledger, row));
@@ -252,7 +269,7 @@ static void settle_former(
 
     /* Went back: what it alone had may be long delivered.  Retired: what others had is theirs. */
     if (former->went_back && (is_retired ? was_shared : true) &&
-        row->seq <= ledger->start_seq) {
+        row->seq <= ledger->recovered_seq) {
         ledger_leave_lists(ledger, row);
         ledger_act(actions, LEDGER_WITHDRAW, row)->single = row->is_waiting;
         ledger_set_role(ledger, row, STANDING_ASIDE);
@@ -262,10 +279,13 @@ static void settle_former(
         return;
     }
     row->owner = ledger->own;
-    row->holders = row->kept = 0;
-    ledger_set_single(ledger, row, SINGLE_LOST);
-    list_remove(&row->in_role);
-    list_add_last(&ledger->single, &row->in_role);
+    if (row->seq <= ledger->recovered_seq)
+        row->holders = row->kept = 0;
+    if (!row->kept && row->copy_to == LEDGER_NO_PEER) {
+        ledger_set_single(ledger, row, SINGLE_LOST);
+        list_remove(&row->in_role);
+        list_add_last(&ledger->single, &row->in_role);
+    }
     ledger_stand(ledger, row, actions);
     if (!row->is_waiting || row->is_claimed)
         return;
@@ -282,16 +302,8 @@ static void former_row(struct table_node *node, void *me)
 
     if (!is_former(ledger, row) || row->is_accepting || !row->is_committed)
         return;
-    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
-        uint8_t peer;
-        if (!(row->holders & store_bit(i)))
-            continue;
-        peer = ledger->stores[i].peer;
-        if (ledger_holder_peer(ledger, i) == LEDGER_NO_PEER)
-            continue; /* that store is gone, and its copy with it */
-        if (ledger->stores[row->owner].ask_peers >> peer & 1)
-            return; /* it has not said yet */
-    }
+    if (is_former_asked(ledger, row))
+        return;
     release->count++;
     settle_former(ledger, row, release->actions);
 }
@@ -303,7 +315,18 @@ void ledger_former_look(struct ledger *ledger, struct ledger_actions *actions)
 
     if (ledger->is_renewing)
         return;
+    ledger->has_former = false;
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        ledger->has_former |= ledger->stores[i].in_use && ledger->stores[i].known.is_own &&
+                              i != ledger->own && ledger->stores[i].ask_peers;
     table_each(&ledger->rows, former_row, &release);
+}
+
+void ledger_former_accepted(
+    struct ledger *ledger, struct row *row, struct ledger_actions *actions)
+{
+    if (is_former(ledger, row) && !is_former_asked(ledger, row))
+        settle_former(ledger, row, actions);
 }
 
 /* --- Asking -------------------------------------------------------------------------------- */

@@ -156,7 +156,8 @@ struct ledger {
     struct moment now;
 
     struct table rows;
-    uint32_t seq, start_seq;
+    uint32_t seq, start_seq; /* start_seq: those up to it wait for the fence */
+    uint32_t recovered_seq;  /* those up to it were found in the spool */
     uint64_t role_count[STANDING_ROLE_COUNT];
     uint64_t single_by[SINGLE_COUNT];
     struct list accepting; /* copies of acceptances under way, by attempt_ms */
@@ -178,6 +179,7 @@ struct ledger {
     uint32_t peer_count;
     uint8_t sticky; /* the holder in use */
 
+    bool has_former;      /* other nodes are asked about a former store of ours */
     bool is_fencing;      /* the start's, or after a gap of our clock */
     uint16_t fence_peers; /* whose answers are missing */
     int64_t fence_until_ms;
@@ -361,6 +363,9 @@ void ledger_answer_taken(struct ledger *ledger, uint8_t peer, struct ledger_acti
 void ledger_fence_peer_up(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
 void ledger_fence_peer_down(
     struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+/* It was accepted while the store was renewed. */
+void ledger_former_accepted(
+    struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 void ledger_former_look(struct ledger *ledger, struct ledger_actions *actions);
 
 /* --- ledger_audit.c ------------------------------------------------------------------------- */

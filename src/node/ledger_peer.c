@@ -85,11 +85,16 @@ void ledger_heard_position(struct ledger *ledger, uint8_t number, uint64_t posit
     ledger_stores_changed(ledger, false);
 }
 
-uint64_t ledger_heard(const struct ledger *ledger, uint8_t number)
+struct ledger_heard ledger_heard(const struct ledger *ledger, uint8_t number)
 {
     const struct peer *peer = &ledger->peers[number];
+    struct ledger_heard heard = { .position = 0 };
 
-    return peer->store == NO_STORE ? 0 : ledger->stores[peer->store].known.position;
+    if (peer->store != NO_STORE) {
+        heard.store = ledger->stores[peer->store].known.id;
+        heard.position = ledger->stores[peer->store].known.position;
+    }
+    return heard;
 }
 
 /* --- Heartbeats ---------------------------------------------------------------------------- */
@@ -285,7 +290,7 @@ static void new_store(
 }
 
 static const char *refusal_of(const struct ledger *ledger, const struct peer *peer,
-    const struct shadow_hello *hello, uint64_t heard)
+    const struct shadow_hello *hello, struct ledger_heard heard)
 {
     bool is_same = peer->store != NO_STORE &&
                    store_id_equal(ledger->stores[peer->store].known.id, hello->node.store);
@@ -295,14 +300,15 @@ static const char *refusal_of(const struct ledger *ledger, const struct peer *pe
         return "store retired";
     if (is_broken(ledger, BROKEN_KEEPS_STORE))
         return NULL;
-    if (is_same && (peer->went_back || hello->position < heard))
+    if (is_same && (peer->went_back || (store_id_equal(heard.store, hello->node.store) &&
+                                           hello->position < heard.position)))
         return "store went back";
     return NULL;
 }
 
 /* NULL: welcome. */
 static const char *introduce(struct ledger *ledger, uint8_t number,
-    const struct shadow_hello *hello, uint64_t heard, struct ledger_actions *actions)
+    const struct shadow_hello *hello, struct ledger_heard heard, struct ledger_actions *actions)
 {
     struct peer *peer = &ledger->peers[number];
     const char *why = refusal_of(ledger, peer, hello, heard);
@@ -314,7 +320,7 @@ static const char *introduce(struct ledger *ledger, uint8_t number,
         if (is_news)
             ledger_tell(ledger, actions,
                 peer->went_back ? LEDGER_PEER_WENT_BACK : LEDGER_PEER_RETIRED, NULL, number,
-                heard, why);
+                heard.position, why);
         return why;
     }
     if (peer->store == NO_STORE ||
@@ -328,7 +334,7 @@ static const char *introduce(struct ledger *ledger, uint8_t number,
 }
 
 bool ledger_on_up(struct ledger *ledger, struct moment now, uint8_t number,
-    const struct shadow_hello *hello, uint64_t heard, struct ledger_actions *actions)
+    const struct shadow_hello *hello, struct ledger_heard heard, struct ledger_actions *actions)
 {
     struct peer *peer = &ledger->peers[number];
 
@@ -383,7 +389,7 @@ void ledger_on_down(
 }
 
 bool ledger_on_introduced(struct ledger *ledger, struct moment now, uint8_t number,
-    const struct shadow_hello *theirs, uint64_t heard, struct shadow_hello *ours,
+    const struct shadow_hello *theirs, struct ledger_heard heard, struct shadow_hello *ours,
     struct verdict *refusal, struct ledger_actions *actions)
 {
     const char *why;
@@ -397,7 +403,7 @@ bool ledger_on_introduced(struct ledger *ledger, struct moment now, uint8_t numb
     if (why) {
         if (strcmp(why, "store went back") == 0)
             *refusal = verdict_of(554, STATUS(5, 7, 0), "%s, heard %llu", why,
-                (unsigned long long)ledger_heard(ledger, number));
+                (unsigned long long)ledger_heard(ledger, number).position);
         else
             *refusal = verdict_of(554, STATUS(5, 7, 0), "%s", why);
         return false;
@@ -483,8 +489,6 @@ void ledger_on_renewed(struct ledger *ledger, struct moment now, struct store_id
     ledger->stores[own].known.is_own = ledger->stores[own].known.is_current = true;
     ledger->stores[own].known.position = 0;
     ledger_name_store(&ledger->stores[own], ledger->name);
-    if (ledger->renew_went_back && !ledger->is_fencing)
-        ledger->start_seq = ledger->seq;
     ledger_stores_changed(ledger, true);
     ledger_tell(
         ledger, actions, LEDGER_OWN_STORE_NEW, NULL, LEDGER_NO_PEER, 0, ledger->renew_why);

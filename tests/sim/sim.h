@@ -171,10 +171,10 @@ struct frame {
 /* One end of a connection. */
 
 struct conn {
-    uint64_t number;      /* 0: none */
-    bool is_up;           /* introduced, as this end knows */
-    uint64_t heard;       /* ledger_heard() at its beginning */
-    int64_t last_arrival; /* at this end: what comes later in the stream comes later */
+    uint64_t number;           /* 0: none */
+    bool is_up;                /* introduced, as this end knows */
+    struct ledger_heard heard; /* ledger_heard() at its beginning */
+    int64_t last_arrival;      /* at this end: what comes later in the stream comes later */
 };
 
 /* An ask by a lane, at both ends. */

@@ -109,8 +109,8 @@ static void call(struct world *world, int a, int b)
     struct machine *one = &world->machine[a], *two = &world->machine[b];
     struct shadow_hello mine, theirs;
     struct verdict refusal;
-    uint64_t heard = ledger_heard(one->ledger, one->peer_of[b]);
-    uint64_t heard_there = ledger_heard(two->ledger, two->peer_of[a]);
+    struct ledger_heard heard = ledger_heard(one->ledger, one->peer_of[b]);
+    struct ledger_heard heard_there = ledger_heard(two->ledger, two->peer_of[a]);
 
     ledger_get_hello(one->ledger, &mine);
     if (!ledger_on_introduced(two->ledger, world->now, two->peer_of[a], &mine, heard_there,
@@ -671,6 +671,30 @@ static void test_went_back(void **state)
     world_free(world);
 }
 
+/* Two links begin before the other node is heard; the first one tells of its new store.  What was
+ * heard of the old one says nothing about that. */
+static void test_new_store_on_two_links(void **state)
+{
+    struct world *world = world_new(2);
+    struct machine *b = &world->machine[1];
+    struct ledger_heard heard = ledger_heard(b->ledger, b->peer_of[0]);
+    struct shadow_hello hello, answer;
+    struct verdict refusal;
+
+    (void)state;
+    assert_true(heard.position > 200);
+    stop(world, 0);
+    lose_disk(world, 0);
+    start(world, 0, false);
+    ledger_get_hello(world->machine[0].ledger, &hello);
+    assert_true(hello.position < heard.position);
+    for (int link = 0; link < 2; link++)
+        assert_true(ledger_on_introduced(b->ledger, world->now, b->peer_of[0], &hello, heard,
+            &answer, &refusal, &b->actions));
+    run(world);
+    world_free(world);
+}
+
 static void test_damaged(void **state)
 {
     struct world *world = world_new(2);
@@ -784,6 +808,7 @@ int main(void)
         cmocka_unit_test(test_a_fence_ends),
         cmocka_unit_test(test_unclaimed),
         cmocka_unit_test(test_went_back),
+        cmocka_unit_test(test_new_store_on_two_links),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_evicted_and_back),
         cmocka_unit_test(test_three_nodes),
