@@ -274,6 +274,7 @@ void ledger_leave_lists(struct ledger *ledger, struct row *row)
 
 void ledger_drop_row(struct ledger *ledger, struct row *row)
 {
+    ledger_end_claim(ledger, row);
     ledger_leave_lists(ledger, row);
     list_remove(&row->in_taken);
     ledger_audit_forget(ledger, row);

@@ -272,6 +272,7 @@ static void settle_former(
         row->seq <= ledger->recovered_seq) {
         ledger_leave_lists(ledger, row);
         ledger_act(actions, LEDGER_WITHDRAW, row)->single = row->is_waiting;
+        ledger_end_claim(ledger, row);
         ledger_set_role(ledger, row, STANDING_ASIDE);
         row->is_waiting = false;
         ledger_stand(ledger, row, actions);

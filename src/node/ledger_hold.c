@@ -26,6 +26,7 @@ void ledger_hold_for(struct ledger *ledger, struct row *row, uint8_t owner, uint
     row->owner = owner;
     row->generation = generation;
     row->kept = 0;
+    ledger_end_claim(ledger, row);
     row->is_claimed = row->is_firm = row->is_first_copy = false;
     row->tried = 0;
     list_add_last(&ledger->stores[owner].held, &row->in_role);

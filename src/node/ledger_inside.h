@@ -30,6 +30,7 @@ struct store {
     bool is_asking;       /* rows taken over from it wait for the answers */
     bool is_forced;       /* that take-over was by force */
     uint32_t claiming;    /* claims not durable yet */
+    bool has_ended_claims; /* some of them were given up: the questions may go on */
     const char *taking_why;
 };
 
@@ -75,6 +76,7 @@ struct row {
     bool is_firm;       /* past its questions */
     bool is_first_copy; /* taken over: to be copied before it is delivered (R9) */
     bool is_waiting;    /* for the start's fence: LEDGER_DELIVER is owed */
+    bool is_claiming;   /* counted in its store's `claiming` */
     bool is_withdrawn;  /* told to the path */
     bool is_settled;    /* SETTLED, and that is durable */
     bool wants_part;    /* a PART notice when the STAND is durable */
@@ -341,6 +343,8 @@ void ledger_taken_copied(
     struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at);
 void ledger_leave_taken(struct row *row);
+/* Its claim is durable, or not wanted any more. */
+void ledger_end_claim(struct ledger *ledger, struct row *row);
 /* Some store it was taken from may still come and ask. */
 bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row);
 

@@ -26,6 +26,7 @@ bool ledger_resume(
     row->owner = ledger->own;
     row->generation++;
     row->kept = 0;
+    ledger_end_claim(ledger, row);
     row->is_waiting = row->is_claimed = false;
     ledger_stand(ledger, row, actions);
     action = ledger_act(actions, LEDGER_DELIVER, row);

@@ -24,6 +24,7 @@ void ledger_settle_row(struct ledger *ledger, struct row *row, struct ledger_act
     row->owner = ledger->own;
     row->owing = row->holders;
     row->kept = 0;
+    ledger_end_claim(ledger, row);
     row->is_claimed = row->is_first_copy = row->is_waiting = false;
     if (!row->is_committed)
         return; /* ledger_on_committed() goes on */

@@ -65,6 +65,7 @@ void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_acti
     row->is_firm = false;
     row->is_withdrawn = false;
     ledger_set_single(ledger, row, SINGLE_LOST);
+    row->is_claiming = true;
     store->claiming++;
     ledger_stand(ledger, row, actions);
     ledger_tell(
@@ -149,15 +150,28 @@ static void begin_questions(
             ledger_next_question(ledger, i, actions);
 }
 
+void ledger_end_claim(struct ledger *ledger, struct row *row)
+{
+    struct store *store;
+
+    if (!row->is_claiming)
+        return;
+    row->is_claiming = false;
+    store = &ledger->stores[row->from];
+    assert(store->claiming > 0);
+    store->claiming--;
+    store->has_ended_claims = true;
+    ledger_due_at(ledger, ledger->now.ms);
+}
+
 void ledger_claim_stood(
     struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions)
 {
     struct store *store = &ledger->stores[row->from];
 
     ledger_add_taken(ledger, row, at);
-    if (store->claiming)
-        store->claiming--;
-    ledger_claims_look(ledger, row->from, actions);
+    ledger_end_claim(ledger, row);
+    ledger_claims_look(ledger, (uint8_t)(store - ledger->stores), actions);
 }
 
 static void row_is_firm(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
@@ -265,6 +279,10 @@ void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions)
         take_orphans(ledger, i, actions);
         if (store->is_taking)
             take_some(ledger, i, actions);
+        if (store->has_ended_claims && !store->claiming && !store->is_taking) {
+            store->has_ended_claims = false;
+            ledger_claims_look(ledger, i, actions);
+        }
         if (!store->is_asking || store->claiming || store->is_taking)
             continue;
         if (ledger->now.ms < store->ask_until_ms) {
