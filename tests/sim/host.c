@@ -54,17 +54,12 @@ uint8_t host_of_name(const struct world *world, struct bytes name)
 
 uint8_t host_peer(const struct host *host, uint8_t number)
 {
-    return ledger_find_peer(host->ledger, bytes_text(host->world->host[number].name));
+    return host->peers[number];
 }
 
 uint8_t host_of_peer(const struct host *host, uint8_t peer)
 {
-    struct ledger_peer_facts facts;
-
-    if (peer == LEDGER_NO_PEER)
-        return SIM_NOBODY;
-    ledger_get_peer(host->ledger, peer, &facts);
-    return host_of_name(host->world, bytes_text(facts.node));
+    return peer == LEDGER_NO_PEER ? SIM_NOBODY : host->hosts[peer];
 }
 
 uint8_t host_of_store(const struct world *world, struct store_id store)
@@ -98,6 +93,11 @@ void host_set_peers(struct host *host)
                 (struct ledger_peer_config){ .name = bytes_text(world->host[i].name),
                     .is_remote = i == 2 };
     ledger_set_peers(host->ledger, peers, count, &host->actions);
+    for (uint8_t i = 0; i < world->host_count; i++) {
+        host->peers[i] = ledger_find_peer(host->ledger, bytes_text(world->host[i].name));
+        if (host->peers[i] != LEDGER_NO_PEER)
+            host->hosts[host->peers[i]] = i;
+    }
 }
 
 /* --- Time -------------------------------------------------------------------------------- */

@@ -218,6 +218,7 @@ struct host {
     int64_t paused_total; /* time in which it did nothing while it lived */
     int64_t up_since, down_since;
     struct ledger *ledger;
+    uint8_t peers[SIM_NODES_MAX], hosts[LEDGER_PEERS_MAX]; /* host_peer(), host_of_peer() */
     struct ledger_actions actions;
     struct disk disk;
     int64_t stores_at; /* when the last writing of the stores file ends */
@@ -231,7 +232,7 @@ struct host {
     unsigned flight_count, flight_room;
     uint64_t tick; /* the number of the tick that is awaited */
     int64_t tick_at;
-    struct store_id stores_had[64]; /* public ids, for the checks */
+    struct store_id stores_had[512]; /* public ids, for the checks */
     unsigned stores_had_count;
     /* For the checks. */
     unsigned disk_life; /* counts the disks it had, old ones restored included */
