@@ -1,0 +1,272 @@
+"""Two nodes, each in a network namespace of its own, a third one with clients and a sink for each
+node; a link between the nodes that can be cut alone; spools in a memory of their own that can be full.
+
+     clients, sinks (hub) --- node 1
+                |               |   the nodes' own link
+                +------------ node 2                                                             """
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import harness  # noqa: F401  (finds tests.kit)
+from tests.kit import cluster, process, relais
+
+SPOOL_BYTES = 192 << 20
+SESSIONS = 25  # for each node: 50 in all
+# The shortest sensible: a dead node is missed after two seconds.
+TRANSPORT = dict(shadow_heartbeat_frequency="500ms", shadow_heartbeat_timeout_interval="1s",
+                 shadow_heartbeat_retry_count=2, shadow_copy_timeout="1s", shadow_acceptance_timeout="3s",
+                 fence_wait="10s", audit_after="5s", unclaimed_hold="5s")
+TAKE_OVER_SECONDS = 2.0
+NAMES = ("d1", "d2", "d3", "d4", "d6")
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+class Network:
+    """HUB reaches node N at 10.46.N.1 (it is 10.46.N.9 itself); the nodes see one another as 10.46.0.N."""
+
+    def __init__(self, count=2):
+        tag = f"rs{os.getpid()}"
+        self.hub, self.names = f"{tag}h", [f"{tag}n{n + 1}" for n in range(count)]
+        for name in [self.hub, *self.names]:
+            ip("netns", "add", name)
+            ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", self.hub, "link", "add", "nodes", "type", "bridge")
+        ip("-n", self.hub, "link", "set", "nodes", "up")
+        for n, name in enumerate(self.names, 1):
+            ip("link", "add", "hub", "netns", name, "type", "veth", "peer", "name", f"n{n}", "netns", self.hub)
+            ip("link", "add", "nodes", "netns", name, "type", "veth", "peer", "name", f"l{n}", "netns", self.hub)
+            ip("-n", self.hub, "link", "set", f"l{n}", "master", "nodes", "up")
+            for where, link, address in ((name, "hub", f"10.46.{n}.1/24"), (self.hub, f"n{n}", f"10.46.{n}.9/24"),
+                                         (name, "nodes", f"10.46.0.{n}/24")):
+                ip("-n", where, "addr", "add", address, "dev", link)
+                ip("-n", where, "link", "set", link, "up")
+
+    def within(self, number):
+        return ["ip", "netns", "exec", self.names[number]]
+
+    def cut(self, number, is_cut=True):
+        """Node NUMBER's link to the others: what is sent is lost, nobody is told."""
+        ip("-n", self.hub, "link", "set", f"l{number + 1}", "nomaster" if is_cut else "master",
+           *([] if is_cut else ["nodes"]))
+
+    def close(self):
+        for name in [self.hub, *self.names]:
+            subprocess.run(["ip", "netns", "del", name])
+
+
+class Node(cluster.Node):
+    """Like those of the live tests, in a namespace; the spool in a small file system of its own."""
+
+    def __init__(self, folder, number, network, spool_bytes):
+        self.name = f"ex{number:02d}.test"
+        self.prefix = network.within(number - 1)
+        self.hub_host, self.host = f"10.46.{number}.1", f"10.46.0.{number}"
+        self.port, self.link_port = 25, 2525
+        folder = os.path.join(str(folder), self.name)
+        self.pin = cluster.make_key(folder, self.name)
+        relais.Relais.__init__(self, folder, "", [], segment="1M", base=relais.BASE.replace("relay.test", self.name))
+        os.makedirs(self.spool, exist_ok=True)
+        self.spool_bytes = spool_bytes
+        if spool_bytes:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={spool_bytes},mode=700", "relais-spool", self.spool],
+                           check=True)
+        self.twice, self.said = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
+
+    def configure_in(self, others, send, transport=None, more="", **receive):
+        self.configure(relais.receive("In", f"{self.hub_host}:{self.port}", protocol_log=False, **receive) +
+                       relais.block("receive_connector", "Internal", role="internal", bindings=[self.address()]) +
+                       "".join(n.block() for n in others) + relais.block("transport", None, **transport) + send + more)
+
+    def start(self, seconds=60):
+        self.spawn_again()
+        self.wait_ready(seconds)
+        return self
+
+    def spawn_again(self):
+        """Without waiting for it."""
+        self.said = dict.fromkeys(NAMES, 0)
+        self.spawn(prefix=self.prefix)
+
+    def kill(self):
+        self.look()
+        super().kill()
+
+    def look(self):
+        """Its own count of what may be there twice, over all its lives."""
+        if self.process.poll() is not None:
+            return
+        try:
+            now = self.shadow()["maybe_twice"]
+        except (OSError, AssertionError):
+            return
+        for name in NAMES:
+            self.twice[name] += max(0, now[name] - self.said[name])
+            self.said[name] = now[name]
+
+    def lose_spool(self):
+        for name in os.listdir(self.spool):
+            path = os.path.join(self.spool, name)
+            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+
+    def fill_spool(self):
+        """Nothing more fits on its disk."""
+        room = os.statvfs(self.spool)
+        with open(os.path.join(self.spool, "ballast"), "wb") as f:
+            os.posix_fallocate(f.fileno(), 0, max(4096, room.f_bavail * room.f_frsize - 65536))
+
+    def empty_spool(self):
+        os.remove(os.path.join(self.spool, "ballast"))
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            process.end(self.process)
+        if self.spool_bytes:
+            subprocess.run(["umount", "-l", self.spool])
+
+
+class Rig:
+    """RATE: messages a second in all; None: as fast as they are taken."""
+
+    def __init__(self, args, rate=None, transport=None, delay=None, nodes=2, spool_bytes=SPOOL_BYTES):
+        self.seed = args.seed if args.seed is not None else random.SystemRandom().randint(1, 10 ** 9)
+        self.dice = random.Random(self.seed)
+        self.folder = os.path.abspath(args.folder) if args.folder else tempfile.mkdtemp(prefix="relais-shadow-")
+        self.is_kept = bool(args.folder)
+        os.makedirs(self.folder, exist_ok=True)
+        self.rate, self.delay = rate, delay
+        self.transport = dict(TRANSPORT, **(transport or {}))
+        self.loads, self.load_files, self.sinks = [], [], []
+        self.network = Network(nodes)
+        try:
+            self.nodes = [Node(self.folder, n + 1, self.network, spool_bytes) for n in range(nodes)]
+        except BaseException:
+            self.network.close()
+            raise
+        for n, node in enumerate(self.nodes):
+            node.configure_in([o for o in self.nodes if o is not node], self.send_block(n), self.transport)
+        print(f"seed {self.seed}, folder {self.folder}", flush=True)
+
+    def send_block(self, n):
+        return relais.send("Out", smart_hosts=[f"[10.46.{n + 1}.9]:25"], protocol_log=False)
+
+    # --- Sinks and clients ---
+
+    def came_file(self, n):
+        return os.path.join(self.folder, f"came.{n + 1}")
+
+    def start_sinks(self, *options):
+        for n in range(len(self.nodes)):
+            self.sinks.append(self.in_hub([process.RELAIS, "sink", "--listen", f"10.46.{n + 1}.9:25", "--append",
+                                           self.came_file(n), "--trace", *options]))
+        for n in range(len(self.nodes)):
+            process.wait_for("the sinks", lambda: os.path.exists(self.came_file(n)))
+
+    def in_hub(self, command):
+        log = open(os.path.join(self.folder, "hub.log"), "a")
+        return subprocess.Popen(["ip", "netns", "exec", self.network.hub, *command], stdin=subprocess.DEVNULL,
+                                stdout=log, stderr=log)
+
+    def start_load(self, to=None, messages=10 ** 9, sessions=SESSIONS, rate=None, retry=True):
+        """One generator for each node, or for node TO alone."""
+        for n in range(len(self.nodes)) if to is None else [to]:
+            file = os.path.join(self.folder, f"acked.{len(self.load_files) + 1}")
+            self.load_files.append(file)
+            rate_here = rate or (self.rate and self.rate // len(self.nodes))
+            self.loads.append(self.in_hub(
+                [process.RELAIS, "load", "--to", f"10.46.{n + 1}.1:25", "--sessions", str(sessions), "--messages",
+                 str(messages), "--size", "2k", "--acked", file, "--id-prefix", f"run{len(self.load_files)}",
+                 "--messages-per-session", "50", "--timeout", "30s", *(["--retry"] if retry else []),
+                 *(["--rate", str(rate_here)] if rate_here else [])]))
+
+    def stop_load(self):
+        for load in self.loads:
+            process.end(load)
+        self.loads = []
+
+    def wait_load(self, seconds=120):
+        for load in self.loads:
+            load.wait(seconds)
+        self.loads = []
+
+    def acked(self):
+        ids = []
+        for file in self.load_files:
+            if os.path.exists(file):
+                with open(file) as f:
+                    ids += f.read().split("\n")[:-1]
+        return ids
+
+    def came(self):
+        """(name, mid, when, node): each mail at a sink, in the order of time."""
+        found = []
+        for n in range(len(self.nodes)):
+            if not os.path.exists(self.came_file(n)):
+                continue
+            with open(self.came_file(n)) as f:
+                for line in f.read().split("\n")[:-1]:
+                    name, mid, when = line.split(" ")
+                    found.append((name, mid, float(when), n))
+        return sorted(found, key=lambda m: m[2])
+
+    # --- Both nodes ---
+
+    def start(self):
+        for node in self.nodes:
+            node.start()
+        self.wait_together()
+
+    def check_alive(self, node):
+        harness.check_ended(node.process.poll())
+        if node.process.poll() is not None:
+            raise AssertionError(f"{node.name} ended by itself with {node.process.returncode}:\n{node.log()[-3000:]}")
+
+    def _is_whole(self, node):
+        self.check_alive(node)
+        facts = node.shadow()
+        others = facts.get("nodes", [])
+        return (len(others) == len(self.nodes) - 1 and all(o["state"] == "live" and o["up"] for o in others) and
+                not facts["fencing"] and facts["single"] == 0)
+
+    def wait_together(self, seconds=60):
+        """Until each sees the others, and each message is on two of them."""
+        for node in self.nodes:
+            try:
+                process.wait_for(f"{node.name} to have all on two nodes", lambda: self._is_whole(node), seconds, 0.1)
+            except process.Timeout as e:
+                raise AssertionError(f"{e}: {json.dumps(node.shadow(), indent=1)}") from None
+
+    def _is_at_rest(self, node):
+        self.check_alive(node)
+        facts = node.shadow()
+        return (node.queued() == 0 and not any(facts[k] for k in ("primary", "held", "unclaimed", "single", "words")) and
+                not any(o["owed"] or o["held"] for o in facts["nodes"]))
+
+    def wait_at_rest(self, seconds=120):
+        """All is delivered, and nobody holds anything for anybody any more (S4)."""
+        for node in self.nodes:
+            try:
+                process.wait_for(f"{node.name} to be at rest", lambda: self._is_at_rest(node), seconds, 0.2)
+            except process.Timeout as e:
+                raise AssertionError(f"{e}: {json.dumps(node.shadow(), indent=1)}") from None
+
+    def close(self, is_good):
+        for p in self.loads + self.sinks:
+            if p.poll() is None:
+                p.send_signal(signal.SIGCONT)
+                process.end(p)
+        for node in self.nodes:
+            node.close()
+        self.network.close()
+        if is_good and not self.is_kept:
+            shutil.rmtree(self.folder)
+        elif not is_good:
+            print(f"kept: {self.folder}; again: --seed {self.seed}")
