@@ -181,8 +181,8 @@ struct link_in {
     struct timer timer;             /* the introduction must come before it */
     char text[ENDPOINT_TEXT_BYTES]; /* the other side, for the log */
     uint8_t peer;
-    struct ledger_heard heard; /* see ledger_heard() */
-    uint64_t ask_tag;          /* 0: nothing is asked */
+    struct ledger_heard heard[LEDGER_PEERS_MAX]; /* see ledger_heard() */
+    uint64_t ask_tag;                            /* 0: nothing is asked */
     struct copy_in *receiving;
     struct list copies;   /* ended, and not answered */
     struct list answered; /* to be told to the engine */

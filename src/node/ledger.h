@@ -268,9 +268,10 @@ struct ledger_heard {
 };
 
 /* The highest position heard of PEER's present store, to be noted when a link begins: at
- * conn_connect() for ours; for one that we answer when its handshake is done, before anything
- * of it is read.  What is told by that link later was said later: so lower means that the store
- * went back (R14), and not that two links overtook one another. */
+ * conn_connect() for ours; for one that we answer at conn_accept(), of every peer, since who
+ * comes is not known yet, and its words are ready before our handshake is done.  What is told
+ * by that link was said later: so lower means that the store went back (R14), and not that two
+ * links overtook one another. */
 struct ledger_heard ledger_heard(const struct ledger *ledger, uint8_t peer);
 
 /* Asks of type DISCARD go by the ask link, with their wait; TAKEN and AUDIT by the copy link, one

@@ -46,7 +46,7 @@ static void on_hello(struct link_in *link, const struct shadow_hello *hello)
         return;
     }
     is_welcome = ledger_on_introduced(node->ledger, node_now(node), link->peer, hello,
-        link->heard, &link->hello, &link->verdict, &node->actions);
+        link->heard[link->peer], &link->hello, &link->verdict, &node->actions);
     node_did(node);
     if (is_welcome) {
         link->is_introduced = true;
@@ -297,7 +297,6 @@ static void on_tls(void *me, enum err err)
         settle(link);
         return;
     }
-    link->heard = ledger_heard(node->ledger, link->peer);
     close_oldest(node, link->peer);
     step_and_settle(link, &(struct shadow_server_event){ .type = SHADOW_SERVER_OPENED });
 }
@@ -350,6 +349,8 @@ void link_in_open(struct node *node, int fd)
     link = mem_new(sizeof *link);
     link->node = node;
     link->peer = LEDGER_NO_PEER;
+    for (uint8_t i = 0; i < ledger_peer_count(node->ledger); i++)
+        link->heard[i] = ledger_heard(node->ledger, i);
     list_init(&link->copies);
     list_init(&link->answered);
     list_init(&link->in_node);

@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
 import harness  # noqa: F401  (finds tests.kit)
@@ -20,7 +21,8 @@ SESSIONS = 25  # for each node: 50 in all
 # The shortest sensible: a dead node is missed after two seconds.
 TRANSPORT = dict(shadow_heartbeat_frequency="500ms", shadow_heartbeat_timeout_interval="1s",
                  shadow_heartbeat_retry_count=2, shadow_copy_timeout="1s", shadow_acceptance_timeout="3s",
-                 fence_wait="10s", audit_after="5s", unclaimed_hold="5s")
+                 fence_wait="10s", audit_after="5s", unclaimed_hold="5s",
+                 shadow_message_auto_discard_interval="30s", taken_hold="30s")
 TAKE_OVER_SECONDS = 2.0
 NAMES = ("d1", "d2", "d3", "d4", "d6")
 
@@ -137,6 +139,7 @@ class Rig:
     """RATE: messages a second in all; None: as fast as they are taken."""
 
     def __init__(self, args, rate=None, transport=None, delay=None, nodes=2, spool_bytes=SPOOL_BYTES):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was made is taken away again
         self.seed = args.seed if args.seed is not None else random.SystemRandom().randint(1, 10 ** 9)
         self.dice = random.Random(self.seed)
         self.folder = os.path.abspath(args.folder) if args.folder else tempfile.mkdtemp(prefix="relais-shadow-")
@@ -244,17 +247,19 @@ class Rig:
             except process.Timeout as e:
                 raise AssertionError(f"{e}: {json.dumps(node.shadow(), indent=1)}") from None
 
-    def _is_at_rest(self, node):
+    def _is_at_rest(self, node, kinds):
         self.check_alive(node)
         facts = node.shadow()
-        return (node.queued() == 0 and not any(facts[k] for k in ("primary", "held", "unclaimed", "single", "words")) and
+        return (node.queued() == 0 and not any(facts[k] for k in kinds) and
                 not any(o["owed"] or o["held"] for o in facts["nodes"]))
 
-    def wait_at_rest(self, seconds=120):
-        """All is delivered, and nobody holds anything for anybody any more (S4)."""
+    def wait_at_rest(self, with_words, seconds=120):
+        """All is delivered, and nobody holds anything for anybody any more (S4).  WITH_WORDS: nobody remembers
+        anything either; what was taken from a lost store is remembered for taken_hold."""
+        kinds = ["primary", "held", "unclaimed", "single", *(["words"] if with_words else [])]
         for node in self.nodes:
             try:
-                process.wait_for(f"{node.name} to be at rest", lambda: self._is_at_rest(node), seconds, 0.2)
+                process.wait_for(f"{node.name} to be at rest", lambda: self._is_at_rest(node, kinds), seconds, 0.2)
             except process.Timeout as e:
                 raise AssertionError(f"{e}: {json.dumps(node.shadow(), indent=1)}") from None
 
