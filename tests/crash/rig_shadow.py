@@ -22,7 +22,7 @@ SESSIONS = 25  # for each node: 50 in all
 TRANSPORT = dict(shadow_heartbeat_frequency="500ms", shadow_heartbeat_timeout_interval="1s",
                  shadow_heartbeat_retry_count=2, shadow_copy_timeout="1s", shadow_acceptance_timeout="3s",
                  fence_wait="10s", audit_after="5s", unclaimed_hold="5s",
-                 shadow_message_auto_discard_interval="30s", taken_hold="30s")
+                 shadow_message_auto_discard_interval="35s", taken_hold="35s")
 TAKE_OVER_SECONDS = 2.0
 NAMES = ("d1", "d2", "d3", "d4", "d6")
 
