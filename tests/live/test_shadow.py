@@ -35,15 +35,15 @@ def pair(folder, request):
 class Client(threading.Thread):
     """Sends one mail beside the test; what it was told, and after how long."""
 
-    def __init__(self, port, **more):
+    def __init__(self, port, content=mails.PLAIN, **more):
         super().__init__(daemon=True)
-        self.port, self.more, self.answer, self.seconds = port, more, None, None
+        self.port, self.content, self.more, self.answer, self.seconds = port, content, more, None, None
         self.start()
 
     def run(self):
         with Talk(self.port, timeout=60) as talk:
             begun = time.monotonic()
-            self.answer = talk.send(mails.PLAIN, **self.more)
+            self.answer = talk.send(self.content, **self.more)
             self.seconds = time.monotonic() - begun
 
     def wait(self):
@@ -457,7 +457,8 @@ def test_all_loops(pair, loops):
     with sink.Sink() as target:
         both = pair(out(target.port), more=relais.block("limits", None, loops=loops))
         clients = [Client(node.port) for node in both.nodes for _ in range(30)]
+        clients += [Client(node.port, content=mails.big(1_000_000)) for node in both.nodes for _ in range(3)]
         assert all(client.wait().startswith(SAFE) for client in clients)
-        process.wait_for("all mails", lambda: len(target.mails) == 60)
+        process.wait_for("all mails", lambda: len(target.mails) == 66)
         for node in both.nodes:
             node.wait_empty()

@@ -83,11 +83,11 @@ struct waiting {
     struct world *world;
     struct loop *loop;
     struct mid mid;
+    struct message *message;
     struct loop_post start;
     _Atomic unsigned answers;
     struct verdict verdict;
     pthread_t thread; /* the one that was answered */
-    unsigned messages;
 };
 
 static void on_done(struct securing *securing, const struct verdict *verdict)
@@ -99,17 +99,17 @@ static void on_done(struct securing *securing, const struct verdict *verdict)
     waiting->answers++;
 }
 
+/* On the loop that waits; the message was made on the test's. */
 static void store(struct waiting *waiting)
 {
     struct world *world = waiting->world;
     struct spool_writer *writer =
         spool_writer_new(world->spool, waiting->loop, 1 << 20, NULL, NULL);
-    struct message *message = world_message(
-        world, &(struct world_mail){ "a@example.com", { "b@example.net" } }, waiting->mid);
 
     assert_int_equal(spool_append(writer, BYTES("Subject: x\r\n\r\nx\r\n")), OK);
     waiting->securing.on_done = on_done;
-    secure_store(&world->secure, waiting->loop, &writer, &message, NULL, &waiting->securing);
+    secure_store(
+        &world->secure, waiting->loop, &writer, &waiting->message, NULL, &waiting->securing);
 }
 
 static void on_start(struct loop_post *post)
@@ -142,9 +142,13 @@ static void open_world(struct world *world, bool has_node)
 
 static struct waiting waiting_of(struct world *world)
 {
-    return (struct waiting){
+    struct waiting waiting = {
         .world = world, .loop = world->loop, .mid = random_mid(), .securing.delay_ms = 60000
     };
+
+    waiting.message = world_message(
+        world, &(struct world_mail){ "a@example.com", { "b@example.net" } }, waiting.mid);
+    return waiting;
 }
 
 /* --- Verdicts ---------------------------------------------------------------------------- */
