@@ -464,6 +464,7 @@ static void confirm_taken(struct ledger *ledger, uint8_t number, struct store *s
     uint64_t cursor, struct ledger_actions *actions)
 {
     uint64_t bit = store_bit((uint8_t)(store - ledger->stores));
+    uint64_t asker = store_bit(ledger->peers[number].store);
 
     if (store->peer != number)
         return; /* another taker has asked */
@@ -474,11 +475,14 @@ static void confirm_taken(struct ledger *ledger, uint8_t number, struct store *s
         if (!(row->froms & ~row->told & bit))
             continue;
         row->told |= bit;
-        if (row->role != STANDING_SETTLED)
-            continue; /* it asks about what it holds for us: R11 */
-        /* It holds the message for us from now on, and hears that it may go. */
-        row->holders |= store_bit(ledger->peers[number].store);
-        row->owing |= store_bit(ledger->peers[number].store);
+        /* It holds the message for us from now on, and hears that it may go.  Whether it still
+         * has the content is not said here: that makes it a possible holder, and no second
+         * copy. */
+        if (row->role == STANDING_SETTLED)
+            row->owing |= asker;
+        else if (row->role != STANDING_PRIMARY)
+            continue; /* held for a third: that one is asked, too */
+        row->holders |= asker;
         ledger_stand(ledger, row, actions);
     }
 }

@@ -555,6 +555,25 @@ static void test_primary_dies_and_returns(void **state)
     world_free(world);
 }
 
+/* The other was told what it holds; that it may go is told too, with no copy of ours on its way. */
+static void test_settled_before_it_is_copied_again(void **state)
+{
+    struct world *world = world_new(2);
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    stop(world, 0);
+    pass(world, 4000);
+    world->settings.recopy_in_flight_max = 0;
+    ledger_set_settings(world->machine[1].ledger, &world->settings, &world->machine[1].actions);
+    start(world, 0, false);
+    pass(world, 2000);
+    check_all(world, 1, "HP");
+    settle(world, 1, 1);
+    check_all(world, 1, "--");
+    world_free(world);
+}
+
 static void test_primary_loses_its_disk(void **state)
 {
     struct world *world = world_new(2);
@@ -802,6 +821,7 @@ int main(void)
         cmocka_unit_test(test_nobody_to_hold_it),
         cmocka_unit_test(test_holder_refuses),
         cmocka_unit_test(test_primary_dies_and_returns),
+        cmocka_unit_test(test_settled_before_it_is_copied_again),
         cmocka_unit_test(test_primary_loses_its_disk),
         cmocka_unit_test(test_holder_loses_its_disk),
         cmocka_unit_test(test_both_die_and_return),
