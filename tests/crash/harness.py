@@ -34,16 +34,30 @@ def shim(name):
     return path
 
 
-class Rig:
-    """The processes of a run.  The sink and the generator live through all rounds."""
+class Folder:
+    """Where a run leaves what it makes: kept when it failed.  All that is random is DICE's."""
 
     def __init__(self, args):
         self.seed = args.seed if args.seed is not None else random.SystemRandom().randint(1, 10 ** 9)
         self.dice = random.Random(self.seed)
-        self.sessions = args.sessions
         self.is_kept = bool(args.folder)
         self.folder = os.path.abspath(args.folder) if args.folder else tempfile.mkdtemp(prefix="relais-crash-")
         os.makedirs(self.folder, exist_ok=True)
+        print(f"seed {self.seed}, folder {self.folder}", flush=True)
+
+    def close(self, is_good):
+        if is_good and not self.is_kept:
+            shutil.rmtree(self.folder)
+        elif not is_good:
+            print(f"kept: {self.folder}; again: --seed {self.seed}")
+
+
+class Rig(Folder):
+    """The processes of a run.  The sink and the generator live through all rounds."""
+
+    def __init__(self, args):
+        super().__init__(args)
+        self.sessions = args.sessions
         self.acked_file = os.path.join(self.folder, "acked")
         self.came_file = os.path.join(self.folder, "came")
         for path in (self.acked_file, self.came_file):
@@ -60,7 +74,6 @@ class Rig:
         process.wait_for("the sink to listen", lambda: process.listens(self.sink_port))
         self.load = None
         self.loads = 0
-        print(f"seed {self.seed}, folder {self.folder}", flush=True)
 
     def start_load(self, messages=10 ** 9, retry=True, sessions=None, size="2k"):
         """Each generator has ids, and a file of acknowledged ones, of its own."""
@@ -98,10 +111,7 @@ class Rig:
             if p and p.poll() is None:
                 p.send_signal(signal.SIGCONT)
                 process.end(p)
-        if is_good and not self.is_kept:
-            shutil.rmtree(self.folder)
-        elif not is_good:
-            print(f"kept: {self.folder}; again: --seed {self.seed}")
+        super().close(is_good)
 
 
 def check_ended(code):
