@@ -17,6 +17,7 @@ struct listing {
     struct print_table *table;
     uint64_t limit;     /* 0: none */
     uint64_t rows, all; /* all: that there are, as far as is known */
+    int64_t held;       /* copies of other nodes', which are not among them */
 };
 
 static const char *or_dash(const char *text)
@@ -108,6 +109,8 @@ static int ask_messages(struct tool *tool, struct listing *listing, const char *
     code = link_ask(tool, &request, &reader, &answer);
     if (code == EX_OK && answer && !queue)
         listing->all = (uint64_t)ctl_number(answer, "messages", 0);
+    if (code == EX_OK && answer)
+        listing->held = ctl_number(answer, "held", 0);
     ctl_free(answer);
     return code;
 }
@@ -142,6 +145,10 @@ static int list_messages(struct tool *tool, const char *queue, uint64_t limit)
             listing.all);
     else if (queue && limit && listing.rows >= limit)
         fprintf(stderr, "the first %" PRIu64 " (more: --limit)\n", listing.rows);
+    if (listing.held)
+        fprintf(stderr,
+            "beside it %" PRId64 " copies are held for other nodes (relais shadow list)\n",
+            listing.held);
     return code;
 }
 

@@ -61,6 +61,7 @@ void shadow_add_verdict(const struct path *path, struct ctl_object *end);
 /* Answers a request for the messages of a shadow queue; false: it is about another one. */
 bool copy_queue(struct client *client, const struct ctl_object *request);
 void copy_queue_rows(struct client *client);
+int64_t copy_count_held(const struct path *path);
 
 /* --- control_copy.c ---------------------------------------------------------------------- */
 

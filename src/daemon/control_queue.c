@@ -233,6 +233,7 @@ void command_queue(struct client *client, const struct ctl_object *request)
     end = ctl_new();
     ctl_set_bool(end, "ok", true);
     ctl_set_number(end, "messages", (int64_t)path->queue.messages.count);
+    ctl_set_number(end, "held", copy_count_held(path));
     client_end(client, &end);
 }
 

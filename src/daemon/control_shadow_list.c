@@ -197,6 +197,14 @@ bool copy_queue(struct client *client, const struct ctl_object *request)
     return true;
 }
 
+int64_t copy_count_held(const struct path *path)
+{
+    struct ledger_facts facts;
+
+    ledger_get_facts(node_ledger(path->node), &facts);
+    return (int64_t)facts.held;
+}
+
 void copy_queue_rows(struct client *client)
 {
     const struct path *path = client->control->path;

@@ -94,7 +94,9 @@ def test_shadow_queues(pair):
     row = next(r for r in two.ask("queues")[0] if r["name"] == name)
     assert (row["kind"], row["status"], row["messages"]) == ("shadow", "live", 3)
     assert name in two.tool("queues").stdout
-    assert two.ask("queue")[0] == []  # nothing that it is to deliver
+    assert two.ask("queue") == ([], {"ok": True, "messages": 0, "held": 3})  # nothing that it is to deliver
+    listed = two.tool("queue")
+    assert listed.stdout == "nothing is waiting\n" and "3 copies are held for other nodes" in listed.stderr
     for queue in (name, "shadow\\ex01"):  # the first label will do
         listed = two.ask("queue", queue=queue)[0]
         assert sorted(r["id"] for r in listed) == sorted(ids)
