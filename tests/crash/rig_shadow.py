@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import harness  # noqa: F401  (finds tests.kit)
 from tests.kit import cluster, process, relais
@@ -98,8 +99,11 @@ class Node(cluster.Node):
         self.spawn(prefix=self.prefix)
 
     def kill(self):
+        """Returns the time of it."""
         self.look()
+        killed = time.time()
         super().kill()
+        return killed
 
     def look(self):
         """Its own count of what may be there twice, over all its lives."""
@@ -148,18 +152,22 @@ class Rig:
         self.rate, self.delay = rate, delay
         self.transport = dict(TRANSPORT, **(transport or {}))
         self.loads, self.load_files, self.sinks = [], [], []
+        self.load_files_before, self.came_before = 0, [0] * nodes
         self.network = Network(nodes)
         try:
             self.nodes = [Node(self.folder, n + 1, self.network, spool_bytes) for n in range(nodes)]
         except BaseException:
             self.network.close()
             raise
-        for n, node in enumerate(self.nodes):
-            node.configure_in([o for o in self.nodes if o is not node], self.send_block(n), self.transport)
+        for n in range(nodes):
+            self.configure(n)
         print(f"seed {self.seed}, folder {self.folder}", flush=True)
 
-    def send_block(self, n):
-        return relais.send("Out", smart_hosts=[f"[10.46.{n + 1}.9]:25"], protocol_log=False)
+    def configure(self, n, transport=None):
+        node = self.nodes[n]
+        node.configure_in([o for o in self.nodes if o is not node],
+                          relais.send("Out", smart_hosts=[f"[10.46.{n + 1}.9]:25"], protocol_log=False),
+                          dict(self.transport, **(transport or {})))
 
     # --- Sinks and clients ---
 
@@ -167,9 +175,11 @@ class Rig:
         return os.path.join(self.folder, f"came.{n + 1}")
 
     def start_sinks(self, *options):
-        for n in range(len(self.nodes)):
-            self.sinks.append(self.in_hub([process.RELAIS, "sink", "--listen", f"10.46.{n + 1}.9:25", "--append",
-                                           self.came_file(n), "--trace", *options]))
+        """OPTIONS: such as what they refuse.  Those that run are ended first."""
+        for sink in self.sinks:
+            process.end(sink)
+        self.sinks = [self.in_hub([process.RELAIS, "sink", "--listen", f"10.46.{n + 1}.9:25", "--append",
+                                   self.came_file(n), "--trace", *options]) for n in range(len(self.nodes))]
         for n in range(len(self.nodes)):
             process.wait_for("the sinks", lambda: os.path.exists(self.came_file(n)))
 
@@ -181,12 +191,13 @@ class Rig:
     def start_load(self, to=None, messages=10 ** 9, sessions=SESSIONS, rate=None, retry=True):
         """One generator for each node, or for node TO alone."""
         for n in range(len(self.nodes)) if to is None else [to]:
-            file = os.path.join(self.folder, f"acked.{len(self.load_files) + 1}")
+            number = self.load_files_before + len(self.load_files) + 1
+            file = os.path.join(self.folder, f"acked.{number}")
             self.load_files.append(file)
             rate_here = rate or (self.rate and self.rate // len(self.nodes))
             self.loads.append(self.in_hub(
                 [process.RELAIS, "load", "--to", f"10.46.{n + 1}.1:25", "--sessions", str(sessions), "--messages",
-                 str(messages), "--size", "2k", "--acked", file, "--id-prefix", f"run{len(self.load_files)}",
+                 str(messages), "--size", "2k", "--acked", file, "--id-prefix", f"run{number}",
                  "--messages-per-session", "50", "--timeout", "30s", *(["--retry"] if retry else []),
                  *(["--rate", str(rate_here)] if rate_here else [])]))
 
@@ -215,10 +226,16 @@ class Rig:
             if not os.path.exists(self.came_file(n)):
                 continue
             with open(self.came_file(n)) as f:
+                f.seek(self.came_before[n])
                 for line in f.read().split("\n")[:-1]:
                     name, mid, when = line.split(" ")
                     found.append((name, mid, float(when), n))
         return sorted(found, key=lambda m: m[2])
+
+    def forget(self):
+        """What was acknowledged and what came until now is looked at no more."""
+        self.load_files_before += len(self.load_files)
+        self.load_files, self.came_before = [], [os.path.getsize(self.came_file(n)) for n in range(len(self.nodes))]
 
     # --- Both nodes ---
 
