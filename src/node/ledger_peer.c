@@ -162,7 +162,8 @@ static void check_silence(struct ledger *ledger, uint8_t number, struct ledger_a
     struct peer *peer = &ledger->peers[number];
 
     if (peer->is_gone || peer->store == NO_STORE || !ledger_is_lost(ledger, peer)) {
-        if (!peer->is_gone && peer->failures >= failures_max(ledger))
+        /* One that never answered has nothing to be taken over: no time is waited for. */
+        if (!peer->is_gone && peer->store != NO_STORE && peer->failures >= failures_max(ledger))
             ledger_due_at(ledger, peer->contact_ms + ledger_takeover_ms(ledger));
         ledger_tell_state(ledger, number, actions);
         return;

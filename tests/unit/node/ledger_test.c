@@ -814,6 +814,21 @@ static void test_link_cut(void **state)
     world_free(world);
 }
 
+/* It is asked again and again, but not without a pause. */
+static void test_never_answered(void **state)
+{
+    struct world *world = world_new(2);
+
+    (void)state;
+    stop(world, 1);
+    stop(world, 0);
+    lose_disk(world, 0); /* it does not know the other one any more */
+    start(world, 0, false);
+    pass(world, 20000);
+    assert_true(ledger_due(world->machine[0].ledger).ms > world->now.ms);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -833,6 +848,7 @@ int main(void)
         cmocka_unit_test(test_evicted_and_back),
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_link_cut),
+        cmocka_unit_test(test_never_answered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
