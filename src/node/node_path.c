@@ -23,7 +23,7 @@ static void keep_found(struct node *node, const struct spool_found *found)
     spool_adopt(node->spool, &entry);
     keep = keep_take(node, &entry);
     if (found->envelope.n)
-        keep->has_digest = digest_of(found->envelope, entry.content_bytes, &keep->digest);
+        keep->has_digest = digest_of(found->envelope, keep->entry.content_bytes, &keep->digest);
 }
 
 enum node_found node_recover(struct node *node, const struct spool_found *found)
