@@ -74,8 +74,8 @@ class Node(cluster.Node):
         self.hub_host, self.host = f"10.46.{number}.1", f"10.46.0.{number}"
         self.port, self.link_port = 25, 2525
         folder = os.path.join(str(folder), self.name)
-        self.pin = cluster.make_key(folder, self.name)
         relais.Relais.__init__(self, folder, "", [], segment="1M", base=relais.BASE.replace("relay.test", self.name))
+        self.make_key()
         os.makedirs(self.spool, exist_ok=True)
         self.spool_bytes = spool_bytes
         if spool_bytes:

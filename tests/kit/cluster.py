@@ -1,32 +1,15 @@
 """Two or more relaisd that keep their messages on two machines (one here), each with a spool of
 its own."""
-import base64
-import hashlib
+import json
 import os
 import shutil
 import signal
-import subprocess
 
 from . import process, relais
 
 # Lost nodes are missed soon: a test does not wait for a minute.
 QUICK = dict(shadow_heartbeat_frequency="300ms", shadow_heartbeat_timeout_interval="500ms",
              shadow_heartbeat_retry_count=3, shadow_copy_timeout="1s", shadow_acceptance_timeout="2s", fence_wait="5s")
-
-
-def make_key(folder, name):
-    """A node's key and certificate where it looks for them; its pin."""
-    os.makedirs(folder, exist_ok=True)
-    certificate, key = os.path.join(folder, "node.pem"), os.path.join(folder, "node.key")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-keyout", key, "-out", certificate, "-subj", f"/CN={name}", "-days", "3650"],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    os.chmod(key, 0o600)
-    public = subprocess.run(["openssl", "x509", "-in", certificate, "-pubkey", "-noout"],
-                            check=True, stdout=subprocess.PIPE).stdout
-    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=public, check=True,
-                         stdout=subprocess.PIPE).stdout
-    return "sha256:" + base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
 class Node(relais.Relais):
@@ -37,8 +20,11 @@ class Node(relais.Relais):
         self.host = host
         self.port, self.link_port = process.free_port(host), process.free_port(host)
         folder = os.path.join(str(folder), self.name)
-        self.pin = make_key(folder, self.name)
         super().__init__(folder, "", [self.port, self.link_port], base=relais.BASE.replace("relay.test", self.name))
+        self.make_key()
+
+    def make_key(self):
+        self.pin = json.loads(self.tool("--json", "cluster", "init").stdout)["pin"]
 
     def address(self):
         return f"{self.host}:{self.link_port}"
