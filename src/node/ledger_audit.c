@@ -106,6 +106,9 @@ static void on_audit_item(struct ledger *ledger, struct row *row, uint8_t number
         row->owner != ledger->peers[number].store)
         return; /* it changed while we asked */
     switch (item->word) {
+    case SHADOW_IS_PENDING:
+        row->is_confirmed = true;
+        return;
     case SHADOW_IS_SETTLED:
         ledger_tell(ledger, actions, LEDGER_HADISCARD, row, number, 0, "audit");
         ledger_discard_row(ledger, row, actions);

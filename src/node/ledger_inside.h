@@ -79,6 +79,7 @@ struct row {
     bool is_claiming;   /* counted in its store's `claiming` */
     bool is_withdrawn;  /* told to the path */
     bool is_settled;    /* SETTLED, and that is durable */
+    bool is_confirmed;  /* HELD: its primary called it pending in this life */
     bool wants_part;    /* a PART notice when the STAND is durable */
     bool answers_copy;  /* LEDGER_HELD when the STAND is durable */
     bool rejects;       /* SETTLED because its acceptance failed */
@@ -159,6 +160,7 @@ struct ledger {
 
     struct table rows;
     uint32_t seq, start_seq; /* start_seq: those up to it wait for the fence */
+    bool has_gone_back;      /* in this life (R14, R20) */
     uint32_t recovered_seq;  /* those up to it were found in the spool */
     uint64_t role_count[STANDING_ROLE_COUNT];
     uint64_t single_by[SINGLE_COUNT];

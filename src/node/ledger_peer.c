@@ -484,6 +484,7 @@ void ledger_on_renewed(struct ledger *ledger, struct moment now, struct store_id
     ledger->own = own;
     ledger->stores[old].known.is_current = false;
     ledger->stores[old].known.went_back |= ledger->renew_went_back;
+    ledger->has_gone_back |= ledger->renew_went_back;
     ledger->stores[old].ask_peers = ledger_known_peers(ledger);
     if (ledger->renew_retired)
         ledger_retire_store(ledger, ledger->stores[old].known.id);

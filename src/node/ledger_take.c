@@ -47,10 +47,31 @@ bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
 
 /* --- Claims -------------------------------------------------------------------------------- */
 
+/* A copy of an old image (R14), which its primary has not called pending since: what became of the
+ * message after the image was made, this node has forgotten. */
+static bool is_stale(const struct ledger *ledger, const struct row *row)
+{
+    return ledger->has_gone_back && row->seq <= ledger->recovered_seq && !row->is_confirmed;
+}
+
+static void set_aside(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
+{
+    ledger_leave_lists(ledger, row);
+    ledger_set_role(ledger, row, STANDING_ASIDE);
+    ledger_stand(ledger, row, actions);
+    ledger_tell(ledger, actions, LEDGER_SET_ASIDE, row, ledger->stores[row->owner].peer, 0,
+        "a copy of an old image");
+}
+
 void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
     struct store *store = &ledger->stores[row->owner];
     uint8_t from = row->owner;
+
+    if (is_stale(ledger, row)) {
+        set_aside(ledger, row, actions);
+        return;
+    }
 
     ledger_leave_lists(ledger, row);
     ledger_leave_taken(row);
