@@ -191,16 +191,27 @@ static bool find_node(
     return true;
 }
 
-static void refuse_live(
+/* One that is silent is lost only after the take-over time (R5): who asked has to hear which
+ * of the two it is, since `shadow status` calls it silent as well. */
+static void refuse_order(
     struct client *client, const struct ledger_peer_facts *node, const char *what_force_does)
 {
-    char span[32] = "?";
+    const struct path *path = client->control->path;
+    char span[32] = "?", lost_after[32];
 
     if (node->contact_ms >= 0)
-        redundancy_span(loop_now(client->control->path->home).ms - node->contact_ms, span);
+        redundancy_span(loop_now(path->home).ms - node->contact_ms, span);
+    if (node->state != LEDGER_SILENT) {
+        client_error(client, EX_TEMPFAIL,
+            "%s answered %s ago: it is not silent; --force %s all the same (counted as D4)",
+            node->node, span, what_force_does);
+        return;
+    }
+    redundancy_span(ledger_takeover_ms(node_ledger(path->node)), lost_after);
     client_error(client, EX_TEMPFAIL,
-        "%s answered %s ago: it is not silent; --force %s all the same (counted as D4)",
-        node->node, span, what_force_does);
+        "%s is silent for %s, and is lost after %s without an answer; if you know that it is "
+        "dead, --force %s now (counted as D4)",
+        node->node, span, lost_after, what_force_does);
 }
 
 static void end_order(struct client *client, const char *name, uint64_t copies)
@@ -234,7 +245,7 @@ static void order(struct client *client, const struct ctl_object *request,
         refuse_name(client, node.node);
         return;
     case LEDGER_NOT_SILENT:
-        refuse_live(client, &node, what_force_does);
+        refuse_order(client, &node, what_force_does);
         return;
     }
 }

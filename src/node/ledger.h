@@ -335,10 +335,13 @@ void ledger_on_copy_stored(struct ledger *ledger, struct moment now, uint8_t pee
 void ledger_on_time(struct ledger *ledger, struct moment now, struct ledger_actions *actions);
 struct moment ledger_due(const struct ledger *ledger);
 
+/* For how long a node is silent before it is lost (R5b). */
+int64_t ledger_takeover_ms(const struct ledger *ledger);
+
 enum ledger_order {
     LEDGER_ORDERED,
     LEDGER_NO_SUCH_NODE,
-    LEDGER_NOT_SILENT, /* R5(c): it is in contact; only with force */
+    LEDGER_NOT_SILENT, /* R5(c): not for the take-over time; only with force */
 };
 enum ledger_order ledger_take_over(struct ledger *ledger, struct moment now, uint8_t peer,
     bool with_force, struct ledger_actions *actions);

@@ -394,7 +394,6 @@ void ledger_tell_state(struct ledger *ledger, uint8_t peer, struct ledger_action
 enum ledger_peer_state ledger_peer_state(const struct ledger *ledger, const struct peer *peer);
 /* Silent for the take-over time (R5b). */
 bool ledger_is_lost(const struct ledger *ledger, const struct peer *peer);
-int64_t ledger_takeover_ms(const struct ledger *ledger);
 void ledger_ask_flushed(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
 void ledger_heartbeat(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
 void ledger_heard_position(struct ledger *ledger, uint8_t peer, uint64_t position);

@@ -164,6 +164,24 @@ def test_takeover_of_a_node_that_answers(pair):
     assert f"taken over from    {one.name}\n" in shown and "generation         1\n" in shown, shown
 
 
+def test_takeover_of_a_node_that_is_silent_but_not_lost_yet(pair):
+    """Who is told no hears for how long it is silent, when it is lost, and what to do meanwhile."""
+    one, two = pair.nodes
+    ids = send(one, 2)
+    two.tool("set-transport-config", "-ShadowHeartbeatRetryCount", "1000")
+    one.kill()
+    process.wait_for("silence", lambda: two.shadow()["nodes"][0]["state"] == "silent")
+    for command, what in (("takeover", "takes over"), ("evict", "evicts it")):
+        done = two.tool("shadow", command, one.name, check=False)
+        assert done.returncode == 75, done
+        assert f"{one.name} is silent for " in done.stderr and "without an answer" in done.stderr, done
+        assert f"--force {what} now" in done.stderr and "not silent" not in done.stderr, done
+    two.tool("shadow", "takeover", "--force", one.name)
+    process.wait_for("what was held", lambda: two.ids() == set(ids))
+    events = two.shadow()["events"]
+    assert events["node_silent"] >= 1 and events["takeover"] >= 1, events
+
+
 def test_takeover_of_a_dead_node(pair):
     one, two = pair.nodes
     ids = send(one, 2)
