@@ -52,27 +52,28 @@ const char *redundancy_role_name(enum standing_role role)
     return names[role];
 }
 
+/* The words of the log, so that what is counted can be looked for there. */
 const char *redundancy_event_name(enum ledger_event event)
 {
     static const char *const names[LEDGER_EVENT_COUNT] = {
-        [LEDGER_HARECEIVE] = "hareceive",
-        [LEDGER_HAREDIRECT] = "haredirect",
-        [LEDGER_HAREDIRECTFAIL] = "haredirectfail",
-        [LEDGER_HADISCARD] = "hadiscard",
+        [LEDGER_HARECEIVE] = "ha_receive",
+        [LEDGER_HAREDIRECT] = "ha_redirect",
+        [LEDGER_HAREDIRECTFAIL] = "ha_redirect_fail",
+        [LEDGER_HADISCARD] = "ha_discard",
         [LEDGER_RESUBMIT] = "resubmit",
-        [LEDGER_SINGLE_MADE] = "single_made",
+        [LEDGER_SINGLE_MADE] = "single_copy",
         [LEDGER_COPIED_AGAIN] = "copied_again",
-        [LEDGER_PEER_LIVE] = "peer_live",
-        [LEDGER_PEER_SILENT] = "peer_silent",
-        [LEDGER_PEER_GONE] = "peer_gone",
-        [LEDGER_PEER_NEW_STORE] = "peer_new_store",
-        [LEDGER_PEER_RETIRED] = "peer_retired",
-        [LEDGER_PEER_WENT_BACK] = "peer_went_back",
+        [LEDGER_PEER_LIVE] = "node_live",
+        [LEDGER_PEER_SILENT] = "node_silent",
+        [LEDGER_PEER_GONE] = "node_gone",
+        [LEDGER_PEER_NEW_STORE] = "node_new_store",
+        [LEDGER_PEER_RETIRED] = "node_retired",
+        [LEDGER_PEER_WENT_BACK] = "node_went_back",
         [LEDGER_TAKEOVER] = "takeover",
         [LEDGER_FENCE_BEGUN] = "fence_begun",
         [LEDGER_FENCE_OVER] = "fence_over",
-        [LEDGER_FENCED_MID] = "fenced_mid",
-        [LEDGER_UNCLAIMED_FOUND] = "unclaimed_found",
+        [LEDGER_FENCED_MID] = "fenced",
+        [LEDGER_UNCLAIMED_FOUND] = "unclaimed",
         [LEDGER_UNCLAIMED_DROPPED] = "unclaimed_dropped",
         [LEDGER_SET_ASIDE] = "set_aside",
         [LEDGER_OWN_STORE_NEW] = "own_store_new",

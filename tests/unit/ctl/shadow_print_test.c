@@ -88,7 +88,7 @@ static void test_status(void **state)
         "\"copies_received\": 7, \"bytes_received\": 700, \"copy_us_p50\": 412, "
         "\"copy_us_p99\": 2100,"
         "\"maybe_twice\": {\"d1\": 1, \"d2\": 2, \"d3\": 0, \"d4\": 0, \"d6\": 5},"
-        "\"events\": {\"hareceive\": 7, \"hadiscard\": 0, \"takeover\": 1},"
+        "\"events\": {\"ha_receive\": 7, \"ha_discard\": 0, \"takeover\": 1},"
         "\"alarms\": [\"ex02 silent for 1m15s\", \"set aside: 1 message\"],"
         "\"nodes\": [{\"node\": \"ex02\", \"state\": \"silent\", \"up\": false, "
         "\"contact_ms\": 75000,"
@@ -116,7 +116,7 @@ static void test_status(void **state)
         "ALARM              ex02 silent for 1m15s\n"
         "                   set aside: 1 message\n"
         "since the start\n"
-        "  hareceive            7\n"
+        "  ha_receive           7\n"
         "  takeover             1\n";
     struct ctl_object *status = parse(answer);
     char got[4000];
