@@ -7,6 +7,7 @@
 #include "os/tls.h"
 #include "proto/ctl/ctl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -59,6 +60,8 @@ static void read_pin(struct self *self)
     self->pin[0] = '\0';
     if (tls_pin_of_file(self->settings->cluster_certificate_file, &pin, self->why) == OK)
         tls_pin_format(pin, self->pin);
+    else if (access(self->settings->cluster_certificate_file, F_OK) != 0 && errno == ENOENT)
+        snprintf(self->why, sizeof self->why, "none yet; relais cluster init makes one");
 }
 
 static struct ctl_object *self_object(const struct self *self)

@@ -46,11 +46,15 @@ int offline_scan(struct tool *tool, const struct offline_reader *reader)
     struct scan scan = { reader, isatty(STDERR_FILENO) };
     struct spool_visitor visitor = { &scan, on_message, on_damage, on_progress };
     char why[256] = "";
-    enum err err =
-        spool_scan(reader->folder ? reader->folder : tool_spool_folder(tool), &visitor, why);
+    const char *folder = reader->folder ? reader->folder : tool_spool_folder(tool);
+    enum err err = spool_scan(folder, &visitor, why);
 
     if (scan.shows_progress)
         fputs("\r                         \r", stderr);
+    if (err == ERR_NONE)
+        return tool_fail(tool, tool_code(err),
+            "%s is no spool yet, or not the right folder: %s", folder,
+            why[0] ? why : err_text(err));
     if (err != OK)
         return tool_fail(tool, tool_code(err), "the spool: %s", why[0] ? why : err_text(err));
     return EX_OK;

@@ -189,8 +189,9 @@ static enum err sort_words(const struct transport_word *words, size_t count,
         size_t p;
         if (!find_parameter(words[i].name, &p)) {
             const char *near = nearest_name(words[i].name, name_at, NULL);
-            snprintf(why, 512, "there is no parameter '%.60s'%s%s%s", words[i].name,
-                near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+            snprintf(why, 512, "there is no parameter '%.60s'; %s%s%s", words[i].name,
+                near ? "did you mean " : "", near ? near : "get-transport-config has them all",
+                near ? "?" : "");
             return ERR_SYNTAX;
         }
         if (by_parameter[p] || !is_plain(words[i].value)) {

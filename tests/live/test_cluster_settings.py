@@ -58,6 +58,14 @@ def test_two_nodes_learn_of_one_another_by_what_init_prints(folder):
     assert "ex01.example" in two.tool("cluster", "show").stdout
 
 
+def test_before_the_first_start(folder):
+    """What is not there yet is said with what makes it."""
+    (one, _), _ = pair(folder)
+    assert "pin                none yet; relais cluster init makes one\n" in one.tool("cluster", "show").stdout
+    done = one.tool("status", check=False)
+    assert done.returncode == 66 and "is no spool yet, or not the right folder" in done.stderr, done
+
+
 def test_a_running_daemon_is_told(folder):
     (one, _), (two, address) = pair(folder)
     two.tool("cluster", "init")

@@ -240,7 +240,8 @@ static void bad_words_are_refused(void **state)
 {
     static const struct transport_word twice[] = { { "FenceWait", "1s" },
         { "fence_wait", "2s" } };
-    static const struct transport_word unknown = { "ShadowHeartbeatRetries", "1" };
+    static const struct transport_word unknown = { "ShadowHeartbeatRetries", "1" },
+                                       foreign = { "MaxDumpsterTime", "1s" };
     static const struct transport_word empty = { "FenceWait", "" },
                                        line = { "FenceWait", "1s\n" };
     char got[2000];
@@ -252,6 +253,9 @@ static void bad_words_are_refused(void **state)
     check_parts("unknown", got,
         "there is no parameter 'ShadowHeartbeatRetries'; did you mean "
         "ShadowHeartbeatRetryCount?");
+    check("foreign", edit(NULL, &foreign, 1, got) == ERR_SYNTAX);
+    check_bytes("foreign", bytes_text(got),
+        BYTES("there is no parameter 'MaxDumpsterTime'; get-transport-config has them all"));
     check("empty", edit(NULL, &empty, 1, got) == ERR_SYNTAX);
     check("two lines", edit(NULL, &line, 1, got) == ERR_SYNTAX);
     check("a file with mistakes", edit("transport {", twice, 1, got) == ERR_SYNTAX);
