@@ -1,4 +1,4 @@
-"""Two nodes, each in a network namespace of its own, a third one with clients and a sink for each
+"""Two or three nodes, each in a network namespace of its own, a third one with clients and a sink for each
 node; a link between the nodes that can be cut alone; spools in a memory of their own that can be full.
 
      clients, sinks (hub) --- node 1
@@ -18,7 +18,7 @@ import harness  # noqa: F401  (finds tests.kit)
 from tests.kit import cluster, process, relais
 
 SPOOL_BYTES = 192 << 20
-SESSIONS = 25  # for each node: 50 in all
+SESSIONS = 50  # all nodes together
 # The shortest sensible: a dead node is missed after two seconds.
 TRANSPORT = dict(shadow_heartbeat_frequency="500ms", shadow_heartbeat_timeout_interval="1s",
                  shadow_heartbeat_retry_count=2, shadow_copy_timeout="1s", shadow_acceptance_timeout="3s",
@@ -68,7 +68,7 @@ class Network:
 class Node(cluster.Node):
     """Like those of the live tests, in a namespace; the spool in a small file system of its own."""
 
-    def __init__(self, folder, number, network, spool_bytes):
+    def __init__(self, folder, number, network):
         self.name = f"ex{number:02d}.test"
         self.prefix = network.within(number - 1)
         self.hub_host, self.host = f"10.46.{number}.1", f"10.46.0.{number}"
@@ -77,10 +77,8 @@ class Node(cluster.Node):
         relais.Relais.__init__(self, folder, "", [], segment="1M", base=relais.BASE.replace("relay.test", self.name))
         self.make_key()
         os.makedirs(self.spool, exist_ok=True)
-        self.spool_bytes = spool_bytes
-        if spool_bytes:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={spool_bytes},mode=700", "relais-spool", self.spool],
-                           check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SPOOL_BYTES},mode=700", "relais-spool", self.spool],
+                       check=True)
         self.twice, self.said = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
 
     def configure_in(self, others, send, transport=None, more="", **receive):
@@ -135,27 +133,26 @@ class Node(cluster.Node):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             process.end(self.process)
-        if self.spool_bytes:
-            subprocess.run(["umount", "-l", self.spool])
+        subprocess.run(["umount", "-l", self.spool])
 
 
 class Rig:
-    """RATE: messages a second in all; None: as fast as they are taken."""
+    """RATE: messages a second in all."""
 
-    def __init__(self, args, rate=None, transport=None, delay=None, nodes=2, spool_bytes=SPOOL_BYTES):
+    def __init__(self, args, rate, nodes=2):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was made is taken away again
         self.seed = args.seed if args.seed is not None else random.SystemRandom().randint(1, 10 ** 9)
         self.dice = random.Random(self.seed)
         self.folder = os.path.abspath(args.folder) if args.folder else tempfile.mkdtemp(prefix="relais-shadow-")
         self.is_kept = bool(args.folder)
         os.makedirs(self.folder, exist_ok=True)
-        self.rate, self.delay = rate, delay
-        self.transport = dict(TRANSPORT, **(transport or {}))
+        if os.listdir(self.folder):
+            sys.exit(f"{self.folder} is not empty")
+        self.rate = rate
         self.loads, self.load_files, self.sinks = [], [], []
-        self.load_files_before, self.came_before = 0, [0] * nodes
         self.network = Network(nodes)
         try:
-            self.nodes = [Node(self.folder, n + 1, self.network, spool_bytes) for n in range(nodes)]
+            self.nodes = [Node(self.folder, n + 1, self.network) for n in range(nodes)]
         except BaseException:
             self.network.close()
             raise
@@ -163,11 +160,10 @@ class Rig:
             self.configure(n)
         print(f"seed {self.seed}, folder {self.folder}", flush=True)
 
-    def configure(self, n, transport=None):
+    def configure(self, n):
         node = self.nodes[n]
         node.configure_in([o for o in self.nodes if o is not node],
-                          relais.send("Out", smart_hosts=[f"[10.46.{n + 1}.9]:25"], protocol_log=False),
-                          dict(self.transport, **(transport or {})))
+                          relais.send("Out", smart_hosts=[f"[10.46.{n + 1}.9]:25"], protocol_log=False), TRANSPORT)
 
     # --- Sinks and clients ---
 
@@ -175,9 +171,6 @@ class Rig:
         return os.path.join(self.folder, f"came.{n + 1}")
 
     def start_sinks(self, *options):
-        """OPTIONS: such as what they refuse.  Those that run are ended first."""
-        for sink in self.sinks:
-            process.end(sink)
         self.sinks = [self.in_hub([process.RELAIS, "sink", "--listen", f"10.46.{n + 1}.9:25", "--append",
                                    self.came_file(n), "--trace", *options]) for n in range(len(self.nodes))]
         for n in range(len(self.nodes)):
@@ -188,27 +181,20 @@ class Rig:
         return subprocess.Popen(["ip", "netns", "exec", self.network.hub, *command], stdin=subprocess.DEVNULL,
                                 stdout=log, stderr=log)
 
-    def start_load(self, to=None, messages=10 ** 9, sessions=SESSIONS, rate=None, retry=True):
-        """One generator for each node, or for node TO alone."""
-        for n in range(len(self.nodes)) if to is None else [to]:
-            number = self.load_files_before + len(self.load_files) + 1
+    def start_load(self):
+        """One generator for each node, without an end."""
+        for n in range(len(self.nodes)):
+            number = len(self.load_files) + 1
             file = os.path.join(self.folder, f"acked.{number}")
             self.load_files.append(file)
-            rate_here = rate or (self.rate and self.rate // len(self.nodes))
             self.loads.append(self.in_hub(
-                [process.RELAIS, "load", "--to", f"10.46.{n + 1}.1:25", "--sessions", str(sessions), "--messages",
-                 str(messages), "--size", "2k", "--acked", file, "--id-prefix", f"run{number}",
-                 "--messages-per-session", "50", "--timeout", "30s", *(["--retry"] if retry else []),
-                 *(["--rate", str(rate_here)] if rate_here else [])]))
+                [process.RELAIS, "load", "--to", f"10.46.{n + 1}.1:25", "--sessions", str(SESSIONS // len(self.nodes)),
+                 "--messages", str(10 ** 9), "--size", "2k", "--acked", file, "--id-prefix", f"run{number}", "--retry",
+                 "--messages-per-session", "50", "--timeout", "30s", "--rate", str(self.rate // len(self.nodes))]))
 
     def stop_load(self):
         for load in self.loads:
             process.end(load)
-        self.loads = []
-
-    def wait_load(self, seconds=120):
-        for load in self.loads:
-            load.wait(seconds)
         self.loads = []
 
     def acked(self):
@@ -226,16 +212,10 @@ class Rig:
             if not os.path.exists(self.came_file(n)):
                 continue
             with open(self.came_file(n)) as f:
-                f.seek(self.came_before[n])
                 for line in f.read().split("\n")[:-1]:
                     name, mid, when = line.split(" ")
                     found.append((name, mid, float(when), n))
         return sorted(found, key=lambda m: m[2])
-
-    def forget(self):
-        """What was acknowledged and what came until now is looked at no more."""
-        self.load_files_before += len(self.load_files)
-        self.load_files, self.came_before = [], [os.path.getsize(self.came_file(n)) for n in range(len(self.nodes))]
 
     # --- Both nodes ---
 
