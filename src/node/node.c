@@ -193,7 +193,9 @@ static void on_stores(void *me, uint64_t tag)
     node_look_stopped(node);
 }
 
-/* When a record is copied forward.  What the path has alone still has no row. */
+/* When a record is copied forward.  What the path has alone still has no row.  Nor has what the
+ * ledger has forgotten just now, whose entry goes in the loop's next step: a copy held must not
+ * become a message to be delivered, should we die in between. */
 static void get_standing(void *me, const struct spool_entry *entry, struct standing *out)
 {
     struct node *node = me;
@@ -203,6 +205,10 @@ static void get_standing(void *me, const struct spool_entry *entry, struct stand
     *out = (struct standing){
         .role = STANDING_PRIMARY, .single = SINGLE_ALONE, .owner = spool_store_id(node->spool)
     };
+    if (keep_find(node, entry->mid)) {
+        out->role = STANDING_SETTLED;
+        out->single = SINGLE_NOT;
+    }
 }
 
 static void on_look(struct timer *timer)
