@@ -269,11 +269,23 @@ void ledger_row_is_kept(
     }
     ledger_stop_copying(ledger, row, actions);
     list_remove(&row->in_role);
-    row->tried = 0;
+    row->tried = row->refusals = 0;
+    row->again_ms = 0;
     ledger_set_single(ledger, row, SINGLE_NOT);
     if (was_single)
         ledger_tell(ledger, actions, LEDGER_COPIED_AGAIN, row, number, 0, NULL);
     ledger_taken_copied(ledger, row, actions);
+}
+
+/* An answer that is about this message, not about the node: all of its content went over the link
+ * for it.  It is left alone for a while, and longer each time. */
+static void leave_alone(const struct ledger *ledger, struct row *row)
+{
+    if (row->is_accepting)
+        return; /* acceptance counts its attempts */
+    row->again_ms = ledger->now.ms + ((int64_t)AGAIN_MS << row->refusals);
+    if (row->refusals < AGAIN_DOUBLINGS_MAX)
+        row->refusals++;
 }
 
 void ledger_copy_failed(
@@ -339,6 +351,8 @@ void ledger_on_outcome(struct ledger *ledger, struct moment now, uint8_t number,
     case SHADOW_REFUSED:
         if (outcome->verdict.code / 100 == 4 && is_present)
             ledger->peers[number].refusing_until_ms = now.ms + REFUSING_MS;
+        if (outcome->verdict.code / 100 == 5 && is_present)
+            leave_alone(ledger, row);
         if (is_present)
             ledger_copy_failed(ledger, row, "it was refused", actions);
         return;
@@ -346,6 +360,8 @@ void ledger_on_outcome(struct ledger *ledger, struct moment now, uint8_t number,
     case SHADOW_LOST:
         break;
     }
+    if (is_present && outcome->fate != SHADOW_LOST)
+        leave_alone(ledger, row);
     if (is_present)
         ledger_copy_failed(
             ledger, row, outcome->fate == SHADOW_LOST ? "the link is down" : "busy", actions);
@@ -477,13 +493,18 @@ void ledger_copy_again(struct ledger *ledger, struct ledger_actions *actions)
             break;
         if (!is_to_be_copied(ledger, row))
             continue;
+        if (row->again_ms > ledger->now.ms) { /* those behind it have their turn */
+            list_remove(node);
+            list_add_last(&ledger->single, node);
+            continue;
+        }
         peer = ledger_pick_peer(ledger, 0, true, true);
         if (peer == LEDGER_NO_PEER)
             break;
         copy_one(ledger, row, peer, actions);
     }
     if (!list_is_empty(&ledger->single))
-        ledger_due_at(ledger, ledger->now.ms + 200);
+        ledger_due_at(ledger, ledger->now.ms + AGAIN_MS);
     if (!list_is_empty(&ledger->copying))
         ledger_due_at(
             ledger, container_of(ledger->copying.next, struct row, in_role)->attempt_ms +

@@ -12,8 +12,10 @@ enum {
     REMEMBERED_MAX = 65536, /* notices that found no copy (R4) */
     AUDIT_QUIET_MS =
         3000, /* after a peer's last audit its silence about a copy means something */
-    AUDIT_WAIT_MS = 15000, /* ... and when it audits nothing at all */
-    REFUSING_MS = 5000,    /* a holder that refused is left alone for so long */
+    AUDIT_WAIT_MS = 15000,   /* ... and when it audits nothing at all */
+    REFUSING_MS = 5000,      /* a holder that refused is left alone for so long */
+    AGAIN_MS = 200,          /* what has one copy is looked at so often */
+    AGAIN_DOUBLINGS_MAX = 8, /* a message that nobody takes: up to 51 s between two tries */
 };
 
 /* A store, by a small number: rows name several. */
@@ -58,6 +60,7 @@ struct row {
     uint64_t seen_tag;    /* HELD, receiving: the copy's tag; or of an answer that waits */
     int64_t since_ms;     /* in this role; PRIMARY: one copy since */
     int64_t attempt_ms;   /* the copy's present attempt began */
+    int64_t again_ms;     /* not copied again before */
     uint32_t seq;         /* counts up with each row: fences look back */
     uint32_t stand_tag;   /* of the latest STAND; 0: none yet */
     uint16_t generation;
@@ -68,6 +71,7 @@ struct row {
     uint8_t asker;        /* whose copy waits for the answer of seen_tag */
     uint8_t failure;      /* enum shadow_failure of its acceptance */
     uint8_t attempts_local, attempts_remote;
+    uint8_t refusals; /* one after another, since it was last copied */
     bool is_accepting, is_committed;
     bool is_copy_sent;  /* LEDGER_COPY was given */
     bool is_receiving;  /* HELD: its content is on the way, or being committed */

@@ -29,6 +29,8 @@ struct machine {
     uint64_t events[LEDGER_EVENT_COUNT];
     enum ledger_verdict verdict;
     bool has_verdict, is_off, is_running_actions, refuses_copies;
+    bool refuses_for_good; /* 554: it has another one */
+    unsigned copies_seen;
 };
 
 struct answer_to {
@@ -164,6 +166,13 @@ static void do_copy(struct world *world, int node, const struct ledger_action *a
     uint8_t peer = there->peer_of[node];
 
     if (!world->link[node][to]) {
+        copy_outcome(world, node, to, action->mid, &outcome);
+        return;
+    }
+    there->copies_seen++;
+    if (there->refuses_for_good) {
+        outcome = (struct shadow_outcome){ SHADOW_REFUSED,
+            .verdict = { 554, { 5, 6, 0 }, "another envelope" } };
         copy_outcome(world, node, to, action->mid, &outcome);
         return;
     }
@@ -814,6 +823,27 @@ static void test_link_cut(void **state)
     world_free(world);
 }
 
+/* All of its content goes over the link each time: rarely, then, and not in a circle.  Others have
+ * their turn all the same. */
+static void test_refused_for_good(void **state)
+{
+    struct world *world = world_new(2);
+
+    (void)state;
+    world->machine[1].refuses_for_good = true;
+    for (uint8_t n = 1; n <= 20; n++)
+        assert_true(accept(world, 0, n, SHADOW_FAILURE_ACCEPT));
+    pass(world, 60000);
+    assert_in_range(world->machine[1].copies_seen, 20 * 5, 20 * 20);
+    world->machine[1].refuses_for_good = false;
+    assert_true(accept(world, 0, 30, SHADOW_FAILURE_ACCEPT));
+    check_all(world, 30, "PH");
+    pass(world, 60000);
+    for (uint8_t n = 1; n <= 20; n++)
+        check_all(world, n, "PH");
+    world_free(world);
+}
+
 /* It is asked again and again, but not without a pause. */
 static void test_never_answered(void **state)
 {
@@ -849,6 +879,7 @@ int main(void)
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_link_cut),
         cmocka_unit_test(test_never_answered),
+        cmocka_unit_test(test_refused_for_good),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
