@@ -285,6 +285,7 @@ void ledger_drop_row(struct ledger *ledger, struct row *row)
 
 void ledger_forget_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
+    ledger_answer_busy(row, actions);
     ledger_act(actions, LEDGER_FORGET, row);
     ledger_drop_row(ledger, row);
 }

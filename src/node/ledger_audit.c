@@ -75,6 +75,7 @@ static void is_unknown_there(
         ledger_claim_row(ledger, row, actions);
         return;
     }
+    ledger_answer_busy(row, actions);
     ledger_leave_lists(ledger, row);
     ledger_set_role(ledger, row, STANDING_UNCLAIMED);
     list_add_last(&ledger->unclaimed, &row->in_role);

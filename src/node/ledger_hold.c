@@ -73,6 +73,21 @@ void ledger_held_stood(
     }
 }
 
+/* A copy that was offered waits for a standing that is not written any more. */
+void ledger_answer_busy(struct row *row, struct ledger_actions *actions)
+{
+    struct ledger_action *action;
+
+    if (!row->answers_copy)
+        return;
+    row->answers_copy = false;
+    action = ledger_act(actions, LEDGER_HELD, row);
+    action->peer = row->asker;
+    action->tag = row->seen_tag;
+    action->held.fate = SHADOW_BUSY;
+    action->held.refusal = verdict_of(450, STATUS(4, 5, 0), "it changed meanwhile");
+}
+
 /* --- What was told of copies that are not here --------------------------------------------- */
 
 static struct remembered *find_remembered(

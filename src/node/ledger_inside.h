@@ -331,6 +331,8 @@ void ledger_unclaimed_time(struct ledger *ledger, struct ledger_actions *actions
 /* A held copy is over. */
 void ledger_discard_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 void ledger_unlink_held(struct ledger *ledger, struct row *row);
+/* It is no held copy any more: who offered it and waits asks again (LEDGER_HELD: busy). */
+void ledger_answer_busy(struct row *row, struct ledger_actions *actions);
 void ledger_remember_done(struct ledger *ledger, uint8_t store, struct mid mid);
 bool ledger_is_remembered(const struct ledger *ledger, uint8_t store, struct mid mid);
 

@@ -18,6 +18,7 @@ static bool is_owed(const struct ledger *ledger, const struct row *row)
 
 void ledger_settle_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
+    ledger_answer_busy(row, actions);
     ledger_stop_copying(ledger, row, actions);
     ledger_leave_lists(ledger, row);
     ledger_set_role(ledger, row, STANDING_SETTLED);

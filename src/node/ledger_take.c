@@ -68,6 +68,7 @@ void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_acti
     struct store *store = &ledger->stores[row->owner];
     uint8_t from = row->owner;
 
+    ledger_answer_busy(row, actions);
     if (is_stale(ledger, row)) {
         set_aside(ledger, row, actions);
         return;
