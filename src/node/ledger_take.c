@@ -324,11 +324,13 @@ void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions)
 static enum ledger_order order(struct ledger *ledger, uint8_t number, bool with_force,
     const char *why, struct ledger_actions *actions)
 {
-    struct peer *peer = &ledger->peers[number];
-    bool is_silent = peer->is_gone || ledger_is_lost(ledger, peer);
+    struct peer *peer;
+    bool is_silent;
 
-    if (number >= ledger->peer_count || peer->store == NO_STORE)
+    if (number >= ledger->peer_count || ledger->peers[number].store == NO_STORE)
         return LEDGER_NO_SUCH_NODE;
+    peer = &ledger->peers[number];
+    is_silent = peer->is_gone || ledger_is_lost(ledger, peer);
     if (!is_silent && !with_force)
         return LEDGER_NOT_SILENT;
     peer->is_gone = true;

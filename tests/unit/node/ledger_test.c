@@ -741,6 +741,22 @@ static void test_damaged(void **state)
     world_free(world);
 }
 
+static void test_orders_about_nobody(void **state)
+{
+    struct world *world = world_new(2);
+    struct ledger *ledger = world->machine[0].ledger;
+    struct ledger_actions *actions = &world->machine[0].actions;
+
+    (void)state;
+    for (unsigned number = 1; number <= LEDGER_NO_PEER; number++) {
+        assert_int_equal(ledger_take_over(ledger, world->now, (uint8_t)number, true, actions),
+            LEDGER_NO_SUCH_NODE);
+        assert_int_equal(ledger_evict(ledger, world->now, (uint8_t)number, true, actions),
+            LEDGER_NO_SUCH_NODE);
+    }
+    world_free(world);
+}
+
 static void test_evicted_and_back(void **state)
 {
     struct world *world = world_new(2);
@@ -875,6 +891,7 @@ int main(void)
         cmocka_unit_test(test_went_back),
         cmocka_unit_test(test_new_store_on_two_links),
         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_orders_about_nobody),
         cmocka_unit_test(test_evicted_and_back),
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_link_cut),
