@@ -107,7 +107,9 @@ def test_both_ways_at_once(pair):
 
 def test_a_big_one_is_copied_from_the_disk(pair):
     with sink.Sink(answer=refuse_all) as busy:
-        both = pair([out(busy.port), out(busy.port)], size_max="64M")
+        # A second, the tests' usual time, is not much for five megabytes on a machine that is busy.
+        both = pair([out(busy.port), out(busy.port)], size_max="64M",
+                    transport=dict(shadow_copy_timeout="20s", shadow_acceptance_timeout="60s"))
         first, second = both.nodes
         content = mails.big(5_000_000)
         with Talk(first.port, timeout=60) as talk:
