@@ -175,7 +175,8 @@ void ledger_audit(
     struct ledger *ledger, struct moment now, uint8_t peer, struct ledger_actions *actions)
 {
     ledger_enter(ledger, now);
-    ledger_begin_audit(ledger, peer, true, actions);
+    if (peer < ledger->peer_count)
+        ledger_begin_audit(ledger, peer, true, actions);
 }
 
 /* --- Answering ----------------------------------------------------------------------------- */

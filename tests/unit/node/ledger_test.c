@@ -753,6 +753,7 @@ static void test_orders_about_nobody(void **state)
             LEDGER_NO_SUCH_NODE);
         assert_int_equal(ledger_evict(ledger, world->now, (uint8_t)number, true, actions),
             LEDGER_NO_SUCH_NODE);
+        ledger_audit(ledger, world->now, (uint8_t)number, actions); /* does nothing */
     }
     world_free(world);
 }
