@@ -430,7 +430,7 @@ void check_now_and_then(struct world *world)
         else
             message->single_since = -1;
     }
-    if (world->now < world->calm_at + 20 * MINUTE)
+    if (world->now < world->calm_at + 14 * MINUTE)
         world_in(world, LOOK_MS, on_look);
 }
 
@@ -520,6 +520,6 @@ void check_end(struct world *world)
         }
     for (unsigned i = 0; i < world->message_count; i++)
         check_message(world, &world->message[i]);
-    if (world->written_at > world->end_at - 5 * MINUTE)
+    if (world->written_at > world->end_at - 3 * MINUTE)
         violated(world, -1, "S4: disks are still written");
 }

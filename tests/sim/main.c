@@ -1,8 +1,9 @@
-/* usage: sim [--seed N] [--from A --count N] [--nodes 2|3] [--trace] [--frames] [--message M]
- *            [--broken RULE] [--profile NAME] [--find] [--list] [--quiet]
+/* usage: sim [--seed N] [--from A --count N] [--nodes 2|3] [--profile NAME] [--broken RULE]
+ *            [--trace] [--frames] [--message M] [--stop-at-first] [--quiet] [--find] [--list]
  *
- * Runs seeds; prints each that breaks a promise, and the story of its message.  --find: stops at
- * the first, and that is a success (for rules switched off). */
+ * Runs seeds; prints each that breaks a promise, and the story of its message; "ok" for each
+ * hundred that do not.  --broken switches a rule off (--list names them).  --find: stops at the
+ * first seed that breaks a promise with the rule off and none with it on; that is a success. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -157,6 +158,46 @@ static bool run(uint64_t seed, const struct arguments *arguments, struct tally *
     return false;
 }
 
+/* Seeds of a hundred, or what is left; false: stop. */
+static bool run_some(const struct arguments *arguments, uint64_t from, uint64_t count,
+    struct tally *tally, uint64_t *failed)
+{
+    uint64_t before = *failed;
+
+    for (uint64_t seed = from; seed < from + count; seed++) {
+        if (run(seed, arguments, tally))
+            continue;
+        ++*failed;
+        if (arguments->stops)
+            return false;
+    }
+    if (*failed == before)
+        printf("ok seeds %llu to %llu\n", (unsigned long long)from,
+            (unsigned long long)(from + count - 1));
+    fflush(stdout);
+    return true;
+}
+
+/* The first seed that only the missing rule breaks. */
+static int find(const struct arguments *arguments, struct tally *tally)
+{
+    struct arguments whole = *arguments;
+
+    whole.options.broken = 0;
+    whole.is_quiet = true;
+    for (uint64_t i = 0; i < arguments->count; i++) {
+        struct tally none = { 0 };
+        if (run(arguments->from + i, arguments, tally) ||
+            !run(arguments->from + i, &whole, &none))
+            continue;
+        printf("ok %s: found after %llu seeds\n", arguments->rule, (unsigned long long)i + 1);
+        return 0;
+    }
+    printf("FAILED %s: not found in %llu seeds\n", arguments->rule,
+        (unsigned long long)arguments->count);
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {
@@ -171,17 +212,14 @@ int main(int argc, char **argv)
         else
             take_flag(&arguments, argv[i]);
     }
-    for (uint64_t i = 0; i < arguments.count; i++) {
-        failed += !run(arguments.from + i, &arguments, &tally);
-        if (failed && (arguments.stops || arguments.finds))
+    if (arguments.finds)
+        return find(&arguments, &tally);
+    for (uint64_t i = 0; i < arguments.count; i += 100) {
+        uint64_t left = arguments.count - i;
+        if (!run_some(&arguments, arguments.from + i, left < 100 ? left : 100, &tally, &failed))
             break;
     }
     print_tally(&tally);
-    if (arguments.finds) {
-        printf("%s: %s after %llu seeds\n", arguments.rule ? arguments.rule : "",
-            failed ? "found" : "not found", (unsigned long long)tally.seeds);
-        return !failed;
-    }
     printf("%llu of %llu seeds failed\n", (unsigned long long)failed,
         (unsigned long long)tally.seeds);
     return failed != 0;

@@ -153,10 +153,10 @@ static void choose_settings(struct world *world)
         .heartbeat_timeout_ms = rhythms[rhythm].timeout,
         .heartbeat_retry_count = rhythms[rhythm].count,
         .resubmit_ms = prng_chance(prng, 10) ? 20 * SECOND : 0,
-        .auto_discard_ms = 12 * MINUTE,
+        .auto_discard_ms = 6 * MINUTE,
         .fence_wait_ms = prng_chance(prng, 50) ? 60 * SECOND : 20 * SECOND,
-        .audit_after_ms = 4 * MINUTE,
-        .unclaimed_hold_ms = 10 * MINUTE,
+        .audit_after_ms = 2 * MINUTE,
+        .unclaimed_hold_ms = 5 * MINUTE,
         .attempts_local_max = 2,
         .attempts_remote_max = 4,
         .copy_timeout_ms = 5 * SECOND,
@@ -180,7 +180,7 @@ static void choose(struct world *world)
     world->doubt_percent = prng_chance(prng, 20) ? 3 : 0;
     world->message_goal = (unsigned)prng_between(prng, 10, 60);
     world->calm_at = prng_between(prng, 4, 16) * MINUTE;
-    world->end_at = world->calm_at + 40 * MINUTE;
+    world->end_at = world->calm_at + 22 * MINUTE;
 }
 
 static void world_done(struct world *world)
