@@ -562,6 +562,8 @@ bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing
         row->generation = standing->generation;
         row->from = ledger_intern_store(ledger, standing->from);
         row->froms = ledger_froms_of(ledger, standing);
+        if (row->role == STANDING_SETTLED && row->owner != ledger->own)
+            row->froms |= store_bit(row->owner); /* settled in a former life: R14 */
         row->holders = holders_of(ledger, standing);
         ledger_set_single(ledger, row, standing->single);
     }

@@ -39,7 +39,7 @@ bool ledger_is_fenced(const struct ledger *ledger, const struct row *row)
         return false;
     if (is_former(ledger, row))
         return is_former_asked(ledger, row);
-    if (ledger->is_fencing && row->seq <= ledger->start_seq)
+    if (ledger->is_fencing && row->seq <= ledger->start_seq && !row->is_taken_now)
         return true;
     for (uint8_t i = 0; asked; i++, asked >>= 1)
         if ((asked & 1) && row->seq <= ledger->peers[i].fence_seq &&

@@ -37,6 +37,9 @@ void ledger_yield_row(struct ledger *ledger, struct row *row, uint8_t owner,
 {
     bool was_waiting = row->is_waiting;
 
+    /* Who holds it for a former life of ours asks us who has it (R14). */
+    if (ledger->stores[row->owner].known.is_own)
+        row->froms |= store_bit(row->owner);
     ledger_tell(ledger, actions, LEDGER_FENCED_MID, row, ledger->stores[owner].peer, 0, NULL);
     ledger_stop_copying(ledger, row, actions);
     if (is_broken(ledger, BROKEN_FENCE_DROPS) && row->is_committed && !row->is_accepting) {
@@ -375,6 +378,11 @@ static bool on_item(struct ledger *ledger, uint8_t number, const struct shadow_i
         return true; /* advice, or a word of a later version (R21) */
     if (!row) {
         ledger_remember_done(ledger, store, item->mid);
+    } else if (row->role == STANDING_PRIMARY && row->is_claimed &&
+               ledger->stores[row->from].peer == number) {
+        /* Taken over from a store that is gone, and its node, in a new life, knows the end. */
+        ledger_tell(ledger, actions, LEDGER_HADISCARD, row, number, 0, "in time");
+        ledger_settle_row(ledger, row, actions);
     } else if (is_for && row->is_receiving) {
         row->is_doomed = true;
     } else if (is_for) {

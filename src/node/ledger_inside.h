@@ -80,6 +80,7 @@ struct row {
     bool is_firm;       /* past its questions */
     bool is_first_copy; /* taken over: to be copied before it is delivered (R9) */
     bool is_waiting;    /* for the start's fence: LEDGER_DELIVER is owed */
+    bool is_taken_now;  /* claimed since the start: the start's fence is not about it */
     bool is_claiming;   /* counted in its store's `claiming` */
     bool is_withdrawn;  /* told to the path */
     bool is_settled;    /* SETTLED, and that is durable */

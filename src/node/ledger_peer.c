@@ -472,6 +472,24 @@ void ledger_begin_renewal(struct ledger *ledger, bool went_back, bool retired, c
     ledger_write_stores(ledger, actions);
 }
 
+struct renewed {
+    struct ledger *ledger;
+    uint8_t old;
+};
+
+/* What this node has settled it answers for in its next life. */
+static void renewed_row(struct table_node *node, void *me)
+{
+    struct row *row = container_of(node, struct row, by_mid);
+    const struct renewed *renewed = me;
+    struct ledger *ledger = renewed->ledger;
+
+    if (row->role != STANDING_SETTLED || row->owner != renewed->old)
+        return;
+    row->froms |= store_bit(renewed->old);
+    ledger_add_taken(ledger, row, ledger->position);
+}
+
 void ledger_on_renewed(struct ledger *ledger, struct moment now, struct store_id id,
     struct ledger_actions *actions)
 {
@@ -496,6 +514,7 @@ void ledger_on_renewed(struct ledger *ledger, struct moment now, struct store_id
         ledger, actions, LEDGER_OWN_STORE_NEW, NULL, LEDGER_NO_PEER, 0, ledger->renew_why);
     for (uint8_t i = 0; i < ledger->peer_count; i++)
         ledger->peers[i].ask_next_ms = now.ms;
+    table_each(&ledger->rows, renewed_row, &(struct renewed){ ledger, old });
     ledger_former_look(ledger, actions);
     ledger_due_at(ledger, now.ms);
     ledger_on_time(ledger, now, actions);

@@ -87,7 +87,7 @@ void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_acti
     row->is_firm = false;
     row->is_withdrawn = false;
     ledger_set_single(ledger, row, SINGLE_LOST);
-    row->is_claiming = true;
+    row->is_claiming = row->is_taken_now = true;
     store->claiming++;
     ledger_stand(ledger, row, actions);
     ledger_tell(
@@ -130,7 +130,8 @@ void ledger_take_store(struct ledger *ledger, uint8_t number, bool is_forced, co
 
 /* --- Questions ----------------------------------------------------------------------------- */
 
-/* Nodes that could have taken it too, and can be asked.  One that was out of contact for as long
+/* Nodes that could have taken it too, and can be asked: the lost one as well, when it has a new
+ * store and may know what became of the old one's (R14).  One that was out of contact for as long
  * as it takes is not waited for (D3). */
 static uint16_t other_takers(const struct ledger *ledger, uint8_t number)
 {
@@ -139,7 +140,7 @@ static uint16_t other_takers(const struct ledger *ledger, uint8_t number)
     for (uint8_t i = 0; i < ledger->peer_count; i++) {
         const struct peer *peer = &ledger->peers[i];
         if (peer->is_configured && peer->was_heard && !peer->is_gone && !peer->is_retired &&
-            i != ledger->stores[number].peer)
+            (i != ledger->stores[number].peer || peer->store != number))
             bits |= (uint16_t)(1u << i);
     }
     return bits;
@@ -203,6 +204,11 @@ static void row_is_firm(struct ledger *ledger, struct row *row, struct ledger_ac
     row->is_first_copy = true;
     list_remove(&row->in_role);
     row->since_ms = ledger->now.ms;
+    if (row->kept) { /* its holder has asked about it meanwhile */
+        ledger_set_single(ledger, row, SINGLE_NOT);
+        ledger_taken_copied(ledger, row, actions);
+        return;
+    }
     if (ledger_pick_peer(ledger, 0, true, true) == LEDGER_NO_PEER ||
         is_broken(ledger, BROKEN_NEVER_AGAIN)) {
         list_add_last(&ledger->single, &row->in_role);
