@@ -27,7 +27,7 @@ enum {
     SIM_NODES_MAX = 3,
     SIM_RECIPIENTS_MAX = 3,
     SIM_MESSAGES_MAX = 160,
-    SIM_DELIVERIES_MAX = 64, /* of one message, all recipients together */
+    SIM_DELIVERIES_MAX = 256, /* of one message, all recipients together */
     SIM_NOBODY = 255,
 };
 
