@@ -31,11 +31,11 @@ class One:
 
     def __init__(self, folder, transport):
         self.node = cluster.Node(folder, 1, HOST)
-        self.key = os.path.join(folder, NAME)
-        self.port = process.free_port(OTHER_HOST)
-        pin = cluster.make_key(self.key, NAME)
+        other = cluster.Node(folder, 2, OTHER_HOST)
+        assert other.name == NAME
+        self.key, self.port = other.folder, other.link_port
         self.node.configure_in([], relais.send("Out", smart_hosts=["[127.50.0.9]:9"]), transport=transport,
-                               more=relais.block("cluster_node", NAME, address=f"{OTHER_HOST}:{self.port}", pin=pin))
+                               more=other.block())
         self.node.start()
 
     def link(self, **more):
@@ -100,7 +100,7 @@ def what_it_gets(host, port, folder, newest):
 
 STRANGERS = {
     "no certificate": (None, None),
-    "another key under the node's name": ("stranger", None),
+    "another key under the node's name": (os.path.join("stranger", NAME), None),
     "TLS 1.2 with the right key": (NAME, ssl.TLSVersion.TLSv1_2),
     "TLS 1.2 without a certificate": (None, ssl.TLSVersion.TLSv1_2),
 }
@@ -110,7 +110,7 @@ STRANGERS = {
 def test_a_stranger_gets_nothing(one, folder, stranger):
     one = one()
     key, newest = STRANGERS[stranger]
-    cluster.make_key(os.path.join(folder, "stranger"), NAME)
+    cluster.Node(os.path.join(folder, "stranger"), 2, OTHER_HOST)
     before = one.state()
     got, address = what_it_gets(HOST, one.node.link_port, key and os.path.join(folder, key), newest)
     assert got == b""
@@ -380,7 +380,7 @@ def test_a_store_that_goes_back(one):
     with one.link() as link:  # once it has gone back it cannot be trusted, whatever it says
         assert link.introduce(pos=9999).startswith("554 5.7.0 store went back")
     assert one.node.held() == {mid}
-    assert one.node.shadow()["events"]["peer_went_back"] == 1, one.node.shadow()["events"]
+    assert one.node.shadow()["events"]["node_went_back"] == 1, one.node.shadow()["events"]
     new = "88" + STORE[2:]
     with one.link() as link:
         assert link.introduce(store=new, pos=1).startswith("250 ")
