@@ -116,6 +116,8 @@ void peers_free(struct node *node);
 /* Ends both links; all under way on them is answered as lost; connects again after a pause. */
 void peer_lose(struct peer *peer, const char *why);
 void peer_cut(struct node *node, uint8_t index);
+/* It has introduced itself: it is there, and a pause before we connect to it is over. */
+void peer_is_there(struct node *node, uint8_t index);
 void peer_ask(struct node *node, uint8_t index, const struct shadow_ask *ask);
 /* A link is introduced.  False: it must be closed. */
 bool peer_link_up(struct peer *peer, struct link *link);

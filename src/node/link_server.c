@@ -50,6 +50,7 @@ static void on_hello(struct link_in *link, const struct shadow_hello *hello)
     node_did(node);
     if (is_welcome) {
         link->is_introduced = true;
+        peer_is_there(node, link->peer);
         timer_stop(&link->timer);
     }
     set_answer(link, is_welcome ? SHADOW_SERVER_WELCOME : SHADOW_SERVER_REFUSE);

@@ -107,6 +107,17 @@ static void connect_again(struct peer *peer, bool was_up)
         timer_start(&peer->again, peer->pause_ms);
 }
 
+/* Until our ask is open it tells nobody what it has delivered. */
+void peer_is_there(struct node *node, uint8_t index)
+{
+    struct peer *peer = peer_at(node, index);
+
+    if (!peer || peer->is_connecting || !may_connect(peer))
+        return;
+    peer->pause_ms = 0;
+    timer_start(&peer->again, 0);
+}
+
 /* --- Up and down ------------------------------------------------------------------------- */
 
 static void tell_down(struct peer *peer, const char *why)

@@ -192,6 +192,17 @@ def test_what_was_accepted_alone_is_copied_later(pair):
         process.wait_for("the copies", lambda: second.held() == set(ids), 30)
 
 
+def test_who_comes_back_is_connected_to_at_once(pair):
+    """Not after the pause that its absence had made longer and longer."""
+    with sink.Sink() as target:
+        both = pair(out(target.port), transport=dict(shadow_heartbeat_timeout_interval="20s"))
+        first, second = both.nodes
+        first.kill()
+        time.sleep(4)  # a second, two, and in the middle of four
+        first.start()
+        both.wait_together(1.5)
+
+
 # --- A node is lost ----------------------------------------------------------------------------
 
 def test_the_holder_delivers_what_a_lost_node_had(pair):
