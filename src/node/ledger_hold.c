@@ -376,10 +376,12 @@ static bool on_item(struct ledger *ledger, uint8_t number, const struct shadow_i
     }
     if (item->word != SHADOW_DONE)
         return true; /* advice, or a word of a later version (R21) */
-    if (!row) {
-        ledger_remember_done(ledger, store, item->mid);
-    } else if (row->role == STANDING_PRIMARY && row->is_claimed &&
-               ledger->stores[row->from].peer == number) {
+    /* Whether a copy is here or not: one more may be on its way, by a link that is being cut. */
+    ledger_remember_done(ledger, store, item->mid);
+    if (!row)
+        return true;
+    if (row->role == STANDING_PRIMARY && row->is_claimed &&
+        ledger->stores[row->from].peer == number) {
         /* Taken over from a store that is gone, and its node, in a new life, knows the end. */
         ledger_tell(ledger, actions, LEDGER_HADISCARD, row, number, 0, "in time");
         ledger_settle_row(ledger, row, actions);

@@ -504,6 +504,25 @@ static void test_copied_delivered_discarded(void **state)
     world_free(world);
 }
 
+/* It was sent twice, because no answer came in time; the first one arrives last. */
+static void test_a_copy_comes_after_its_notice(void **state)
+{
+    struct world *world = world_new(2);
+    struct machine *b = &world->machine[1];
+    struct shadow_outcome outcome;
+    struct standing offered = { 0 }, standing;
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    settle(world, 0, 1);
+    check_all(world, 1, "--");
+    assert_int_equal(ledger_on_copy(b->ledger, world->now, b->peer_of[0], mid_of(1), &offered,
+                         true, 4000, &standing, &outcome, &b->actions),
+        LEDGER_ANSWERED);
+    assert_int_equal(outcome.fate, SHADOW_SETTLED);
+    world_free(world);
+}
+
 static void test_nobody_to_hold_it(void **state)
 {
     struct world *world = world_new(2);
@@ -880,6 +899,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copied_delivered_discarded),
+        cmocka_unit_test(test_a_copy_comes_after_its_notice),
         cmocka_unit_test(test_nobody_to_hold_it),
         cmocka_unit_test(test_holder_refuses),
         cmocka_unit_test(test_primary_dies_and_returns),
