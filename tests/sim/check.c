@@ -59,8 +59,7 @@ void check_acknowledged(struct host *host, struct message *message)
 
     if ((!entry->is_here || entry->is_committing) && !is_over)
         violated(host->world, (int)message->number, "S1: 250 before the local commit");
-    else if (message->verdict == LEDGER_REDUNDANT && !is_over && !is_elsewhere(host, message) &&
-             !has_gone_back(host->world, message->sent_at)) /* what it had told was not so */
+    else if (message->verdict == LEDGER_REDUNDANT && !is_over && !message->was_copied)
         violated(host->world, (int)message->number,
             "S1: 250 said redundant, and no other node has it");
 }

@@ -65,6 +65,7 @@ static void landed(struct host *host, const struct landing *landing)
         ledger_on_committed(host->ledger, now, message->mid, true, &host->actions);
         break;
     case LANDING_COPY:
+        message->was_copied = true;
         host_committed(host, message);
         ledger_on_copy_stored(host->ledger, now, host_peer(host, landing->peer), message->mid,
             landing->tag, true, &host->actions);

@@ -85,6 +85,7 @@ struct message {
     bool has_d3, has_d4;
     /* What a loss is excused by: its only copy, as recorded, went with its disk. */
     bool may_be_lost;
+    bool was_copied; /* a copy was durable on another node's disk */
     /* A disk went back behind its record, and nobody could see that (R14's residue). */
     bool was_rolled_back;
     int64_t single_since;            /* one copy although two nodes could have it; -1: not so */
