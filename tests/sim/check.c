@@ -176,12 +176,12 @@ static void on_take_over(struct host *host, uint8_t from)
 static void on_d4(struct host *host, uint8_t other)
 {
     struct world *world = host->world;
-    bool is_true = other != SIM_NOBODY && world->host[other].disk_life > 0;
+    bool is_true = other != SIM_NOBODY && host->has_met_new[other];
 
     for (uint8_t i = 0; i < world->host_count; i++)
-        if (i != host->number && (silence(host, i) >= world->settings.fence_wait_ms / 2 ||
-                                     world->host[i].disk_life > 0 || host->force_at[i] >= 0 ||
-                                     !world->links[host->number][i].is_told_up))
+        if (i != host->number &&
+            (silence(host, i) >= world->settings.fence_wait_ms / 2 || host->has_met_new[i] ||
+                host->force_at[i] >= 0 || !world->links[host->number][i].is_told_up))
             is_true = true;
     if (!is_true)
         violated(world, -1, "S2: %s counts D4, and all others had answered", host->name);
@@ -208,6 +208,8 @@ void check_event(struct host *host, const struct ledger_action *action)
         names[action->event] ? names[action->event] : "?",
         other == SIM_NOBODY ? "" : world->host[other].name, (unsigned long long)action->number,
         action->text ? action->text : "");
+    if (action->event == LEDGER_PEER_NEW_STORE)
+        host->has_met_new[other] = true;
     if (action->event == LEDGER_RESUBMIT && message) {
         message->has_claimed[host->number] = true;
         message->claimed[host->number] = message->heard[host->number];
@@ -270,6 +272,7 @@ void check_restarted(struct host *host)
     for (unsigned i = 0; i < world->host_count; i++) {
         host->heard_awake[i] = host_awake(host);
         host->silent_at[i] = -1;
+        host->has_met_new[i] = false;
     }
 }
 

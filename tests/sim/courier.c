@@ -41,6 +41,20 @@ static void wait(struct host *host, struct message *message, int64_t delay)
     event->b = ++entry->attempt;
 }
 
+/* It came to be this node's with nothing left to deliver. */
+static void on_over(struct world *world, struct event *event)
+{
+    struct host *host = &world->host[event->host];
+    struct message *message = &world->message[event->a];
+    struct entry *entry = &host->entry[event->a];
+
+    if (!entry->is_here || entry->is_withdrawn || entry->work != WORK_NONE)
+        return;
+    ledger_on_settled(host->ledger, host_now(host), message->mid, &host->actions);
+    host_act(host);
+    client_delivered(host, message);
+}
+
 void courier_queue(struct host *host, struct message *message, int64_t delay)
 {
     struct entry *entry = &host->entry[message->number];
@@ -49,8 +63,12 @@ void courier_queue(struct host *host, struct message *message, int64_t delay)
     entry->is_withdrawn = false;
     if (entry->work == WORK_WAITING || entry->work == WORK_TRYING)
         return;
-    if (!entry_is_over(entry, message))
+    if (!entry_is_over(entry, message)) {
         wait(host, message, delay);
+        return;
+    }
+    entry->work = WORK_NONE;
+    host_in(host, delay, on_over)->a = message->number;
 }
 
 void courier_withdraw(struct host *host, struct message *message)

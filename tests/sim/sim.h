@@ -240,8 +240,9 @@ struct host {
     int64_t heard_awake[SIM_NODES_MAX]; /* its waking time at the last frame from each */
     int64_t silent_at[SIM_NODES_MAX]; /* a living node was silent for long enough; -1: never */
     int64_t force_at[SIM_NODES_MAX];
-    int64_t went_back_at; /* its disk is an older one since then; -1 */
-    struct disk image;    /* an old image of the disk, with its time */
+    bool has_met_new[SIM_NODES_MAX]; /* it had another store, in this life of ours */
+    int64_t went_back_at;            /* its disk is an older one since then; -1 */
+    struct disk image;               /* an old image of the disk, with its time */
     int64_t image_at;
 };
 
