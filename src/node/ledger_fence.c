@@ -15,14 +15,14 @@ static bool is_former(const struct ledger *ledger, const struct row *row)
     return row->owner != ledger->own && row->role == STANDING_PRIMARY;
 }
 
-/* Of a former life: a node that may have a copy has not said yet what it took from that store. */
+/* Of a former life: a node that may have a copy, be it under a new store, has not said yet what
+ * it took from that store. */
 static bool is_former_asked(const struct ledger *ledger, const struct row *row)
 {
     uint16_t asked = ledger->stores[row->owner].ask_peers;
 
     for (uint8_t i = 0; asked && i < LEDGER_STORES_MAX; i++) {
-        uint8_t peer =
-            (row->holders & store_bit(i)) ? ledger_holder_peer(ledger, i) : LEDGER_NO_PEER;
+        uint8_t peer = (row->holders & store_bit(i)) ? ledger->stores[i].peer : LEDGER_NO_PEER;
         if (peer != LEDGER_NO_PEER && (asked >> peer & 1))
             return true;
     }

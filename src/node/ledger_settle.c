@@ -74,6 +74,7 @@ void ledger_settle_stood(
         action->single = row->single;
         row->is_accepting = false;
     }
+    row->owing &= ledger_current_stores(ledger); /* a node that left, and returns, asks (R11) */
     if (!is_broken(ledger, BROKEN_TELLS_UNFLUSHED))
         add_notices(ledger, row, row->owing, at, false, actions);
     ledger_settle_look(ledger, row, actions);
@@ -359,6 +360,7 @@ void ledger_settle_start(struct ledger *ledger, struct ledger_actions *actions)
     for (size_t i = 0; i < found.count; i++) {
         struct row *row = found.rows[i];
         row->is_settled = true;
+        row->owing &= ledger_current_stores(ledger);
         add_notices(ledger, row, row->owing, (uint64_t)row->attempt_ms, false, actions);
         ledger_settle_look(ledger, row, actions);
     }
