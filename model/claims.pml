@@ -1,7 +1,7 @@
 /* claims.pml: three nodes; two have a copy of the same message, and both may take it over.
  *
  * Rules: R2 and R4 (a notice acts only for its own store), R5, R6 (takers ask as well; generation, then
- * who is past its questions, then the smaller store id; who is asked while it asks, asks again; what
+ * who is firm, then the smaller store id; firm before not firm; who is asked while it asks, asks again; what
  * was taken over stays known until the store it was taken from has heard; a new store is no answer),
  * R8, R9.  Stories 7, 21, 30.  Promises: S1, S2 (D1, D3, D4), S4, S5.
  *
@@ -147,7 +147,7 @@ inline ask(n, o)
 #ifndef BROKEN_ASKED_DOES_NOT_ASK_AGAIN
     /* A taker asks while we ask: it may have claimed since it answered us. */
     if
-    :: role[o] == PRIMARY && (from[o] & from[n]) && !firm[o] -> need[o] = need[o] | BIT(n);
+    :: role[o] == PRIMARY && (from[o] & (from[n] | BIT(store_of[n]))) && !firm[o] -> need[o] = need[o] | BIT(n);
         forget_answer(o, n)
     :: else
     fi
@@ -157,8 +157,14 @@ inline ask(n, o)
 /* Is the claim in o's answer the better one? */
 #define BY_ID(n, o) (says_firm[AT(n, o)] == firm[n] && says_store[AT(n, o)] < store_of[n])
 #define BY_FIRM(n, o) (says_firm[AT(n, o)] && !firm[n])
+#ifdef BROKEN_GENERATION_FIRST
 #define IS_STRONGER(n, o) (says_generation[AT(n, o)] > generation[n] || \
     (says_generation[AT(n, o)] == generation[n] && (BY_FIRM(n, o) || BY_ID(n, o))))
+#else
+/* A firm claim may have been delivered: a taker that is not firm yields to it. */
+#define IS_STRONGER(n, o) ((BY_FIRM(n, o) && from[n] != 0) || says_generation[AT(n, o)] > generation[n] || \
+    (says_generation[AT(n, o)] == generation[n] && (BY_FIRM(n, o) || BY_ID(n, o))))
+#endif
 
 inline read_answer(n, o)
 {
