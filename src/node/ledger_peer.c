@@ -298,7 +298,9 @@ static const char *refusal_of(const struct ledger *ledger, const struct peer *pe
 
     if (ledger_is_retired(ledger, hello->node.store) &&
         !is_broken(ledger, BROKEN_RETIRED_RETURNS))
-        return "store retired";
+        /* A former life of a node that has had another since was not evicted: it is an old
+         * image, and even what it alone had may be long delivered. */
+        return is_same || peer->store == NO_STORE ? "store retired" : "store went back";
     if (is_broken(ledger, BROKEN_KEEPS_STORE))
         return NULL;
     if (is_same && (peer->went_back || (store_id_equal(heard.store, hello->node.store) &&
@@ -430,9 +432,7 @@ void ledger_learn_retired(struct ledger *ledger, const struct store_id *ids, uin
         if (ledger_is_retired(ledger, ids[i]))
             continue;
         if (store_id_equal(ids[i], ledger_own_store(ledger))) {
-            if (!is_broken(ledger, BROKEN_RETIRED_RETURNS))
-                ledger_begin_renewal(ledger, false, true, "a node says it is retired", actions);
-            continue;
+            continue; /* why it is, evicted or left behind, the next introduction says */
         }
         number = peer_of_store(ledger, ids[i]);
         ledger_retire_store(ledger, ids[i]);
