@@ -248,6 +248,8 @@ static void set_configured(struct world *world, uint8_t number, bool is_configur
     if (world->host[number].is_configured == is_configured)
         return;
     world->host[number].is_configured = is_configured;
+    for (unsigned i = 0; i < world->message_count; i++) /* by order: nobody asks it any more */
+        world->message[i].has_d4 |= !is_configured;
     STORY(world, &world->host[number], -1,
         is_configured ? "is configured" : "is configured away");
     for (unsigned i = 0; i < world->host_count; i++)
