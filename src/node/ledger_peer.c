@@ -352,6 +352,8 @@ bool ledger_on_up(struct ledger *ledger, struct moment now, uint8_t number,
     peer->has_audited = false;
     peer->refusing_until_ms = 0;
     peer->ask_next_ms = now.ms;
+    if (peer->is_asking) /* it goes out only now: that is when its time begins */
+        peer->ask_sent_ms = now.ms;
     ledger_fence_peer_up(ledger, number, actions);
     ledger_tell_state(ledger, number, actions);
     ledger_heartbeat(ledger, number, actions);
