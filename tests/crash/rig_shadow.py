@@ -79,12 +79,14 @@ class Node(cluster.Node):
         os.makedirs(self.spool, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SPOOL_BYTES},mode=700", "relais-spool", self.spool],
                        check=True)
+        self.loops = 1
         self.twice, self.said = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
 
     def configure_in(self, others, send, transport=None, more="", **receive):
         self.configure(relais.receive("In", f"{self.hub_host}:{self.port}", protocol_log=False, **receive) +
                        relais.block("receive_connector", "Internal", role="internal", bindings=[self.address()]) +
-                       "".join(n.block() for n in others) + relais.block("transport", None, **transport) + send + more)
+                       "".join(n.block() for n in others) + relais.block("transport", None, **transport) + send + more +
+                       relais.block("limits", None, loops=self.loops))
 
     def start(self, seconds=60):
         self.spawn_again()
@@ -157,6 +159,7 @@ class Rig:
             self.network.close()
             raise
         for n in range(nodes):
+            self.nodes[n].loops = self.dice.choice([1, 3])
             self.configure(n)
         print(f"seed {self.seed}, folder {self.folder}", flush=True)
 
