@@ -92,6 +92,9 @@ static bool go_back(struct host *host, struct disk *after, const char *why)
     crash(host, false, why);
     disk_done(&host->disk);
     host->disk = *after;
+    /* An image of what is no longer the past says nothing that could be compared. */
+    if (host->image.segment_count && disk_end(&host->image) > disk_end(&host->disk))
+        disk_done(&host->image);
     host->disk_life++;
     host->went_back_at = host->world->now;
     return true;

@@ -345,6 +345,8 @@ void host_crash(struct host *host, bool has_power)
     host->down_since = host->world->now;
     if (host->paused_until > host->world->now) /* it did nothing until the end */
         host->paused_total -= host->paused_until - host->world->now;
+    if (host->lies) /* the truth comes out by itself: fault.c, on_truth() */
+        host->disk.kept = host->disk.durable;
     host->actions.count = 0;
     ledger_free(host->ledger);
     host->ledger = NULL;
