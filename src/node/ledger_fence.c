@@ -21,6 +21,9 @@ static bool is_former_asked(const struct ledger *ledger, const struct row *row)
 {
     uint16_t asked = ledger->stores[row->owner].ask_peers;
 
+    /* At a start the damage may have been in the very record that named its holders. */
+    if (asked && ledger->is_fencing)
+        return true;
     for (uint8_t i = 0; asked && i < LEDGER_STORES_MAX; i++) {
         uint8_t peer = (row->holders & store_bit(i)) ? ledger->stores[i].peer : LEDGER_NO_PEER;
         if (peer != LEDGER_NO_PEER && (asked >> peer & 1))

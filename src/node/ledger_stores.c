@@ -20,6 +20,45 @@ static void mark_row(struct table_node *node, void *me)
     *used |= store_bit(row->owner) | store_bit(row->from) | row->froms | row->holders;
 }
 
+static void mark_owners(struct table_node *node, void *me)
+{
+    const struct row *row = container_of(node, struct row, by_mid);
+    uint64_t *used = me;
+
+    *used |= store_bit(row->owner) | store_bit(row->from);
+}
+
+static void clear_row(struct table_node *node, void *me)
+{
+    struct row *row = container_of(node, struct row, by_mid);
+    uint64_t rest = ~*(const uint64_t *)me;
+
+    row->holders &= rest;
+    row->kept &= rest;
+    row->owing &= rest;
+    row->froms &= rest;
+    row->told &= rest;
+}
+
+/* Of so many stores one that is gone for good is given up: what was noted to tell it is lost,
+ * and may be delivered again should it come back after all. */
+static uint8_t give_up_slot(struct ledger *ledger)
+{
+    uint64_t used = 0, bit;
+
+    table_each(&ledger->rows, mark_owners, &used);
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        const struct store *store = &ledger->stores[i];
+        bit = store_bit(i);
+        if (i == ledger->own || store->known.is_current || !store->known.is_retired ||
+            (used & bit) || store->is_taking || store->is_asking || store->claiming)
+            continue;
+        table_each(&ledger->rows, clear_row, &bit);
+        return i;
+    }
+    return NO_STORE;
+}
+
 /* A slot that no row and no node needs, or NO_STORE. */
 static uint8_t free_slot(struct ledger *ledger)
 {
@@ -35,7 +74,7 @@ static uint8_t free_slot(struct ledger *ledger)
             !store->is_taking && !store->is_asking)
             return i;
     }
-    return NO_STORE;
+    return give_up_slot(ledger);
 }
 
 void ledger_name_store(struct store *store, const char *node)
