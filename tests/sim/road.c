@@ -595,7 +595,9 @@ static void arrive(struct host *host, const struct frame *frame)
         STORY(host->world, host, -1, "  %s %s of %s, lane %d: %.*s", names[frame->kind],
             frame->client == host->number ? "<-" : "->", host->world->host[frame->from].name,
             frame->lane, frame->n > 2 ? (int)frame->n - 2 : 0, (const char *)frame->bytes);
-    if (frame->kind != FRAME_CLOSED && frame->kind != FRAME_OPEN && frame->kind != FRAME_OPENED)
+    /* The ledger hears of an introduction when both connections are made. */
+    if (!(frame->kind == FRAME_WELCOME && frame->lane == LANE_ASK) &&
+        frame->kind != FRAME_CLOSED && frame->kind != FRAME_OPEN && frame->kind != FRAME_OPENED)
         check_frame(host, frame->from);
     runs[frame->kind](host, frame);
 }
