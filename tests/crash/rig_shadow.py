@@ -4,9 +4,11 @@ node; a link between the nodes that can be cut alone; spools in a memory of thei
      clients, sinks (hub) --- node 1
                 |               |   the nodes' own link
                 +------------ node 2                                                             """
+import errno
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -124,9 +126,13 @@ class Node(cluster.Node):
 
     def fill_spool(self):
         """Nothing more fits on its disk."""
-        room = os.statvfs(self.spool)
-        with open(os.path.join(self.spool, "ballast"), "wb") as f:
-            os.posix_fallocate(f.fileno(), 0, max(4096, room.f_bavail * room.f_frsize - 65536))
+        with open(os.path.join(self.spool, "ballast"), "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(bytes(1 << 20))
+            except OSError as e:
+                if e.errno != errno.ENOSPC:
+                    raise
 
     def empty_spool(self):
         os.remove(os.path.join(self.spool, "ballast"))
@@ -219,6 +225,10 @@ class Rig:
                     name, mid, when = line.split(" ")
                     found.append((name, mid, float(when), n))
         return sorted(found, key=lambda m: m[2])
+
+    def taken_over(self):
+        """Mids, by the nodes' own logs."""
+        return {mid for node in self.nodes for mid in re.findall(r" resubmit id=(\w+)", node.log(whole=True))}
 
     # --- Both nodes ---
 
