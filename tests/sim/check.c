@@ -68,6 +68,20 @@ void check_acknowledged(struct host *host, struct message *message)
 
 enum cause { CAUSE_NONE, CAUSE_D1, CAUSE_D3, CAUSE_D4, CAUSE_D6, CAUSE_BACK };
 
+/* Nothing stood in the way of telling it, and there was time enough. */
+static bool could_tell(
+    const struct host *first, const struct host *host, const struct delivery *before)
+{
+    const struct world *world = host->world;
+    int64_t died_at = first->died_at[before->life % SIM_LIVES_MAX];
+    int64_t since = before->at - MINUTE;
+
+    return died_at - before->at > MINUTE && host->up_since < since &&
+           first->troubled_at < since && host->troubled_at < since &&
+           world->way[first->number][host->number].troubled_at < since &&
+           world->way[host->number][first->number].troubled_at < since;
+}
+
 /* Did the node that delivered it die since, before this one had heard of the outcome? */
 static bool is_d1(
     const struct host *host, const struct message *message, const struct delivery *before)
@@ -75,10 +89,12 @@ static bool is_d1(
     const struct host *first = &host->world->host[before->host];
     bool has_died = !first->is_up || first->life != before->life;
 
-    if (!has_died)
+    if (!has_died && first->renewed_at < before->at)
         return false;
     if (first == host && first->disk_life == before->disk)
         return !before->is_noted;
+    if (has_died && could_tell(first, host, before))
+        return false;
     return !((message->has_claimed[host->number] ? message->claimed[host->number]
                                                  : message->heard[host->number]) &
              1U << before->recipient);

@@ -162,7 +162,7 @@ static void wait_out(struct host *host)
     if (host->paused_until > world->now)
         return;
     STORY(world, host, -1, "is stopped for %lld ms", (long long)ms);
-    host->paused_until = world->now + ms;
+    host->paused_until = host->troubled_at = world->now + ms;
     host->paused_total += ms;
 }
 
@@ -320,6 +320,10 @@ static void do_fault(struct host *host, uint8_t other, enum fault fault)
     struct world *world = host->world;
 
     world->tally->faults[fault]++;
+    if (fault > FAULT_DAMAGE) /* a death is no trouble of the time before it */
+        host->troubled_at = world->now;
+    if (fault == FAULT_TAKE_OVER || fault >= FAULT_EVICT)
+        world->host[other].troubled_at = world->now;
     switch (fault) {
     case FAULT_CRASH:
     case FAULT_POWER:

@@ -13,7 +13,7 @@ void host_init(struct host *host, struct world *world, uint8_t number)
     host->world = world;
     host->number = number;
     host->is_configured = true;
-    host->went_back_at = -1;
+    host->went_back_at = host->renewed_at = -1;
     snprintf(host->name, sizeof host->name, "n%u", number + 1U);
     for (unsigned i = 0; i < SIM_NODES_MAX; i++)
         host->silent_at[i] = host->force_at[i] = -1;
@@ -145,6 +145,7 @@ static void renew(struct host *host)
     disk_renew(&host->disk, &host->world->prng);
     has_store(host);
     host->went_back_at = -1; /* it is known now */
+    host->renewed_at = host->world->now;
     STORY(host->world, host, -1, "begins a new store %02x%02x", host->disk.public.byte[0],
         host->disk.public.byte[1]);
     host_in(host, 0, on_renewed);
@@ -343,6 +344,7 @@ void host_crash(struct host *host, bool has_power)
     host->is_up = false;
     host->has_power = has_power;
     host->down_since = host->world->now;
+    host->died_at[host->life % SIM_LIVES_MAX] = host->world->now;
     if (host->paused_until > host->world->now) /* it did nothing until the end */
         host->paused_total -= host->paused_until - host->world->now;
     if (host->lies) /* the truth comes out by itself: fault.c, on_truth() */

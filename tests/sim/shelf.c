@@ -311,6 +311,7 @@ static void recover_one(struct host *host, const struct find *find)
 
     *entry = (struct entry){ .is_here = true };
     memcpy(entry->outcome, find->outcome, sizeof entry->outcome);
+    message->was_copied |= find->standing.role == STANDING_HELD;
     if (may_queue(host, find, message))
         courier_queue(host, message, prng_between(&host->world->prng, 0, 500));
     else if (!find->has_standing || find->standing.role == STANDING_PRIMARY)

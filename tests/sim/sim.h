@@ -28,6 +28,7 @@ enum {
     SIM_RECIPIENTS_MAX = 3,
     SIM_MESSAGES_MAX = 160,
     SIM_DELIVERIES_MAX = 256, /* of one message, all recipients together */
+    SIM_LIVES_MAX = 1024,
     SIM_NOBODY = 255,
 };
 
@@ -236,11 +237,13 @@ struct host {
     struct store_id stores_had[512]; /* public ids, for the checks */
     unsigned stores_had_count;
     /* For the checks. */
-    unsigned disk_life; /* counts the disks it had, old ones restored included */
+    int64_t died_at[SIM_LIVES_MAX]; /* the end of each life */
+    unsigned disk_life;             /* counts the disks it had, old ones restored included */
     int64_t heard_awake[SIM_NODES_MAX]; /* its waking time at the last frame from each */
     int64_t silent_at[SIM_NODES_MAX]; /* a living node was silent for long enough; -1: never */
     int64_t force_at[SIM_NODES_MAX];
     bool has_met_new[SIM_NODES_MAX]; /* it had another store, in this life of ours */
+    int64_t renewed_at;              /* it became another store, and so lost its right; -1 */
     int64_t went_back_at;            /* its disk is an older one since then; -1 */
     struct disk image;               /* an old image of the disk, with its time */
     int64_t image_at;
