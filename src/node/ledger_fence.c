@@ -163,15 +163,22 @@ void ledger_fence_gap(struct ledger *ledger, struct ledger_actions *actions)
     begin_fence(ledger, peers, actions);
 }
 
-/* Our own clock stood still, or jumped, for LATE_MS: nobody had that time to answer. */
+/* Our own clock stood still, or jumped, for LATE_MS: nobody had that time to answer, and it is
+ * no part of anybody's silence (R5). */
 void ledger_fence_gap_passed(struct ledger *ledger, int64_t late_ms)
 {
     ledger->fence_until_ms += late_ms;
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
         ledger->stores[i].ask_until_ms += late_ms;
     for (uint8_t i = 0; i < ledger->peer_count; i++) {
-        ledger->peers[i].up_ms += late_ms;
-        ledger->peers[i].question.sent_ms += late_ms;
+        struct peer *peer = &ledger->peers[i];
+        if (peer->contact_ms >= 0 && !is_broken(ledger, BROKEN_SILENCE_BY_CLOCK)) {
+            peer->contact_ms += late_ms;
+            if (peer->contact_ms > ledger->now.ms)
+                peer->contact_ms = ledger->now.ms;
+        }
+        peer->up_ms += late_ms;
+        peer->question.sent_ms += late_ms;
     }
 }
 
