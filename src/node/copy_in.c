@@ -321,6 +321,16 @@ static void commit(struct copy_in *copy)
 
 /* --- The decision ------------------------------------------------------------------------ */
 
+/* The message is here already: what its primary says is done is noted, in front of the standing
+ * that the ledger has written then. */
+static void note_here(struct copy_in *copy)
+{
+    struct spool_entry *entry = entry_of(copy->node, copy->mid);
+
+    if (entry && copy->done.n && shadow_list_check(copy->done, entry->recipient_count))
+        entry_note_list(copy->node, entry, copy->done);
+}
+
 static void decide(struct copy_in *copy, bool is_same)
 {
     struct node *node = copy->node;
@@ -334,9 +344,12 @@ static void decide(struct copy_in *copy, bool is_same)
         commit(copy);
         return;
     case LEDGER_ANSWERED:
+        if (copy->outcome.fate == SHADOW_DURABLE)
+            note_here(copy);
         answer(copy);
         return;
     case LEDGER_ONLY_STAND: /* LEDGER_HELD follows */
+        note_here(copy);
         spool_abandon(&copy->writer);
         return;
     }
