@@ -403,6 +403,7 @@ bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing
         if (row->role == STANDING_SETTLED && row->owner != ledger->own)
             row->froms |= store_bit(row->owner); /* settled in a former life: R14 */
         row->holders = holders_of(ledger, standing);
+        ledger->has_shared |= row->holders || row->from != NO_STORE;
         ledger_set_single(ledger, row, standing->single);
     }
     row->is_committed = true;

@@ -69,8 +69,8 @@ uint16_t ledger_known_peers(const struct ledger *ledger)
     uint16_t bits = 0;
 
     for (uint8_t i = 0; i < ledger->peer_count; i++)
-        if (ledger->peers[i].is_configured && ledger->peers[i].was_heard &&
-            !ledger->peers[i].is_retired)
+        if (ledger->peers[i].is_configured && !ledger->peers[i].is_retired &&
+            (ledger->peers[i].was_heard || ledger->has_shared))
             bits |= (uint16_t)(1u << i);
     return bits;
 }

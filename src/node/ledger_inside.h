@@ -200,6 +200,9 @@ struct ledger {
 
     uint64_t next_tag;
     int64_t due_ms, last_time_ms;
+    /* Some message found at the start had been on another node: there was one, even if the file
+     * that would name it is older. */
+    bool has_shared;
     int64_t taken_due_ms; /* what was taken from stores that are gone is looked through */
     uint64_t counts[LEDGER_EVENT_COUNT];
 

@@ -139,7 +139,7 @@ static uint16_t other_takers(const struct ledger *ledger, uint8_t number)
 
     for (uint8_t i = 0; i < ledger->peer_count; i++) {
         const struct peer *peer = &ledger->peers[i];
-        if (peer->is_configured && peer->was_heard && !peer->is_gone &&
+        if (peer->is_configured && (peer->was_heard || ledger->has_shared) && !peer->is_gone &&
             (i != ledger->stores[number].peer || peer->store != number ||
                 ledger->stores[number].known.is_retired))
             bits |= (uint16_t)(1u << i);
