@@ -452,7 +452,6 @@ void ledger_start(struct ledger *ledger, struct moment now, struct ledger_action
     const struct ledger_store *own;
 
     ledger_enter(ledger, now);
-    ledger->last_time_ms = now.ms;
     ledger->has_started = true;
     ledger->start_seq = ledger->recovered_seq = ledger->seq;
     for (uint32_t i = 0; i < ledger->peer_count; i++)

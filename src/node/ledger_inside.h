@@ -30,7 +30,6 @@ struct store {
     int64_t ask_until_ms; /* then the unanswered rest is let go (D4) */
     bool is_taking;       /* a take-over is under way: rows of `held` are still to be claimed */
     bool is_asking;       /* rows taken over from it wait for the answers */
-    bool is_forced;       /* that take-over was by force */
     uint32_t claiming;    /* claims not durable yet */
     bool has_ended_claims; /* some of them were given up: the questions may go on */
     const char *taking_why;
@@ -82,7 +81,6 @@ struct row {
     bool is_waiting;    /* for the start's fence: LEDGER_DELIVER is owed */
     bool is_taken_now;  /* claimed since the start: the start's fence is not about it */
     bool is_claiming;   /* counted in its store's `claiming` */
-    bool is_withdrawn;  /* told to the path */
     bool is_settled;    /* SETTLED, and that is durable */
     bool is_confirmed;  /* HELD: its primary called it pending in this life */
     bool wants_part;    /* a PART notice when the STAND is durable */
@@ -199,7 +197,7 @@ struct ledger {
     uint32_t remembered_at;
 
     uint64_t next_tag;
-    int64_t due_ms, last_time_ms;
+    int64_t due_ms;
     /* Some message found at the start had been on another node: there was one, even if the file
      * that would name it is older. */
     bool has_shared;

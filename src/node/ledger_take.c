@@ -85,7 +85,6 @@ void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_acti
     row->holders = row->kept = 0;
     row->is_claimed = true;
     row->is_firm = false;
-    row->is_withdrawn = false;
     ledger_set_single(ledger, row, SINGLE_LOST);
     row->is_claiming = row->is_taken_now = true;
     store->claiming++;
@@ -118,7 +117,6 @@ void ledger_take_store(struct ledger *ledger, uint8_t number, bool is_forced, co
     if (store->is_taking)
         return;
     store->taking_why = why;
-    store->is_forced = is_forced;
     store->is_taking = true;
     ledger_tell(ledger, actions, LEDGER_TAKEOVER, NULL, store->peer,
         ledger_count_list(&store->held), why);

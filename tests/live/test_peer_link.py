@@ -408,7 +408,7 @@ def test_an_unknown_notice_is_confirmed_and_ignored(one, word):
         if len(said) == 2 and said[1] and f" {arguments}".find(" 41") >= 0:
             line, said[1] = said[1], None
             return f"250-{mid} {line}\r\n250 43 END POS=101\r\n"
-        time.sleep(0.05)
+        time.sleep(0.05)  # the fake node's own pace, not a wait for anything
         return None
 
     with peer_link.Node(one.key, OTHER_HOST, one.port) as primary:
@@ -455,7 +455,7 @@ def test_a_primary_that_breaks_the_rules(one, reply):
     def say(arguments):
         if rules.is_set():
             return None if " 43" in arguments else f"250-{mid} DONE\r\n250 43 END POS=101\r\n"
-        time.sleep(0.05)
+        time.sleep(0.05)  # the fake node's own pace, not a wait for anything
         return REPLIES[reply]
 
     with peer_link.Node(one.key, OTHER_HOST, one.port) as primary:
