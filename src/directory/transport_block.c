@@ -79,9 +79,7 @@ const struct option transport_options[] = {
     COUNT("max_retries_for_remote_site_shadow", retries_remote, 0),
     { "shadow_message_preference_setting", CONFIG_VALUE, read_choice, AT(preference),
         .choices = preferences },
-    TIME("safety_net_hold_time", safety_net_hold_ms, 0, 90LL * DAY),
     TIME("fence_wait", fence_wait_ms, 0, DAY),
-    TIME("taken_hold", taken_hold_ms, SECOND, 90LL * DAY),
     TIME("audit_after", audit_after_ms, SECOND, 30LL * DAY),
     TIME("unclaimed_hold", unclaimed_hold_ms, SECOND, 90LL * DAY),
     /* The client waits meanwhile, 10 minutes at the most: RFC 5321, 4.5.3.2.6. */
@@ -101,9 +99,7 @@ const char *const transport_names[] = {
     "MaxRetriesForLocalSiteShadow",
     "MaxRetriesForRemoteSiteShadow",
     "ShadowMessagePreferenceSetting",
-    "SafetyNetHoldTime",
     "FenceWait",
-    "TakenHold",
     "AuditAfter",
     "UnclaimedHold",
     "ShadowCopyTimeout",
@@ -216,8 +212,6 @@ void check_transport(struct reader *reader, const struct config_item *root)
             "that is shadow_resubmit_time_span, else shadow_heartbeat_timeout_interval times "
             "shadow_heartbeat_retry_count: with its notice gone, a message would be delivered "
             "again" },
-        { "taken_hold", t->taken_hold_ms, true, discard, t->auto_discard_ms, discard,
-            "a node that comes back must still hear what was taken over" },
     };
 
     follow_failure(reader);

@@ -181,6 +181,21 @@ static bool is_plain(const char *text)
     return n && n <= VALUE_BYTES_MAX;
 }
 
+static void say_unknown(const char *name, char why[512])
+{
+    const char *near = nearest_name(name, name_at, NULL);
+
+    if (is_same_word(name, "SafetyNetHoldTime"))
+        snprintf(why, 512,
+            "there is no parameter '%.60s' in this version: it has no safety net, and what is "
+            "delivered is not kept",
+            name);
+    else
+        snprintf(why, 512, "there is no parameter '%.60s'; %s%s%s", name,
+            near ? "did you mean " : "", near ? near : "get-transport-config has them all",
+            near ? "?" : "");
+}
+
 /* Gives each parameter at most one of WORDS. */
 static enum err sort_words(const struct transport_word *words, size_t count,
     const struct transport_word **by_parameter, char why[512])
@@ -188,10 +203,7 @@ static enum err sort_words(const struct transport_word *words, size_t count,
     for (size_t i = 0; i < count; i++) {
         size_t p;
         if (!find_parameter(words[i].name, &p)) {
-            const char *near = nearest_name(words[i].name, name_at, NULL);
-            snprintf(why, 512, "there is no parameter '%.60s'; %s%s%s", words[i].name,
-                near ? "did you mean " : "", near ? near : "get-transport-config has them all",
-                near ? "?" : "");
+            say_unknown(words[i].name, why);
             return ERR_SYNTAX;
         }
         if (by_parameter[p] || !is_plain(words[i].value)) {

@@ -104,8 +104,7 @@ struct transport_settings {
     bool rejects_on_shadow_failure; /* RejectMessageOnShadowFailure, no */
     uint32_t retries_local, retries_remote; /* MaxRetriesFor...SiteShadow, 2 and 4 */
     enum shadow_preference preference;      /* ShadowMessagePreferenceSetting, PreferRemote */
-    int64_t safety_net_hold_ms;             /* SafetyNetHoldTime, 2 d (used with SH-7) */
-    int64_t fence_wait_ms, taken_hold_ms, audit_after_ms, unclaimed_hold_ms;
+    int64_t fence_wait_ms, audit_after_ms, unclaimed_hold_ms;
     int64_t copy_timeout_ms, accept_timeout_ms; /* ShadowCopyTimeout, 5 s; all attempts, 20 s */
 };
 

@@ -25,7 +25,7 @@ SESSIONS = 50  # all nodes together
 TRANSPORT = dict(shadow_heartbeat_frequency="500ms", shadow_heartbeat_timeout_interval="1s",
                  shadow_heartbeat_retry_count=2, shadow_copy_timeout="1s", shadow_acceptance_timeout="3s",
                  fence_wait="10s", audit_after="5s", unclaimed_hold="5s",
-                 shadow_message_auto_discard_interval="35s", taken_hold="35s")
+                 shadow_message_auto_discard_interval="35s")
 TAKE_OVER_SECONDS = 2.0
 NAMES = ("d1", "d2", "d3", "d4", "d6")
 
@@ -265,7 +265,7 @@ class Rig:
 
     def wait_at_rest(self, with_words, seconds=120):
         """All is delivered, and nobody holds anything for anybody any more (S4).  WITH_WORDS: nobody remembers
-        anything either; what was taken from a lost store is remembered for taken_hold."""
+        anything either; what was taken from a lost store is remembered longer."""
         kinds = ["primary", "held", "unclaimed", "single", *(["words"] if with_words else [])]
         for node in self.nodes:
             try:

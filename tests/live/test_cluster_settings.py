@@ -167,6 +167,7 @@ def test_units_are_checked(start):
         (("-ShadowHeartbeatTimeoutInterval", "10"), "a time needs its unit"),
         (("-ShadowHeartbeatTimeoutInterval", "00:90:00"), "cannot be '00:90:00'"),
         (("-ShadowHeartbeatRetries", "8"), "did you mean ShadowHeartbeatRetryCount"),
+        (("-SafetyNetHoldTime", "2.00:00:00"), "'SafetyNetHoldTime' in this version: it has no safety net"),
         (("-ShadowRedundancyEnabled", "maybe"), "is true or false"),
         (("-ShadowMessageAutoDiscardInterval", "40s"), "must be longer than"),
         (("-FenceWait", "1s", "-fence_wait", "2s"), "given twice"),

@@ -61,10 +61,8 @@ static void mistakes_are_found(void **state)
         { "discarded before take-over", "shadow_resubmit_time_span = 3d",
             "3: 'shadow_message_auto_discard_interval' (2d) must be longer than the time until "
             "take-over (3d)" },
-        { "forgotten too soon", "taken_hold = 1d",
-            "3: 'taken_hold' (1d) must not be shorter than "
-            "shadow_message_auto_discard_interval "
-            "(2d)" },
+        { "what there is not yet", "safety_net_hold_time = 1d",
+            "3: unknown option 'safety_net_hold_time' in transport" },
         { "no time for one attempt", "shadow_copy_timeout = 30s",
             "3: 'shadow_acceptance_timeout' (20s) must not be shorter than shadow_copy_timeout "
             "(30s)" },
@@ -94,8 +92,7 @@ static const char whole[] =
     "    max_retries_for_local_site_shadow = 0\n"
     "    max_retries_for_remote_site_shadow = 5\n"
     "    shadow_message_preference_setting = remote-only\n"
-    "    safety_net_hold_time = 1d\n"
-    "    fence_wait = 0s taken_hold = 5d audit_after = 2h unclaimed_hold = 1d\n"
+    "    fence_wait = 0s audit_after = 2h unclaimed_hold = 1d\n"
     "    shadow_copy_timeout = 1500ms shadow_acceptance_timeout = 10s\n"
     "}\n";
 
@@ -114,9 +111,7 @@ static void every_parameter_is_read(void **state)
         { "MaxRetriesForLocalSiteShadow", "0" },
         { "MaxRetriesForRemoteSiteShadow", "5" },
         { "ShadowMessagePreferenceSetting", "RemoteOnly" },
-        { "SafetyNetHoldTime", "1.00:00:00" },
         { "FenceWait", "00:00:00" },
-        { "TakenHold", "5.00:00:00" },
         { "AuditAfter", "02:00:00" },
         { "UnclaimedHold", "1.00:00:00" },
         { "ShadowCopyTimeout", "00:00:01.500" },
@@ -241,7 +236,8 @@ static void bad_words_are_refused(void **state)
     static const struct transport_word twice[] = { { "FenceWait", "1s" },
         { "fence_wait", "2s" } };
     static const struct transport_word unknown = { "ShadowHeartbeatRetries", "1" },
-                                       foreign = { "MaxDumpsterTime", "1s" };
+                                       foreign = { "MaxDumpsterTime", "1s" },
+                                       later = { "safety-net-hold-time", "2d" };
     static const struct transport_word empty = { "FenceWait", "" },
                                        line = { "FenceWait", "1s\n" };
     char got[2000];
@@ -256,6 +252,9 @@ static void bad_words_are_refused(void **state)
     check("foreign", edit(NULL, &foreign, 1, got) == ERR_SYNTAX);
     check_bytes("foreign", bytes_text(got),
         BYTES("there is no parameter 'MaxDumpsterTime'; get-transport-config has them all"));
+    check("later", edit(NULL, &later, 1, got) == ERR_SYNTAX);
+    check_parts("later", got,
+        "there is no parameter 'safety-net-hold-time' in this version: it has no safety net");
     check("empty", edit(NULL, &empty, 1, got) == ERR_SYNTAX);
     check("two lines", edit(NULL, &line, 1, got) == ERR_SYNTAX);
     check("a file with mistakes", edit("transport {", twice, 1, got) == ERR_SYNTAX);
@@ -270,16 +269,16 @@ static void what_was_set_at_run_time_wins(void **state)
 
     (void)state;
     write_file(folder, "transport.conf", "transport { fence_wait = 7s audit_after = 2h }\n");
-    check("read", read_text("transport { fence_wait = 3s taken_hold = 5d }", &s, got) == OK);
+    check("read", read_text("transport { fence_wait = 3s unclaimed_hold = 5d }", &s, got) == OK);
     check("wins", s->transport.fence_wait_ms == 7000);
-    check("the others stay", s->transport.taken_hold_ms == 5LL * 86400000);
+    check("the others stay", s->transport.unclaimed_hold_ms == 5LL * 86400000);
     check("added", s->transport.audit_after_ms == 2 * 3600000);
     settings_free(s);
     s = NULL;
 
-    write_file(folder, "transport.conf", "\ntransport { taken_hold = 1d }\n");
+    write_file(folder, "transport.conf", "\ntransport { shadow_copy_timeout = 30s }\n");
     check("checked together", read_text("", &s, got) == ERR_SYNTAX);
-    check_parts("in its line", got, "2: 'taken_hold' (1d) must not be shorter");
+    check_parts("in its line", got, "2: 'shadow_acceptance_timeout' (20s) must not be shorter");
     write_file(folder, "transport.conf", "fqdn = a.example\n");
     check("nothing else", read_text("", &s, got) == ERR_SYNTAX);
     check_parts("nothing else", got, "1: unknown option 'fqdn'");
