@@ -80,21 +80,20 @@ static void mistakes_are_found(void **state)
     }
 }
 
-static const char whole[] =
-    "transport {\n"
-    "    shadow_redundancy = no\n"
-    "    shadow_heartbeat_frequency = 1s\n"
-    "    shadow_heartbeat_timeout_interval = 00:05:00\n"
-    "    shadow_heartbeat_retry_count = 3\n"
-    "    shadow_resubmit_time_span = 1.02:03:04\n"
-    "    shadow_message_auto_discard_interval = 3d\n"
-    "    reject_message_on_shadow_failure = yes\n"
-    "    max_retries_for_local_site_shadow = 0\n"
-    "    max_retries_for_remote_site_shadow = 5\n"
-    "    shadow_message_preference_setting = remote-only\n"
-    "    fence_wait = 0s audit_after = 2h unclaimed_hold = 1d\n"
-    "    shadow_copy_timeout = 1500ms shadow_acceptance_timeout = 10s\n"
-    "}\n";
+static const char whole[] = "transport {\n"
+                            "    shadow_redundancy = no\n"
+                            "    shadow_heartbeat_frequency = 1s\n"
+                            "    shadow_heartbeat_timeout_interval = 00:05:00\n"
+                            "    shadow_heartbeat_retry_count = 3\n"
+                            "    shadow_resubmit_time_span = 1.02:03:04\n"
+                            "    shadow_message_auto_discard_interval = 3d\n"
+                            "    reject_message_on_shadow_failure = yes\n"
+                            "    max_retries_for_local_site_shadow = 0\n"
+                            "    max_retries_for_remote_site_shadow = 5\n"
+                            "    shadow_message_preference_setting = remote-only\n"
+                            "    fence_wait = 0s audit_after = 2h unclaimed_hold = 1d\n"
+                            "    shadow_copy_timeout = 1500ms shadow_acceptance_timeout = 10s\n"
+                            "}\n";
 
 static void every_parameter_is_read(void **state)
 {
@@ -269,7 +268,8 @@ static void what_was_set_at_run_time_wins(void **state)
 
     (void)state;
     write_file(folder, "transport.conf", "transport { fence_wait = 7s audit_after = 2h }\n");
-    check("read", read_text("transport { fence_wait = 3s unclaimed_hold = 5d }", &s, got) == OK);
+    check(
+        "read", read_text("transport { fence_wait = 3s unclaimed_hold = 5d }", &s, got) == OK);
     check("wins", s->transport.fence_wait_ms == 7000);
     check("the others stay", s->transport.unclaimed_hold_ms == 5LL * 86400000);
     check("added", s->transport.audit_after_ms == 2 * 3600000);
