@@ -108,6 +108,10 @@ struct peer {
 };
 
 /* Reads the peers of SETTINGS: new ones are connected to once the node runs. */
+/* Whether there is a place for each node of SETTINGS: the ledger keeps that of one that left,
+ * which may have left something behind, as long as it lives.  ERR_LIMIT: WHY has file and line. */
+enum err peers_check(
+    const struct node *node, const struct settings *settings, char why[512]) MUST_USE;
 enum err peers_change(
     struct node *node, const struct settings *settings, char why[512]) MUST_USE;
 void peers_start(struct node *node);

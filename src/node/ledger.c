@@ -320,7 +320,7 @@ void ledger_set_peers(struct ledger *ledger, const struct ledger_peer_config *pe
         uint8_t number = ledger_find_peer(ledger, peers[i].name);
         if (number == LEDGER_NO_PEER) {
             if (ledger->peer_count == LEDGER_PEERS_MAX)
-                continue; /* the settings' reader has refused so many */
+                continue; /* the driver has refused so many: peers_check() */
             number = (uint8_t)ledger->peer_count;
             add_peer(ledger, peers[i].name);
             join_store(ledger, number);

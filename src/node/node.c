@@ -103,8 +103,10 @@ static enum err change_keys(struct node *node, const struct settings *settings, 
 enum err node_change(struct node *node, const struct settings *settings, char why[512])
 {
     struct ledger_settings rules = rules_of(settings);
-    enum err err = change_keys(node, settings, why);
+    enum err err = peers_check(node, settings, why);
 
+    if (err == OK)
+        err = change_keys(node, settings, why);
     if (err == OK)
         err = peers_change(node, settings, why);
     if (err != OK)

@@ -254,7 +254,7 @@ static void change_peer(struct node *node, const struct cluster_node *config)
     uint8_t index = ledger_find_peer(node->ledger, bytes_text(config->name));
 
     if (index == LEDGER_NO_PEER)
-        return; /* more than the ledger takes: said when the settings were read */
+        return; /* see peers_check() */
     if (!node->peers[index]) {
         node->peers[index] = new_peer(node, config);
         node->peers[index]->index = index;
@@ -326,6 +326,26 @@ static enum err need_dns(struct node *node, const struct settings *settings)
             if (err != OK)
                 return err;
         }
+    return OK;
+}
+
+enum err peers_check(const struct node *node, const struct settings *settings, char why[512])
+{
+    uint32_t room = LEDGER_PEERS_MAX - ledger_peer_count(node->ledger);
+
+    for (size_t i = 0; i < settings->node_count; i++) {
+        const struct cluster_node *config = &settings->nodes[i];
+        if (ledger_find_peer(node->ledger, bytes_text(config->name)) != LEDGER_NO_PEER)
+            continue;
+        if (room-- > 0)
+            continue;
+        snprintf(why, 512,
+            "%.200s:%d: cluster_node \"%.100s\" is one too many: with those that have left, "
+            "this process knows %d others at the most; restart the daemon",
+            config->source.file ? config->source.file : "", config->source.line, config->name,
+            LEDGER_PEERS_MAX);
+        return ERR_LIMIT;
+    }
     return OK;
 }
 

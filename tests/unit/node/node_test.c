@@ -395,6 +395,28 @@ static void test_off_and_on(void **state)
     world_until(&world, is_empty, NULL);
 }
 
+/* Each name that a configuration ever had keeps its place: one too many is refused with its
+ * line, and what was in force stays. */
+static void test_more_names_than_places(void **state)
+{
+    struct cluster_node *other = &one->settings->nodes[0];
+    char *name = other->name, strange[40], why[512] = "";
+
+    (void)state;
+    other->source = (struct source_line){ "relais.conf", 7 };
+    other->name = strange;
+    for (int i = 1; i < LEDGER_PEERS_MAX; i++) {
+        snprintf(strange, sizeof strange, "left%02d.example.com", i);
+        assert_int_equal(node_change(one->node, one->settings, why), OK);
+    }
+    snprintf(strange, sizeof strange, "one.more.example.com");
+    assert_int_equal(node_change(one->node, one->settings, why), ERR_LIMIT);
+    assert_non_null(strstr(why, "relais.conf:7: cluster_node \"one.more.example.com\" is one"));
+    other->name = name; /* one that was there before is none too many */
+    assert_int_equal(node_change(one->node, one->settings, why), OK);
+    world_until(&world, world_links_are_up, &world);
+}
+
 /* Stopped in the middle of it all: each acceptance has its answer, and what was said to be on two
  * machines is. */
 static void test_stop_under_load(void **state)
@@ -438,6 +460,7 @@ int main(void)
         TEST(test_wrong_key),
         TEST(test_wrong_name),
         TEST(test_off_and_on),
+        TEST(test_more_names_than_places),
         TEST(test_stop_under_load),
     };
 
