@@ -42,7 +42,7 @@ static const struct choice shadow_failures[] = {
     { NULL, 0 },
 };
 
-static const struct choice tolerances[] = { { "bare-lf", 1 }, { NULL, 0 } };
+static const struct choice tolerances[] = { { "bare-lf", TOLERATE_BARE_LF }, { NULL, 0 } };
 
 static bool parse_unix_binding(const char *path, struct binding *out)
 {
@@ -203,16 +203,31 @@ static void read_role(struct reader *reader, const struct option *option,
             reader, value_line(item, 0), option->name, item->values[0].text, roles);
 }
 
-static void read_tolerances(struct reader *reader, const struct option *option,
+static struct certificate *first_certificate(struct receive_connector *connector)
+{
+    if (connector->certificate_count == 0) {
+        connector->certificates = mem_new(sizeof *connector->certificates);
+        connector->certificate_count = 1;
+    }
+    return connector->certificates;
+}
+
+static void read_certificate(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
-    struct option as_flags = *option;
-    unsigned flags = 0;
+    struct option as_file = *option;
 
-    as_flags.at = 0;
-    as_flags.choices = tolerances;
-    read_flags(reader, &as_flags, item, &flags);
-    ((struct receive_connector *)into)->tolerates_bare_lf = flags != 0;
+    as_file.at = offsetof(struct certificate, certificate_file);
+    read_file(reader, &as_file, item, first_certificate(into));
+}
+
+static void read_key(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct option as_file = *option;
+
+    as_file.at = offsetof(struct certificate, key_file);
+    read_file(reader, &as_file, item, first_certificate(into));
 }
 
 /* The guard looks at it by itself; here it is only checked. */
@@ -235,15 +250,15 @@ static const struct option options[] = {
     { "remote_ranges", CONFIG_LIST, read_ranges },
     { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
     { "banner", CONFIG_VALUE, read_banner, AT(banner) },
-    { "allow", CONFIG_LIST, read_flags, AT(rights), .choices = rights },
+    { "allow", CONFIG_LIST, read_flags, AT(allow), .choices = rights },
     { "open_relay_i_mean_it", CONFIG_VALUE, read_meaning_it },
     { "tls", CONFIG_VALUE, read_choice, AT(tls), .choices = tls_modes },
-    { "certificate", CONFIG_VALUE, read_file, AT(certificate_file) },
-    { "key", CONFIG_VALUE, read_file, AT(key_file) },
+    { "certificate", CONFIG_VALUE, read_certificate },
+    { "key", CONFIG_VALUE, read_key },
     { "tls_min", CONFIG_VALUE, read_tls_min },
     { "protocol_log", CONFIG_VALUE, read_flag, AT(logs_protocol) },
     { "add_missing_headers", CONFIG_VALUE, read_flag, AT(adds_missing_headers) },
-    { "tolerate", CONFIG_LIST, read_tolerances },
+    { "tolerate", CONFIG_LIST, read_flags, AT(tolerances), .choices = tolerances },
     { "size_max", CONFIG_VALUE, read_size, AT(size_bytes_max), 64 * 1024, 2LL << 30 },
     { "header_size_max", CONFIG_VALUE, read_size, AT(header_bytes_max), 4096, 64LL << 20 },
     { "recipients_max", CONFIG_VALUE, read_number, AT(recipients_max), 1, 100000 },
@@ -280,7 +295,7 @@ static void guard_against_open_relay(struct reader *reader,
     static const char *const everyone[] = { "0.0.0.0/0", "::/0" };
     struct ip_range all;
 
-    if (!(connector->rights & RIGHT_ANY_RECIPIENT) || is_meant(item))
+    if (!(connector->allow & RIGHT_ANY_RECIPIENT) || is_meant(item))
         return;
     for (size_t i = 0; i < connector->node_count; i++) {
         for (size_t k = 0; k < sizeof everyone / sizeof *everyone; k++) {
@@ -337,7 +352,8 @@ static void make_internal(
                                "an internal connector cannot listen on a UNIX socket"),
                 "the other nodes are other machines: \"*:2525\"");
     }
-    connector->rights = 0;
+    connector->groups = GROUP_SERVERS;
+    connector->allow = 0;
     connector->tls = TLS_MODE_OFF; /* the link has its own: os/tls.h, tls_node_context() */
     if (connector->range_count)
         return;
@@ -356,11 +372,11 @@ static void check(struct reader *reader, const struct receive_connector *connect
         complain_of_missing(reader, item, "bindings", "{ \"*:25\" }");
     if (reader->is_whole && has_network && !connector->is_internal)
         complain_of_missing(reader, item, "remote_ranges", "{ \"192.0.2.0/24\" }");
-    if (connector->key_file && !connector->certificate_file)
+    if (connector->certificate_count && !connector->certificates->certificate_file)
         complaint_hint(complain(reader->complaints, config_find(item, "key")->where,
                            "there is a key but no certificate"),
             "certificate = \"/etc/relais/mail.pem\"");
-    if (connector->tls == TLS_MODE_OFF && connector->certificate_file)
+    if (connector->tls == TLS_MODE_OFF && connector->certificate_count)
         complain_warning(reader->complaints, config_find(item, "certificate")->where,
             "the certificate is not used: tls is off");
     guard_against_open_relay(reader, connector, item);

@@ -13,10 +13,10 @@ static enum err make_receive_tls(const struct settings *settings,
 
     if (connector->tls == TLS_MODE_OFF || !connector->enabled)
         return OK;
-    if (connector->certificate_file) {
+    if (connector->certificate_count) {
         struct tls_server_settings tls = {
-            .certificate_file = connector->certificate_file,
-            .key_file = connector->key_file,
+            .certificate_file = connector->certificates[0].certificate_file,
+            .key_file = connector->certificates[0].key_file,
             .version_min = connector->tls_version_min,
         };
         err = tls_server_context(&tls, out, reason);
@@ -37,7 +37,7 @@ static enum err make_send_tls(
 
         .certificate_file = connector->certificate_file,
         .key_file = connector->key_file,
-        .version_min = TLS_1_2,
+        .version_min = connector->tls_version_min,
     };
     enum err err;
 

@@ -28,43 +28,68 @@ const struct accepted_domain *accepted_domain_find(
     return find_normal(settings, domain_normal(domain, room));
 }
 
-static struct verdict no_submission(const struct receive_connector *connector)
+static void decide_no_submission(
+    const struct receive_connector *connector, struct decision *out)
 {
-    return verdict_of(550, STATUS(5, 7, 1),
-        "SMTP; Client has no right to submit mail on connector %.64s", connector->name);
+    decide(out, "submit",
+        verdict_of(550, STATUS(5, 7, 1),
+            "SMTP; Client has no right to submit mail on connector %.64s", connector->name),
+        "connector %s gives this client no right to submit", connector->name);
 }
 
-struct verdict rights_of_recipient(const struct settings *settings,
-    const struct receive_connector *connector, const struct address *recipient)
+void rights_decide_recipient(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client,
+    const struct address *recipient, struct decision *out)
 {
-    bool is_postmaster =
-        recipient->domain.n == 0 && bytes_equal_nocase(recipient->local, BYTES("postmaster"));
+    unsigned rights = client_rights(settings, connector, client);
+    struct verdict yes = verdict_of(250, STATUS(2, 1, 5), "Recipient OK");
+    const struct accepted_domain *domain = accepted_domain_find(settings, recipient->domain);
+    char room[100];
 
-    if (!(connector->rights & RIGHT_SUBMIT))
-        return no_submission(connector);
-    if (is_postmaster || (connector->rights & RIGHT_ANY_RECIPIENT) ||
-        accepted_domain_find(settings, recipient->domain))
-        return verdict_of(250, STATUS(2, 1, 5), "Recipient OK");
-    return verdict_of(
-        550, STATUS(5, 7, 54), "SMTP; Unable to relay recipient in non-accepted domain");
+    if (!(rights & RIGHT_SUBMIT))
+        decide_no_submission(connector, out);
+    else if (recipient->domain.n == 0 &&
+             bytes_equal_nocase(recipient->local, BYTES("postmaster")))
+        decide(out, "postmaster", yes, "postmaster is always ours");
+    else if (domain)
+        decide(out, "accepted-domain", yes, "accepted domain %s", domain->pattern);
+    else if (rights & RIGHT_ANY_RECIPIENT)
+        decide(out, "any-recipient", yes, "any-recipient by %s",
+            client_right_source(settings, connector, client, RIGHT_ANY_RECIPIENT, room));
+    else
+        decide(out, "relay",
+            verdict_of(550, STATUS(5, 7, 54),
+                "SMTP; Unable to relay recipient in non-accepted domain"),
+            "%.*s is no accepted domain, and the client has no right any-recipient",
+            BYTES_ARGS(recipient->domain));
 }
 
-struct verdict rights_of_sender(const struct settings *settings,
-    const struct receive_connector *connector, const struct address *sender,
-    uint64_t size_bytes)
+void rights_decide_sender(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client,
+    const struct address *sender, uint64_t size_bytes, struct decision *out)
 {
+    unsigned rights = client_rights(settings, connector, client);
+    struct verdict yes = verdict_of(250, STATUS(2, 1, 0), "Sender OK");
     bool is_null = sender->local.n == 0 && sender->domain.n == 0;
-    unsigned needed = accepted_domain_find(settings, sender->domain) ? RIGHT_OWN_DOMAIN_SENDER
-                                                                     : RIGHT_ANY_SENDER;
+    enum right needed = accepted_domain_find(settings, sender->domain) ? RIGHT_OWN_DOMAIN_SENDER
+                                                                       : RIGHT_ANY_SENDER;
+    char room[100];
 
-    if (!(connector->rights & RIGHT_SUBMIT))
-        return no_submission(connector);
-    if (!is_null && !(connector->rights & needed)) /* a bounce has no sender to ask about */
-        return verdict_of(550, STATUS(5, 7, 60),
-            "SMTP; Client does not have permissions to send as this sender");
-    if (size_bytes > connector->size_bytes_max &&
-        !(connector->rights & RIGHT_BYPASS_SIZE_LIMIT))
-        return verdict_of(552, STATUS(5, 3, 4), "Message size exceeds the limit of %llu bytes",
-            (unsigned long long)connector->size_bytes_max);
-    return verdict_of(250, STATUS(2, 1, 0), "Sender OK");
+    if (!(rights & RIGHT_SUBMIT))
+        decide_no_submission(connector, out);
+    else if (!is_null && !(rights & needed)) /* a bounce has no sender to ask about */
+        decide(out, "sender-rights",
+            verdict_of(550, STATUS(5, 7, 60),
+                "SMTP; Client does not have permissions to send as this sender"),
+            "the client has no right %s", right_name(needed));
+    else if (size_bytes > connector->size_bytes_max && !(rights & RIGHT_BYPASS_SIZE_LIMIT))
+        decide(out, "size",
+            verdict_of(552, STATUS(5, 3, 4), "Message size exceeds the limit of %llu bytes",
+                (unsigned long long)connector->size_bytes_max),
+            "size_max of connector %s", connector->name);
+    else if (is_null)
+        decide(out, "null-sender", yes, "the null sender");
+    else
+        decide(out, right_name(needed), yes, "%s by %s", right_name(needed),
+            client_right_source(settings, connector, client, needed, room));
 }

@@ -18,7 +18,7 @@ void receive_connector_init(struct receive_connector *connector, const char *nam
     *connector = (struct receive_connector){
         .name = mem_text(name),
         .enabled = true,
-        .rights = RIGHT_SUBMIT | RIGHT_ANY_SENDER | RIGHT_OWN_DOMAIN_SENDER,
+        .groups = GROUP_ANONYMOUS,
         .tls = TLS_MODE_OFFERED,
         .tls_version_min = TLS_VERSION_MIN,
         .logs_protocol = true,
@@ -27,6 +27,9 @@ void receive_connector_init(struct receive_connector *connector, const char *nam
         .recipients_max = 200,
         .errors_max = 5,
         .hops_max = 60,
+        .local_hops_max = 8,
+        .logins_max = 3,
+        .source_share_percent = 2,
         .size_bytes_max = 36 * MIB,
         .header_bytes_max = 256 * KIB,
         .idle_ms = 5 * MINUTE,
@@ -78,6 +81,8 @@ void send_connector_init(struct send_connector *connector, const char *name)
         .delivery = DELIVERY_SMART_HOSTS,
         .mx_port = 25,
         .tls = SEND_TLS_MAY,
+        .tls_version_min = TLS_VERSION_MIN,
+        .mechanisms = AUTH_PLAIN | AUTH_LOGIN | AUTH_SCRAM_SHA_256 | AUTH_SCRAM_SHA_256_PLUS,
         .connections_max = 4,
         .messages_per_connection = 1000,
         .recipients_per_message = 100,
@@ -95,6 +100,27 @@ void send_connector_init(struct send_connector *connector, const char *name)
     plan_retries(connector);
 }
 
+static void free_texts(char **texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+static void free_patterns(struct address_patterns *patterns)
+{
+    free_texts(patterns->list, patterns->count);
+}
+
+static void free_certificates(struct certificate *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(list[i].certificate_file);
+        free(list[i].key_file);
+    }
+    free(list);
+}
+
 void receive_connector_done(struct receive_connector *connector)
 {
     for (size_t i = 0; i < connector->binding_count; i++)
@@ -106,9 +132,22 @@ void receive_connector_done(struct receive_connector *connector)
     free(connector->comment);
     free(connector->fqdn);
     free(connector->banner);
-    free(connector->certificate_file);
-    free(connector->key_file);
+    free(connector->user_groups);
+    free_patterns(&connector->senders_allowed);
+    free_patterns(&connector->senders_refused);
+    free_patterns(&connector->recipients_allowed);
+    free_patterns(&connector->recipients_refused);
+    free_certificates(connector->certificates, connector->certificate_count);
+    free(connector->client_ca_file);
+    free_texts(connector->client_fingerprints, connector->client_fingerprint_count);
     *connector = (struct receive_connector){ 0 };
+}
+
+static void free_secret(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
 }
 
 void send_connector_done(struct send_connector *connector)
@@ -117,19 +156,23 @@ void send_connector_done(struct send_connector *connector)
         free(connector->spaces[i].pattern);
     for (size_t i = 0; i < connector->host_count; i++)
         free(connector->hosts[i].host);
+    for (size_t i = 0; i < connector->tls_policy_count; i++)
+        free(connector->tls_policies[i].pattern);
     free(connector->spaces);
     free(connector->hosts);
+    free(connector->tls_policies);
     free(connector->name);
     free(connector->comment);
     free(connector->maildir);
     free(connector->fqdn);
-
+    free_patterns(&connector->senders);
+    free_texts(connector->receive_names, connector->receive_name_count);
+    free(connector->ca_file);
+    free_texts(connector->tls_fingerprints, connector->tls_fingerprint_count);
     free(connector->certificate_file);
     free(connector->key_file);
     free(connector->user);
-    if (connector->password)
-        explicit_bzero(connector->password, strlen(connector->password));
-    free(connector->password);
+    free_secret(connector->password);
     free(connector->retry_ms);
     *connector = (struct send_connector){ 0 };
 }
@@ -167,8 +210,9 @@ static void add_loopback_connector(struct settings *settings)
     connector->ranges[0] = range_known("127.0.0.0/8");
     connector->ranges[1] = range_known("::1");
     connector->range_count = 2;
-    connector->rights |= RIGHT_ANY_RECIPIENT;
+    connector->allow = RIGHT_ANY_RECIPIENT;
     connector->connections_per_source_max = connector->connections_max;
+    connector->source_share_percent = 0;
     connector->adds_missing_headers = true;
     connector->tarpit_ms = 0; /* local programs never wait */
     receive_index(connector);
@@ -217,11 +261,31 @@ struct settings *settings_hold(struct settings *settings)
     return settings;
 }
 
-static void free_texts(char **texts, size_t count)
+static void free_accounts(struct settings *settings)
 {
-    for (size_t i = 0; i < count; i++)
-        free(texts[i]);
-    free(texts);
+    for (size_t i = 0; i < settings->account_count; i++) {
+        struct account *account = &settings->accounts[i];
+        free(account->name);
+        free_secret(account->hash);
+        free_secret(account->scram);
+        free_patterns(&account->addresses);
+    }
+    free(settings->accounts);
+}
+
+static void free_lists(struct settings *settings)
+{
+    for (size_t i = 0; i < settings->address_list_count; i++) {
+        free(settings->address_lists[i].name);
+        free(settings->address_lists[i].ranges);
+        free(settings->address_lists[i].file);
+    }
+    for (size_t i = 0; i < settings->user_group_count; i++) {
+        free(settings->user_groups[i].name);
+        free_texts(settings->user_groups[i].users, settings->user_groups[i].user_count);
+    }
+    free(settings->address_lists);
+    free(settings->user_groups);
 }
 
 /* All that there is any number of. */
@@ -255,6 +319,8 @@ void settings_free(struct settings *settings)
     if (before > 1)
         return;
     free_blocks(settings);
+    free_lists(settings);
+    free_accounts(settings);
     free_texts(settings->source_files, settings->source_file_count);
     free_texts(settings->dns_servers, settings->dns_server_count);
     free(settings->file);
@@ -268,5 +334,11 @@ void settings_free(struct settings *settings)
     free(settings->spool_folder);
     free(settings->log_file);
     free(settings->protocol_log_file);
+    free(settings->tracking_log_file);
+    free(settings->connectivity_log_file);
+    free(settings->account_file);
+    free(settings->pam_service);
+    free(settings->kerberos_keytab);
+    free(settings->kerberos_service);
     free(settings);
 }

@@ -26,13 +26,104 @@ struct binding {
     char *path; /* UNIX socket */
 };
 
-enum right { /* rights a connector gives */
+enum right { /* PE-1 */
     RIGHT_SUBMIT = 1 << 0,
     RIGHT_ANY_RECIPIENT = 1 << 1, /* relay */
     RIGHT_ANY_SENDER = 1 << 2,
     RIGHT_OWN_DOMAIN_SENDER = 1 << 3,
     RIGHT_BYPASS_SIZE_LIMIT = 1 << 4,
-    /* 5 and 6 are kept for bypass-rate-limit and internal-headers. */
+    RIGHT_BYPASS_RATE_LIMIT = 1 << 5,
+    RIGHT_INTERNAL_HEADERS = 1 << 6, /* header fields of the organisation's own are kept */
+};
+enum { RIGHT_COUNT = 7 };
+
+/* What a client is; a connector takes those that its permission_groups name, and each brings its
+ * rights (policy/rights.h). */
+enum permission_group {
+    GROUP_ANONYMOUS = 1 << 0,
+    GROUP_USERS = 1 << 1,            /* authenticated by AUTH */
+    GROUP_PARTNERS = 1 << 2,         /* by a client certificate that the connector knows */
+    GROUP_SERVERS = 1 << 3,          /* nodes of the organisation */
+    GROUP_EXTERNAL_SECURED = 1 << 4, /* the network vouches for everybody on it */
+    GROUP_CUSTOM = 1 << 5,           /* users named by permission_group blocks */
+};
+enum { GROUP_COUNT = 6 };
+
+/* permission_group "Scanners": what some users may do besides. */
+struct user_group {
+    char *name;
+    struct source_line source;
+    unsigned rights;
+    char **users;
+    size_t user_count;
+};
+
+/* What odd devices get away with (PE-10). */
+enum tolerance {
+    TOLERATE_BARE_LF = 1 << 0,
+    TOLERATE_PATH_SPACES = 1 << 1, /* "MAIL FROM: <a@b>" */
+    TOLERATE_NO_BRACKETS = 1 << 2, /* "MAIL FROM:a@b" */
+    TOLERATE_BAD_HELO = 1 << 3,    /* an underscore, a bare address, or no name at all */
+    TOLERATE_NO_HELO = 1 << 4,     /* MAIL without HELO or EHLO */
+};
+enum { TOLERANCE_COUNT = 5 };
+
+/* Those of PE-8 that may run in report mode: counted and logged, nothing is refused. */
+enum limit {
+    LIMIT_CONNECTIONS = 1 << 0,
+    LIMIT_CONNECTIONS_PER_SOURCE = 1 << 1,
+    LIMIT_SOURCE_SHARE = 1 << 2,
+    LIMIT_MESSAGE_RATE = 1 << 3,
+    LIMIT_RECIPIENTS = 1 << 4,
+    LIMIT_MESSAGE_SIZE = 1 << 5,
+    LIMIT_HEADER_SIZE = 1 << 6,
+    LIMIT_HOPS = 1 << 7,
+    LIMIT_LOCAL_HOPS = 1 << 8,
+    LIMIT_ERRORS = 1 << 9,
+    LIMIT_LOGINS = 1 << 10,
+};
+enum { LIMIT_COUNT = 11 };
+
+/* SASL mechanisms (PE-6). */
+enum auth_mechanism {
+    AUTH_PLAIN = 1 << 0,
+    AUTH_LOGIN = 1 << 1,
+    AUTH_SCRAM_SHA_256 = 1 << 2,
+    AUTH_SCRAM_SHA_256_PLUS = 1 << 3,
+    AUTH_GSSAPI = 1 << 4,
+    AUTH_EXTERNAL = 1 << 5, /* the client certificate says who it is */
+};
+enum { AUTH_MECHANISM_COUNT = 6 };
+
+/* Addresses as "user@example.com", "@example.com", "*@*.example.com", "<>" (policy/pattern.h);
+ * in normal form. */
+struct address_patterns {
+    char **list;
+    size_t count;
+};
+
+/* address_list "Scanners": ranges that connectors share by "@Scanners" (RC-5). */
+struct address_list {
+    char *name;
+    struct source_line source;
+    struct ip_range *ranges;
+    size_t range_count;
+    char *file; /* further ranges, one a line; NULL: none.  They are in `ranges` already */
+};
+
+/* Someone who may log in, as `relais user` keeps him (PE-6).  Read with the settings. */
+struct account {
+    char *name;  /* lower case */
+    char *hash;  /* crypt(5): yescrypt or bcrypt; NULL: known elsewhere (PAM, Kerberos) */
+    char *scram; /* SCRAM-SHA-256's verifier: RFC 5803; NULL: none */
+    bool is_disabled;
+    struct address_patterns addresses; /* that he may send as */
+};
+
+/* A file with a certificate, its chain and its key. */
+struct certificate {
+    char *certificate_file, *key_file; /* key_file NULL: in the certificate's */
+    struct source_line source;
 };
 
 /* What becomes of a message when no other node takes its copy (SH-3). */
@@ -59,19 +150,40 @@ struct receive_connector {
     size_t range_count;
     struct range_node *nodes; /* made by receive_index() from the ranges */
     size_t node_count;
-    char *fqdn;      /* NULL: the node's */
-    char *banner;    /* NULL: "%{fqdn} ESMTP relais" */
-    unsigned rights; /* enum right, of anonymous clients */
+    char *fqdn;          /* NULL: the node's */
+    char *banner;        /* NULL: "%{fqdn} ESMTP relais" */
+    unsigned groups;     /* enum permission_group: whom it takes */
+    size_t *user_groups; /* with GROUP_CUSTOM: numbers in settings->user_groups */
+    size_t user_group_count;
+    unsigned allow; /* enum right, for every client that it takes (PE-2) */
+    struct address_patterns senders_allowed, senders_refused; /* none allowed: any (PE-5) */
+    struct address_patterns recipients_allowed, recipients_refused;
+    unsigned tolerances;  /* enum tolerance */
+    unsigned report_only; /* enum limit */
+    unsigned mechanisms;  /* enum auth_mechanism; 0: AUTH is not offered */
+    bool auth_without_tls, requires_auth;
     enum tls_mode tls;
-    char *certificate_file, *key_file; /* NULL: a self-signed one */
-    uint8_t tls_version_min;           /* enum tls_version of os/tls.h */
+    /* Chosen by the name the client asks for (SNI), the first when none fits; none: a self-signed
+     * one. */
+    struct certificate *certificates;
+    size_t certificate_count;
+    bool asks_client_certificate, requires_client_certificate;
+    char *client_ca_file;       /* partners' certificates are signed by one of these; NULL */
+    char **client_fingerprints; /* ... or are one of these: "sha256:HEX" */
+    size_t client_fingerprint_count;
+    uint8_t tls_version_min; /* enum tls_version of os/tls.h */
     bool logs_protocol;
     bool adds_missing_headers; /* Date and Message-ID */
-    bool tolerates_bare_lf;
     uint32_t connections_max, connections_per_source_max;
+    uint32_t source_share_percent; /* of connections_max, for one source; 0: no such limit */
+    uint32_t
+        messages_per_minute_max; /* of a source, or a user when there is one; 0: unlimited */
+    uint32_t logins_max;         /* failed ones in a session */
     uint32_t recipients_max, errors_max,
-        messages_per_session_max; /* the last: 0 is unlimited */
-    uint32_t hops_max;
+        messages_per_session_max;      /* the last: 0 is unlimited */
+    uint32_t hops_max, local_hops_max; /* the second: Received fields of our own */
+    int8_t priority;                   /* of mail that says nothing; MT-PRIORITY's -9..9 */
+    bool trusts_priority;              /* X-Priority and Importance of the header count */
     uint64_t size_bytes_max, header_bytes_max;
     int64_t idle_ms, session_ms, tarpit_ms; /* session_ms: without data moving */
     enum shadow_failure shadow_failure; /* that of the transport settings unless it says so */
@@ -131,7 +243,22 @@ struct address_space {
     uint32_t cost; /* 1 by default */
 };
 
-enum send_tls { SEND_TLS_NONE, SEND_TLS_MAY, SEND_TLS_ENCRYPT };
+/* TL-3.  SECURE: the certificate's own fingerprint is one of tls_fingerprints. */
+enum send_tls {
+    SEND_TLS_NONE,
+    SEND_TLS_MAY,
+    SEND_TLS_ENCRYPT,
+    SEND_TLS_VERIFY,
+    SEND_TLS_SECURE,
+    SEND_TLS_DANE,      /* where there are secure TLSA records, else as MAY */
+    SEND_TLS_DANE_ONLY, /* ... else not at all */
+};
+
+/* tls_policy "example.com" within a send connector: another level for that domain. */
+struct tls_policy {
+    char *pattern; /* as an address space */
+    enum send_tls tls;
+};
 
 struct send_connector {
     char *name;
@@ -148,10 +275,21 @@ struct send_connector {
     char *fqdn;       /* NULL: the node's */
     bool has_source_ip;
     struct ip source_ip;
+    struct address_patterns senders; /* SC-3: only mail of these; none: any */
+    char **receive_names; /* SC-3: only mail that came by these connectors; none: any */
+    size_t receive_name_count;
     enum send_tls tls;
+    struct tls_policy *tls_policies;
+    size_t tls_policy_count;
     bool is_implicit_tls;
+    uint8_t tls_version_min; /* enum tls_version of os/tls.h */
+    char *ca_file;           /* NULL: the system's */
+    char **tls_fingerprints; /* "sha256:HEX" */
+    size_t tls_fingerprint_count;
     char *certificate_file, *key_file; /* a client certificate; NULL: none */
     char *user, *password;
+    unsigned mechanisms;              /* enum auth_mechanism it may use */
+    uint32_t messages_per_minute_max; /* per next hop; 0: unlimited (SC-7) */
     uint32_t connections_max;         /* per next hop */
     uint32_t messages_per_connection; /* 0: unlimited */
     uint32_t recipients_per_message;
@@ -182,6 +320,17 @@ struct settings {
     size_t domain_count;
     struct send_connector *send;
     size_t send_count;
+    struct address_list *address_lists;
+    size_t address_list_count;
+    struct user_group *user_groups;
+    size_t user_group_count;
+
+    char *account_file;       /* what `relais user` writes; in the state folder by default */
+    struct account *accounts; /* in the order of names */
+    size_t account_count;
+    char *pam_service;      /* a second source of passwords; NULL: none */
+    char *kerberos_keytab;  /* for GSSAPI; NULL: the system's */
+    char *kerberos_service; /* "smtp@host"; NULL: smtp at the connector's fqdn */
 
     char *spool_folder;
     uint64_t spool_segment_bytes, spool_bytes_max, spool_free_bytes_min, spool_memory_bytes_max;
@@ -212,8 +361,10 @@ struct settings {
     enum log_target log_target;
     char *log_file;
     bool logs_json;
-    char *protocol_log_file; /* NULL: no protocol log at all */
-    uint64_t log_bytes_max;  /* rotated at this size */
+    char *protocol_log_file;     /* NULL: no protocol log at all */
+    char *tracking_log_file;     /* NULL: none (OP-4) */
+    char *connectivity_log_file; /* NULL: none */
+    uint64_t log_bytes_max;      /* rotated at this size */
     uint32_t log_files_max;
 };
 

@@ -41,7 +41,7 @@ static char *expand_banner(
 /* 0: no limit, for the engine. */
 static uint64_t size_max(const struct receive_connector *connector)
 {
-    return connector->rights & RIGHT_BYPASS_SIZE_LIMIT ? 0 : connector->size_bytes_max;
+    return connector->allow & RIGHT_BYPASS_SIZE_LIMIT ? 0 : connector->size_bytes_max;
 }
 
 static const char default_banner[] = "%{fqdn} ESMTP relais";
@@ -67,7 +67,7 @@ void session_configure(struct session *session)
             connector->tls == TLS_MODE_OFFERED || connector->tls == TLS_MODE_REQUIRED,
         .requires_tls = connector->tls == TLS_MODE_REQUIRED,
         .is_tls = connector->tls == TLS_MODE_IMPLICIT,
-        .tolerates_bare_lf = connector->tolerates_bare_lf,
+        .tolerates_bare_lf = connector->tolerances & TOLERATE_BARE_LF,
         .logs_lines = connector->logs_protocol,
     };
     session->protocol.connector = connector->name;
@@ -120,7 +120,7 @@ static void report_reject(struct session *session, const char *stage, struct byt
         R_CHARS("dsn", status), R_CHARS("text", verdict->text));
 }
 
-static void decide(
+static void answer_decided(
     struct session *session, const char *stage, struct bytes about, struct verdict verdict)
 {
     if (!verdict_is_ok(&verdict))
@@ -152,6 +152,7 @@ static void on_hello(struct session *session, const struct smtp_server_action *a
 
 static void on_mail(struct session *session, const struct smtp_mail *mail)
 {
+    struct decision decision;
     struct verdict verdict;
 
     if (!refresh_setup(session)) {
@@ -159,25 +160,27 @@ static void on_mail(struct session *session, const struct smtp_mail *mail)
             verdict_of(421, STATUS(4, 3, 2), "Configuration has changed, please reconnect"));
         return;
     }
-    verdict = rights_of_sender(
-        session->setup->settings, session->connector, &mail->sender, mail->size_bytes);
+    rights_decide_sender(session->setup->settings, session->connector, &session->client,
+        &mail->sender, mail->size_bytes, &decision);
+    verdict = decision.verdict;
     if (verdict_is_ok(&verdict))
         verdict = verdict_of_room(session, mail->size_bytes);
     if (verdict_is_ok(&verdict)) {
         assert(!session->receipt);
         session->receipt = receipt_new(mail);
     }
-    decide(session, "MAIL", mail->sender.text, verdict);
+    answer_decided(session, "MAIL", mail->sender.text, verdict);
 }
 
 static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)
 {
-    struct verdict verdict =
-        rights_of_recipient(session->setup->settings, session->connector, &rcpt->address);
+    struct decision decision;
 
-    if (verdict_is_ok(&verdict))
+    rights_decide_recipient(session->setup->settings, session->connector, &session->client,
+        &rcpt->address, &decision);
+    if (decision_is_yes(&decision))
         receipt_add_recipient(session->receipt, rcpt);
-    decide(session, "RCPT", rcpt->address.text, verdict);
+    answer_decided(session, "RCPT", rcpt->address.text, decision.verdict);
 }
 
 static void on_body_begin(struct session *session)
@@ -189,7 +192,7 @@ static void on_body_begin(struct session *session)
         receipt->writer = spool_writer_new(session->house->secure->spool, session->house->loop,
             size_max(session->connector) ? size_max(session->connector) : UINT64_MAX,
             session_on_room, session);
-    decide(session, "DATA", BYTES_NONE, verdict);
+    answer_decided(session, "DATA", BYTES_NONE, verdict);
 }
 
 static void on_body(struct session *session, struct bytes content)

@@ -5,6 +5,7 @@
 #include "flow/session/session.h"
 #include "mail/scan.h"
 #include "os/conn.h"
+#include "policy/client.h"
 #include "proto/smtp/server.h"
 #include "report/report.h"
 
@@ -55,6 +56,7 @@ struct session {
     struct timer idle;
     struct timer tarpit;                      /* while it runs, a refusal is held back */
     struct moment last_input, last_data;      /* data: content moving, or a commit */
+    struct client client;                     /* who he is by now */
     char *client_name;                        /* as given in HELO; NULL before */
     char *banner;                             /* expanded */
     struct report_session protocol;           /* its id is the session's */

@@ -179,7 +179,8 @@ static void a_cluster_is_read(void **state)
     snprintf(file, sizeof file, "%s/node.key", folder);
     check_bytes("key", bytes_text(s->cluster_key_file), bytes_text(file));
     c = &s->receive[0];
-    check("internal", c->is_internal && c->rights == 0 && c->tls == TLS_MODE_OFF);
+    check("internal", c->is_internal && c->groups == GROUP_SERVERS && c->allow == 0 &&
+                          c->tls == TLS_MODE_OFF);
     check("from anywhere", c->range_count == 1 && c->node_count == 1);
     check("delay", s->receive[1].shadow_failure == SHADOW_FAILURE_DELAY &&
                        s->receive[1].acknowledgement_delay_ms == 5000);

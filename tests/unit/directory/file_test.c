@@ -377,10 +377,11 @@ static void check_receive(const struct settings *s)
     check("ranges", c->range_count == 2 && c->node_count == 2);
     check_bytes("fqdn", bytes_text(c->fqdn), BYTES("in.example.com"));
     check_bytes("banner", bytes_text(c->banner), BYTES("%{fqdn} hello"));
-    check("rights", c->rights == (RIGHT_SUBMIT | RIGHT_ANY_SENDER | RIGHT_OWN_DOMAIN_SENDER |
-                                     RIGHT_ANY_RECIPIENT | RIGHT_BYPASS_SIZE_LIMIT));
+    check("rights", c->groups == GROUP_ANONYMOUS &&
+                        c->allow == (RIGHT_ANY_RECIPIENT | RIGHT_BYPASS_SIZE_LIMIT));
     check("tls", c->tls == TLS_MODE_REQUIRED && c->tls_version_min == 0);
-    check("flags", !c->logs_protocol && c->adds_missing_headers && c->tolerates_bare_lf);
+    check("flags",
+        !c->logs_protocol && c->adds_missing_headers && c->tolerances == TOLERATE_BARE_LF);
     check("sizes", c->size_bytes_max == 1 << 20 && c->header_bytes_max == 8192);
     check("numbers", c->recipients_max == 7 && c->messages_per_session_max == 9 &&
                          c->errors_max == 3 && c->hops_max == 4 && c->connections_max == 5 &&

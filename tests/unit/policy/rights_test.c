@@ -88,6 +88,22 @@ static const char sender_refused[] =
 static const char submit_refused[] =
     "550 5.7.1 SMTP; Client has no right to submit mail on connector Name";
 
+/* A connector that takes one group of users, whose rights a test sets as it likes. */
+static void connector_of_custom_rights(
+    struct settings *settings, struct receive_connector *connector)
+{
+    receive_connector_init(connector, "Name");
+    connector->groups = GROUP_CUSTOM;
+    connector->user_groups = mem_new(sizeof *connector->user_groups);
+    connector->user_group_count = 1;
+    settings->user_groups = mem_new(sizeof *settings->user_groups);
+    settings->user_group_count = 1;
+    settings->user_groups->name = mem_text("Some");
+    settings->user_groups->users = mem_new(sizeof *settings->user_groups->users);
+    settings->user_groups->users[0] = mem_text("someone");
+    settings->user_groups->user_count = 1;
+}
+
 static void recipients(void **state)
 {
     static const char *const patterns[] = { "example.com", NULL };
@@ -110,21 +126,22 @@ static void recipients(void **state)
     struct settings *settings = settings_with(patterns);
     struct receive_connector connector;
     struct address postmaster = { .text = BYTES("Postmaster"), .local = BYTES("Postmaster") };
-    struct verdict verdict;
+    struct client client = { .user = "someone" };
+    struct decision decision;
     char got[300];
 
     (void)state;
-    receive_connector_init(&connector, "Name");
+    connector_of_custom_rights(settings, &connector);
     for (size_t i = 0; i < CASES(cases); i++) {
         struct address address = address_known(cases[i].recipient);
-        connector.rights = cases[i].rights;
-        verdict = rights_of_recipient(settings, &connector, &address);
-        format(&verdict, got);
+        settings->user_groups->rights = cases[i].rights;
+        rights_decide_recipient(settings, &connector, &client, &address, &decision);
+        format(&decision.verdict, got);
         check_bytes(cases[i].recipient, bytes_text(got), bytes_text(cases[i].want));
     }
-    connector.rights = DEFAULT;
-    verdict = rights_of_recipient(settings, &connector, &postmaster);
-    check("postmaster is ours", verdict_is_ok(&verdict));
+    settings->user_groups->rights = DEFAULT;
+    rights_decide_recipient(settings, &connector, &client, &postmaster, &decision);
+    check("postmaster is ours", decision_is_yes(&decision));
     receive_connector_done(&connector);
     settings_free(settings);
 }
@@ -154,19 +171,20 @@ static void senders(void **state)
     };
     struct settings *settings = settings_with(patterns);
     struct receive_connector connector;
+    struct client client = { .user = "someone" };
     char got[300];
 
     (void)state;
-    receive_connector_init(&connector, "Name");
+    connector_of_custom_rights(settings, &connector);
     for (size_t i = 0; i < CASES(cases); i++) {
         struct address address = { .text = BYTES_NONE };
-        struct verdict verdict;
+        struct decision decision;
 
         if (*cases[i].sender)
             address = address_known(cases[i].sender);
-        connector.rights = cases[i].rights;
-        verdict = rights_of_sender(settings, &connector, &address, cases[i].size);
-        format(&verdict, got);
+        settings->user_groups->rights = cases[i].rights;
+        rights_decide_sender(settings, &connector, &client, &address, cases[i].size, &decision);
+        format(&decision.verdict, got);
         check_bytes(cases[i].sender, bytes_text(got), bytes_text(cases[i].want));
     }
     receive_connector_done(&connector);

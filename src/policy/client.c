@@ -1,0 +1,135 @@
+#include "policy/client.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+/* PE-1.  Servers, and those whom the network vouches for, are the organisation itself. */
+static const struct {
+    enum permission_group group;
+    const char *name;
+    unsigned rights;
+} groups[GROUP_COUNT] = {
+    { GROUP_ANONYMOUS, "anonymous", RIGHT_SUBMIT | RIGHT_ANY_SENDER | RIGHT_OWN_DOMAIN_SENDER },
+    { GROUP_USERS, "users", RIGHT_SUBMIT | RIGHT_ANY_RECIPIENT },
+    { GROUP_PARTNERS, "partners", RIGHT_SUBMIT | RIGHT_ANY_SENDER },
+    { GROUP_SERVERS, "servers", (1 << RIGHT_COUNT) - 1 },
+    { GROUP_EXTERNAL_SECURED, "external-secured", (1 << RIGHT_COUNT) - 1 },
+    { GROUP_CUSTOM, "custom", 0 },
+};
+
+static const struct {
+    enum right right;
+    const char *name;
+} rights[RIGHT_COUNT] = {
+    { RIGHT_SUBMIT, "submit" },
+    { RIGHT_ANY_RECIPIENT, "any-recipient" },
+    { RIGHT_ANY_SENDER, "any-sender" },
+    { RIGHT_OWN_DOMAIN_SENDER, "own-domain-sender" },
+    { RIGHT_BYPASS_SIZE_LIMIT, "bypass-size-limit" },
+    { RIGHT_BYPASS_RATE_LIMIT, "bypass-rate-limit" },
+    { RIGHT_INTERNAL_HEADERS, "internal-headers" },
+};
+
+const char *right_name(enum right right)
+{
+    for (size_t i = 0; i < RIGHT_COUNT; i++) {
+        if (rights[i].right == right)
+            return rights[i].name;
+    }
+    return "";
+}
+
+const char *group_name(enum permission_group group)
+{
+    for (size_t i = 0; i < GROUP_COUNT; i++) {
+        if (groups[i].group == group)
+            return groups[i].name;
+    }
+    return "";
+}
+
+unsigned group_rights(enum permission_group group)
+{
+    for (size_t i = 0; i < GROUP_COUNT; i++) {
+        if (groups[i].group == group)
+            return groups[i].rights;
+    }
+    return 0;
+}
+
+static bool is_member(const struct user_group *group, const char *user)
+{
+    for (size_t i = 0; i < group->user_count; i++) {
+        if (strcasecmp(group->users[i], user) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The I-th user group of the connector, if the client is in it. */
+static const struct user_group *group_of(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client, size_t i)
+{
+    const struct user_group *group = &settings->user_groups[connector->user_groups[i]];
+
+    return client->user && is_member(group, client->user) ? group : NULL;
+}
+
+unsigned client_groups(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client)
+{
+    unsigned all = GROUP_ANONYMOUS | GROUP_EXTERNAL_SECURED;
+
+    if (client->user)
+        all |= GROUP_USERS;
+    if (client->is_partner)
+        all |= GROUP_PARTNERS;
+    if (client->is_server)
+        all |= GROUP_SERVERS;
+    for (size_t i = 0; i < connector->user_group_count; i++) {
+        if (group_of(settings, connector, client, i))
+            all |= GROUP_CUSTOM;
+    }
+    return all & connector->groups;
+}
+
+unsigned client_rights(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client)
+{
+    unsigned in = client_groups(settings, connector, client);
+    unsigned all = in ? connector->allow : 0;
+
+    for (size_t i = 0; i < GROUP_COUNT; i++) {
+        if (in & groups[i].group)
+            all |= groups[i].rights;
+    }
+    for (size_t i = 0; in & GROUP_CUSTOM && i < connector->user_group_count; i++) {
+        const struct user_group *group = group_of(settings, connector, client, i);
+        all |= group ? group->rights : 0;
+    }
+    return all;
+}
+
+const char *client_right_source(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client, enum right right,
+    char room[100])
+{
+    unsigned in = client_groups(settings, connector, client);
+
+    if (in && connector->allow & right)
+        return "allow";
+    for (size_t i = 0; i < GROUP_COUNT; i++) {
+        if (in & groups[i].group && groups[i].rights & right) {
+            snprintf(room, 100, "group %s", groups[i].name);
+            return room;
+        }
+    }
+    for (size_t i = 0; in & GROUP_CUSTOM && i < connector->user_group_count; i++) {
+        const struct user_group *group = group_of(settings, connector, client, i);
+        if (group && group->rights & right) {
+            snprintf(room, 100, "permission_group \"%.64s\"", group->name);
+            return room;
+        }
+    }
+    return NULL;
+}
