@@ -153,6 +153,58 @@ static bool take_words(
     return true;
 }
 
+static void on_changed(void *me, const char *name, const char *old_value, const char *new_value)
+{
+    struct ctl_object *row = ctl_new();
+
+    ctl_set_text(row, "name", bytes_text(name));
+    ctl_set_text(row, "old", bytes_text(old_value));
+    ctl_set_text(row, "new", bytes_text(new_value));
+    ctl_add_object(me, "changes", &row);
+}
+
+static void say_changes(const struct tool *tool, const struct ctl_object *answer)
+{
+    size_t count = ctl_list_count(answer, "changes");
+
+    if (tool->is_json) {
+        print_json_row(answer);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct ctl_object *row = ctl_list_object(answer, "changes", i);
+        const char *name = row ? ctl_text(row, "name") : NULL,
+                   *was = row ? ctl_text(row, "old") : NULL,
+                   *is = row ? ctl_text(row, "new") : NULL;
+        if (name && was && is)
+            printf("%s: %s -> %s\n", name, was, is);
+        ctl_free(row);
+    }
+    if (count == 0)
+        puts("nothing has changed: it was so already");
+}
+
+/* The file is in its place: what it says now, beside what was so BEFORE. */
+static int say_file_changed(
+    struct tool *tool, const struct transport_settings *before, const char *file)
+{
+    struct ctl_object *answer = ctl_new();
+    struct complaints complaints = { 0 };
+    struct settings *after = NULL;
+    enum err err = directory_read_file(tool->config_file, &after, &complaints);
+
+    fprintf(stderr, "the daemon is not running; it will find this in %s\n", file);
+    if (err == OK) { /* it was checked just before */
+        ctl_set_bool(answer, "ok", true);
+        directory_transport_compare(before, &after->transport, on_changed, answer);
+        say_changes(tool, answer);
+    }
+    settings_free(after);
+    complaints_done(&complaints);
+    ctl_free(answer);
+    return err == OK ? EX_OK : tool_fail(tool, EX_CONFIG, "%s: %s", file, err_text(err));
+}
+
 /* Changes the file itself, checked like the daemon would. */
 static int change_file(struct tool *tool, const struct change *change)
 {
@@ -178,7 +230,7 @@ static int change_file(struct tool *tool, const struct change *change)
         if (err != OK)
             code = tool_fail(tool, tool_code(err), "%s: %s", file, err_text(err));
         else
-            fprintf(stderr, "the daemon is not running; it will find this in %s\n", file);
+            code = say_file_changed(tool, &settings->transport, file);
     }
     buf_done(&text);
     free(file);
@@ -197,8 +249,8 @@ static int ask_daemon(struct tool *tool, const struct change *change)
         ctl_add_object(request, "changes", &word);
     }
     code = link_ask(tool, &request, NULL, &answer);
-    if (code == EX_OK && tool->is_json && answer)
-        print_json_row(answer);
+    if (code == EX_OK && answer)
+        say_changes(tool, answer);
     ctl_free(answer);
     return code;
 }

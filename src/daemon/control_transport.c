@@ -90,15 +90,22 @@ static void put_back(const struct change *change)
             change->file, err_text(err));
 }
 
-static void say_changed(const struct change *change)
+static void on_changed(void *me, const char *name, const char *old_value, const char *new_value)
 {
-    for (size_t i = 0; i < change->count; i++)
-        report_notice(REPORT_INFO, "set-transport-config: %s %s", change->words[i].name,
-            change->words[i].value);
+    struct ctl_object *row = ctl_new();
+
+    report_notice(
+        REPORT_INFO, "set-transport-config: %s: %s -> %s", name, old_value, new_value);
+    ctl_set_text(row, "name", bytes_text(name));
+    ctl_set_text(row, "old", bytes_text(old_value));
+    ctl_set_text(row, "new", bytes_text(new_value));
+    ctl_add_object(me, "changes", &row);
 }
 
 static void make_change(struct client *client, struct change *change)
 {
+    const struct path *path = client->control->path;
+    struct transport_settings before = path->routed_by->settings->transport;
     struct ctl_object *end;
     char why[512] = "";
 
@@ -118,7 +125,8 @@ static void make_change(struct client *client, struct change *change)
     }
     end = client->control->reload(client->control->me);
     if (ctl_bool(end, "ok"))
-        say_changed(change);
+        directory_transport_compare(
+            &before, &path->routed_by->settings->transport, on_changed, end);
     else
         put_back(change);
     client_end(client, &end);

@@ -68,6 +68,12 @@ struct transport_fact {
 bool directory_transport_get(
     const struct transport_settings *transport, size_t i, struct transport_fact *out);
 
+/* Calls SAY for each parameter that is not the same in both. */
+void directory_transport_compare(const struct transport_settings *before,
+    const struct transport_settings *after,
+    void (*say)(void *me, const char *name, const char *old_value, const char *new_value),
+    void *me);
+
 /* A parameter by either name, with or without hyphens and in any case, and its value as it was
  * typed; "default" takes back what was set at run time. */
 struct transport_word {

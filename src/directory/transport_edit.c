@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -92,6 +93,21 @@ bool directory_transport_get(
         break;
     }
     return true;
+}
+
+void directory_transport_compare(const struct transport_settings *before,
+    const struct transport_settings *after,
+    void (*say)(void *me, const char *name, const char *old_value, const char *new_value),
+    void *me)
+{
+    struct transport_fact was, is;
+
+    for (size_t i = 0; directory_transport_get(before, i, &was); i++) {
+        bool is_there = directory_transport_get(after, i, &is);
+        assert(is_there);
+        if (was.number != is.number)
+            say(me, was.name, was.value, is.value);
+    }
 }
 
 /* --- Changing ---------------------------------------------------------------------------- */

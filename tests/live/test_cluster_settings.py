@@ -142,7 +142,10 @@ def test_transport_config_is_changed_at_run_time_and_kept(start):
     node = start(relais.receive("In", f"127.0.0.1:{port}") + "transport { shadow_heartbeat_retry_count = 7 }\n", port)
     assert transport(node)["ShadowHeartbeatRetryCount"] == 7
     with Talk(port) as talk:
-        node.tool("Set-TransportConfig", *TAKE_OVER)
+        said = node.tool("Set-TransportConfig", *TAKE_OVER).stdout
+        assert said == ("ShadowHeartbeatTimeoutInterval: 00:00:10 -> 00:10:00\n"
+                        "ShadowHeartbeatRetryCount: 7 -> 8\n")
+        assert "nothing has changed" in node.tool("Set-TransportConfig", *TAKE_OVER).stdout
         node.tool("set-transport-config", "--shadow-message-preference-setting", "LocalOnly", "-FenceWait:00:00:05",
                   "--reject-message-on-shadow-failure=true")
         assert talk.say("NOOP").startswith("250"), "a session goes on"
@@ -154,7 +157,8 @@ def test_transport_config_is_changed_at_run_time_and_kept(start):
         node.start()
     listed = node.tool("Get-TransportConfig").stdout
     assert any(line.split(" : ") == ["ShadowHeartbeatRetryCount         ", "8"] for line in listed.splitlines()), listed
-    node.tool("set-transport-config", "-ShadowHeartbeatRetryCount", "default")
+    said = json.loads(node.tool("set-transport-config", "--json", "-ShadowHeartbeatRetryCount", "default").stdout)
+    assert said["changes"] == [{"name": "ShadowHeartbeatRetryCount", "old": "8", "new": "7"}]
     assert transport(node)["ShadowHeartbeatRetryCount"] == 7, "relais.conf's again"
 
 
@@ -188,7 +192,8 @@ def test_without_a_daemon_the_file_is_changed(folder):
     port = process.free_port()
     node = relais.Relais(folder, relais.receive("In", f"127.0.0.1:{port}"), [port])
     assert transport(node)["ShadowHeartbeatRetryCount"] == 6
-    assert "not running" in node.tool("set-transport-config", *TAKE_OVER).stderr
+    done = node.tool("set-transport-config", *TAKE_OVER)
+    assert "not running" in done.stderr and "ShadowHeartbeatRetryCount: 6 -> 8\n" in done.stdout
     assert transport(node)["ShadowHeartbeatRetryCount"] == 8
     with node:
         assert transport(node)["ShadowHeartbeatTimeoutInterval"] == "00:10:00"
