@@ -375,7 +375,7 @@ static bool recover_primary(struct ledger *ledger, struct row *row)
     row->is_committed = true;
     if (row->from != NO_STORE) { /* claimed, or more: nobody knows whether it was firm */
         row->is_claimed = true;
-        ledger->stores[row->from].is_asking = true;
+        ledger->stores[row->from].is_asking = ledger->stores[row->from].has_found_claims = true;
     }
     row->is_waiting =
         ledger_known_peers(ledger) || row->is_claimed || row->owner != ledger->own;

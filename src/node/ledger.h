@@ -402,8 +402,8 @@ struct store_id ledger_own_store(const struct ledger *ledger);
 /* The node that STORE is, or was, of; "": not known (any more).  The ledger's, until the next
  * event. */
 const char *ledger_node_of_store(const struct ledger *ledger, struct store_id store);
-/* Who we are, to introduce ourselves. */
-void ledger_get_hello(const struct ledger *ledger, struct shadow_hello *out);
+/* Who we are, to introduce ourselves to PEER. */
+void ledger_get_hello(const struct ledger *ledger, uint8_t peer, struct shadow_hello *out);
 /* The stores to be written; the ledger's, until the next event. */
 const struct ledger_store *ledger_stores(const struct ledger *ledger, uint32_t *count);
 

@@ -121,9 +121,13 @@ struct store_id ledger_own_store(const struct ledger *ledger)
     return ledger->stores[ledger->own].known.id;
 }
 
-void ledger_get_hello(const struct ledger *ledger, struct shadow_hello *out)
+/* The position is that of our beginning until the peer has been told another in this life: an old
+ * image that grew since its start would have caught up with what was heard of the lost one. */
+void ledger_get_hello(const struct ledger *ledger, uint8_t peer, struct shadow_hello *out)
 {
-    *out = (struct shadow_hello){ .position = ledger->position };
+    *out = (struct shadow_hello){
+        .position = ledger->peers[peer].was_told ? ledger->position : ledger->start_position
+    };
     for (unsigned version = SHADOW_VERSION_MIN; version <= SHADOW_VERSION_MAX; version++)
         out->versions |= 1u << version;
     out->node.name = bytes_text(ledger->name);

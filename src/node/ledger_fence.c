@@ -111,6 +111,9 @@ static void end_fence(struct ledger *ledger, struct ledger_actions *actions)
     ledger_tell(
         ledger, actions, LEDGER_FENCE_OVER, NULL, LEDGER_NO_PEER, ledger->fence_found, NULL);
     ledger_former_look(ledger, actions);
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if (ledger->stores[i].in_use && ledger->stores[i].is_asking)
+            ledger_claims_look(ledger, i, actions);
     ledger_copy_again(ledger, actions);
 }
 
@@ -137,16 +140,20 @@ static void begin_fence(struct ledger *ledger, uint16_t peers, struct ledger_act
 
 void ledger_fence_start(struct ledger *ledger, struct ledger_actions *actions)
 {
+    uint64_t claimed = 0;
+
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
         struct store *store = &ledger->stores[i];
         if (store->in_use && store->known.is_own && i != ledger->own)
             store->ask_peers = ledger_known_peers(ledger);
-        if (!store->in_use || !store->is_asking)
-            continue;
+        if (store->in_use && store->is_asking)
+            claimed |= store_bit(i);
         store->is_asking = false; /* claims found in the spool: their questions begin anew */
-        ledger_claims_look(ledger, i, actions);
     }
     begin_fence(ledger, ledger_known_peers(ledger), actions);
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if (claimed & store_bit(i))
+            ledger_claims_look(ledger, i, actions);
 }
 
 /* This process stood still for long: others may have taken over what it has. */
@@ -375,12 +382,16 @@ void ledger_next_question(struct ledger *ledger, uint8_t number, struct ledger_a
         ask(ledger, number, actions);
 }
 
-/* Another has a claim to ROW: (generation, firm, store) decide.  A firm claim may have been
- * delivered already: a claim of ours that is not firm yet yields to it, whatever its
- * generation. */
-static bool is_theirs_stronger(
-    const struct ledger *ledger, const struct row *row, const struct shadow_item *item)
+/* OWNER has a claim to ROW, as TELLER says: (generation, firm, store) decide.  A firm claim may
+ * have been delivered already: a claim of ours that is not firm yet yields to it, whatever its
+ * generation; but not to what a third node says of the one that we took it over from since. */
+static bool is_theirs_stronger(const struct ledger *ledger, const struct row *row,
+    uint8_t teller, uint8_t owner, const struct shadow_item *item)
 {
+    bool is_known = ledger->peers[teller].store != owner && row->froms & store_bit(owner);
+
+    if (is_known && item->generation < row->generation)
+        return false;
     if (item->is_firm && row->is_claimed && !row->is_firm)
         return true;
     if (item->generation != row->generation)
@@ -390,8 +401,8 @@ static bool is_theirs_stronger(
     return memcmp(item->node.store.byte, ledger_own_store(ledger).byte, 16) < 0;
 }
 
-static void on_taken_item(struct ledger *ledger, uint8_t store, const struct shadow_item *item,
-    struct ledger_actions *actions)
+static void on_taken_item(struct ledger *ledger, uint8_t number, uint8_t store,
+    const struct shadow_item *item, struct ledger_actions *actions)
 {
     struct row *row = ledger_row(ledger, item->mid);
     uint8_t owner = ledger_intern_owner(ledger, &item->node);
@@ -402,7 +413,7 @@ static void on_taken_item(struct ledger *ledger, uint8_t store, const struct sha
     case STANDING_PRIMARY:
         if (row->is_accepting && is_broken(ledger, BROKEN_FENCE_SKIPS_ACCEPTING))
             return;
-        if (!is_theirs_stronger(ledger, row, item))
+        if (!is_theirs_stronger(ledger, row, number, owner, item))
             return;
         ledger->fence_found++;
         ledger_yield_row(ledger, row, owner, item->generation, actions);
@@ -435,7 +446,7 @@ void ledger_on_taken_page(struct ledger *ledger, uint8_t number, const struct sh
         return;
     question->is_out = false;
     for (uint32_t i = 0; i < page->item_count; i++)
-        on_taken_item(ledger, store, &page->items[i], actions);
+        on_taken_item(ledger, number, store, &page->items[i], actions);
     if (page->item_count == 0 && !page->has_more) {
         question->kind = QUESTION_NONE;
         has_answered(ledger, number, store, actions);

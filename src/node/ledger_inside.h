@@ -29,8 +29,9 @@ struct store {
         ask_peers; /* who is still to be asked what it has taken from this store (XQTAKEN) */
     int64_t ask_until_ms; /* then the unanswered rest is let go (D4) */
     bool is_taking;       /* a take-over is under way: rows of `held` are still to be claimed */
-    bool is_asking;       /* rows taken over from it wait for the answers */
-    uint32_t claiming;    /* claims not durable yet */
+    bool is_asking;       /* rows taken over from it wait for the answers, */
+    bool has_found_claims; /* and some were found at the start: they wait for its fence, too */
+    uint32_t claiming;     /* claims not durable yet */
     bool has_ended_claims; /* some of them were given up: the questions may go on */
     const char *taking_why;
 };
@@ -133,6 +134,7 @@ struct peer {
     struct list notices;
     uint64_t notice_count;
     uint64_t told; /* highest cursor told */
+    bool was_told; /* our position, in this life */
     bool is_waiting;
     uint64_t wait_tag;
     uint32_t wait_max;
@@ -355,6 +357,7 @@ void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at);
 void ledger_leave_taken(struct row *row);
 /* Its claim is durable, or not wanted any more. */
 void ledger_end_claim(struct ledger *ledger, struct row *row);
+void ledger_taken_unlearned(struct ledger *ledger, uint8_t peer);
 /* Some store it was taken from may still come and ask. */
 bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row);
 

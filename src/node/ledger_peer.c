@@ -285,6 +285,7 @@ static void new_store(
     ledger->stores[old].known.is_current = false;
     ledger_retire_store(ledger, ledger->stores[old].known.id);
     peer->has_forgotten = ledger->is_fencing;
+    ledger_taken_unlearned(ledger, number);
     ledger_drop_notices(ledger, number, actions);
     ledger_lose_store(ledger, old, actions);
     ledger_take_store(ledger, old, false, "it has a new store", actions);
@@ -413,7 +414,7 @@ bool ledger_on_introduced(struct ledger *ledger, struct moment now, uint8_t numb
             *refusal = verdict_of(554, STATUS(5, 7, 0), "%s", why);
         return false;
     }
-    ledger_get_hello(ledger, ours);
+    ledger_get_hello(ledger, number, ours);
     return true;
 }
 
@@ -430,12 +431,13 @@ void ledger_learn_retired(struct ledger *ledger, const struct store_id *ids, uin
     struct ledger_actions *actions)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint8_t number;
+        uint8_t number, store = ledger_find_store(ledger, ids[i]);
         if (ledger_is_retired(ledger, ids[i]))
             continue;
-        if (store_id_equal(ids[i], ledger_own_store(ledger))) {
-            continue; /* why it is, evicted or left behind, the next introduction says */
-        }
+        /* One's own: why it is, evicted or left behind, the next introduction says; and a former
+         * one is retired wherever its successor is known, whatever it was left for. */
+        if (store != NO_STORE && ledger->stores[store].known.is_own)
+            continue;
         number = peer_of_store(ledger, ids[i]);
         ledger_retire_store(ledger, ids[i]);
         if (number == LEDGER_NO_PEER)
@@ -466,6 +468,9 @@ void ledger_begin_renewal(struct ledger *ledger, bool went_back, bool retired, c
         ledger_act(actions, LEDGER_RENEW, NULL);
         return;
     }
+    /* What is left from earlier lives stands on the same disk. */
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        ledger->stores[i].known.went_back |= went_back && ledger->stores[i].known.is_own;
     ledger->stores[ledger->own].known.went_back = true;
     if (retired)
         ledger_retire_store(ledger, ledger_own_store(ledger));

@@ -146,6 +146,7 @@ void ledger_answer_page(
     /* One event may give several answers: each has its own page, freed with the action. */
     *page = ledger->page;
     page->items = items;
+    ledger->peers[peer].was_told = true;
     action->peer = peer;
     action->tag = tag;
     action->answer.page = page;

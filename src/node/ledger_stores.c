@@ -114,7 +114,8 @@ uint8_t ledger_intern_owner(struct ledger *ledger, const struct shadow_node *nod
     uint8_t slot = ledger_intern_store(ledger, node->store);
     struct store *store = &ledger->stores[slot == NO_STORE ? 0 : slot];
 
-    if (slot == NO_STORE || store->known.is_retired)
+    if (slot == NO_STORE || store->known.is_retired ||
+        (store->known.is_own && slot != ledger->own))
         return NO_STORE;
     if (store->peer == LEDGER_NO_PEER && slot != ledger->own)
         store->peer = ledger_find_peer(ledger, node->name);

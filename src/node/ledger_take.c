@@ -45,6 +45,18 @@ bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
     return false;
 }
 
+/* A node that has another store now may have lost what it had confirmed. */
+void ledger_taken_unlearned(struct ledger *ledger, uint8_t number)
+{
+    uint64_t theirs = 0;
+
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+        if (ledger->stores[i].in_use && ledger->stores[i].peer == number)
+            theirs |= store_bit(i);
+    list_each (node, &ledger->taken)
+        container_of(node, struct row, in_taken)->told &= ~theirs;
+}
+
 /* --- Claims -------------------------------------------------------------------------------- */
 
 /* A copy of an old image (R14), which its primary has not called pending since: what became of the
@@ -224,7 +236,7 @@ static void claims_are_firm(
 {
     struct store *store = &ledger->stores[number];
 
-    store->is_asking = false;
+    store->is_asking = store->has_found_claims = false;
     store->ask_peers = 0;
     list_each (node, &ledger->taken) {
         struct row *row = container_of(node, struct row, in_taken);
@@ -247,7 +259,8 @@ void ledger_claims_look(struct ledger *ledger, uint8_t number, struct ledger_act
     if (!store->is_asking)
         begin_questions(ledger, number, actions);
     store->ask_peers &= other_takers(ledger, number) | asked_again(ledger, store);
-    if (store->ask_peers == 0)
+    /* A claim that a start found may have been taken from this node in its turn, since. */
+    if (store->ask_peers == 0 && !(store->has_found_claims && ledger->is_fencing))
         claims_are_firm(ledger, number, actions);
 }
 

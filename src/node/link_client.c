@@ -312,7 +312,7 @@ static void on_tls(void *me, enum err err)
         set_why(link, "it has another node's key");
     } else {
         node_now(node); /* the hello has the position */
-        ledger_get_hello(node->ledger, &hello);
+        ledger_get_hello(node->ledger, link->peer->index, &hello);
         run(link,
             &(struct shadow_client_event){ .type = SHADOW_CLIENT_CONNECTED, .hello = &hello });
     }

@@ -254,7 +254,7 @@ static void on_opened(struct host *host, const struct frame *frame)
 {
     struct shadow_hello hello;
 
-    ledger_get_hello(host->ledger, &hello);
+    ledger_get_hello(host->ledger, host_peer(host, frame->from), &hello);
     send_from_client(
         host->world, host->number, frame->from, frame->lane, frame_hello(&hello, false));
 }

@@ -114,7 +114,7 @@ static void call(struct world *world, int a, int b)
     struct ledger_heard heard = ledger_heard(one->ledger, one->peer_of[b]);
     struct ledger_heard heard_there = ledger_heard(two->ledger, two->peer_of[a]);
 
-    ledger_get_hello(one->ledger, &mine);
+    ledger_get_hello(one->ledger, one->peer_of[b], &mine);
     if (!ledger_on_introduced(two->ledger, world->now, two->peer_of[a], &mine, heard_there,
             &theirs, &refusal, &two->actions)) {
         ledger_on_turned_away(
@@ -718,6 +718,96 @@ static void test_went_back(void **state)
     world_free(world);
 }
 
+static void go_back(struct world *world, int node, const struct machine *image)
+{
+    struct machine *machine = &world->machine[node];
+
+    stop(world, node);
+    memcpy(machine->rows, image->rows, sizeof image->rows);
+    memcpy(machine->stores, image->stores, sizeof image->stores);
+    machine->store_count = image->store_count;
+    machine->store = image->store;
+    machine->position = image->position;
+    start(world, node, false);
+}
+
+/* It writes more, before anybody hears of it, than it had lost. */
+static void test_went_back_and_grew(void **state)
+{
+    struct world *world = world_new(2);
+    struct machine image;
+    uint64_t position;
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    image = world->machine[0];
+    settle(world, 0, 1);
+    pass(world, 3000);
+    position = world->machine[0].position;
+    go_back(world, 0, &image);
+    for (uint8_t n = 2; n < 10; n++)
+        accept(world, 0, n, SHADOW_FAILURE_ACCEPT);
+    assert_true(world->machine[0].position > position);
+    pass(world, 3000);
+    assert_int_equal(world->machine[0].events[LEDGER_OWN_STORE_NEW], 1);
+    assert_int_equal(has(world, 0, 1), 'A');
+    world_free(world);
+}
+
+/* What it alone had may be long delivered; and so may what it alone had from an earlier life. */
+static void test_went_back_alone(void **state)
+{
+    struct world *world = world_new(2);
+    struct machine image;
+
+    (void)state;
+    stop(world, 1);
+    pass(world, 5000);
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    stop(world, 0);
+    start(world, 0, true);
+    pass(world, 1000);
+    accept(world, 0, 2, SHADOW_FAILURE_ACCEPT);
+    image = world->machine[0];
+    assert_int_equal(has(world, 0, 1), 'p'); /* still of the damaged store */
+    start(world, 1, false);
+    pass(world, 3000);
+    settle(world, 0, 1);
+    settle(world, 0, 2);
+    pass(world, 3000);
+    go_back(world, 0, &image);
+    pass(world, 3000);
+    check_all(world, 1, "A-");
+    check_all(world, 2, "A-");
+    world_free(world);
+}
+
+/* A claim that is found at a start may have been taken from this node in its turn. */
+static void test_found_claim_waits(void **state)
+{
+    struct world *world = world_new(2);
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    stop(world, 0);
+    pass(world, 5000);
+    check_all(world, 1, "PP");
+    stop(world, 1);
+    start(world, 1, false);
+    pass(world, 5000);
+    assert_int_equal(has(world, 1, 1), 'p');
+    start(world, 0, false);
+    pass(world, 3000);
+    check_all(world, 1, "HP");
+    stop(world, 0);
+    stop(world, 1);
+    start(world, 1, false);
+    pass(world, 11000);
+    assert_int_equal(has(world, 1, 1), 'P');
+    assert_int_equal(world->machine[1].events[LEDGER_D4], 1);
+    world_free(world);
+}
+
 /* Two links begin before the other node is heard; the first one tells of its new store.  What was
  * heard of the old one says nothing about that. */
 static void test_new_store_on_two_links(void **state)
@@ -733,7 +823,7 @@ static void test_new_store_on_two_links(void **state)
     stop(world, 0);
     lose_disk(world, 0);
     start(world, 0, false);
-    ledger_get_hello(world->machine[0].ledger, &hello);
+    ledger_get_hello(world->machine[0].ledger, world->machine[0].peer_of[1], &hello);
     assert_true(hello.position < heard.position);
     for (int link = 0; link < 2; link++)
         assert_true(ledger_on_introduced(b->ledger, world->now, b->peer_of[0], &hello, heard,
@@ -910,6 +1000,9 @@ int main(void)
         cmocka_unit_test(test_a_fence_ends),
         cmocka_unit_test(test_unclaimed),
         cmocka_unit_test(test_went_back),
+        cmocka_unit_test(test_went_back_and_grew),
+        cmocka_unit_test(test_went_back_alone),
+        cmocka_unit_test(test_found_claim_waits),
         cmocka_unit_test(test_new_store_on_two_links),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_orders_about_nobody),
