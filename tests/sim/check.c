@@ -275,7 +275,8 @@ void check_heard(struct host *host, uint8_t from, const struct shadow_page *page
     }
 }
 
-/* What it had heard, and had not yet written, it has forgotten. */
+/* What it had heard, and had not yet written, or what damage has taken from its disk (R14), it
+ * has forgotten; be it before it took the message over, or since. */
 void check_restarted(struct host *host)
 {
     struct world *world = host->world;
@@ -283,6 +284,7 @@ void check_restarted(struct host *host)
     for (unsigned i = 0; i < world->message_count; i++)
         if (host->entry[i].is_here) {
             world->message[i].heard[host->number] = entry_done(&host->entry[i]);
+            world->message[i].claimed[host->number] &= entry_done(&host->entry[i]);
             world->message[i].over |= own_outcomes(host, &world->message[i]);
         }
     for (unsigned i = 0; i < world->host_count; i++) {

@@ -48,7 +48,8 @@ static struct landing *land(struct host *host, enum landing_kind kind, uint64_t 
         landings->room = 2 * landings->room + 16;
         landings->list = mem_grow(landings->list, landings->room * sizeof *landings->list);
     }
-    host->world->written_at = host->world->now;
+    if (kind != LANDING_FLUSHED) /* that writes nothing */
+        host->world->written_at = host->world->now;
     landings->list[landings->count] =
         (struct landing){ .kind = kind, .at = at, .end = disk_end(&host->disk) };
     return &landings->list[landings->count++];
