@@ -199,6 +199,13 @@ static void refuse_order(
     const struct path *path = client->control->path;
     char span[32] = "?", lost_after[32];
 
+    if (!node->is_configured) {
+        client_error(client, EX_TEMPFAIL,
+            "%s is no longer configured, so nobody asks whether it lives; if you know that it "
+            "does not, --force %s (counted as D4)",
+            node->node, what_force_does);
+        return;
+    }
     if (node->contact_ms >= 0)
         redundancy_span(loop_now(path->home).ms - node->contact_ms, span);
     if (node->state != LEDGER_SILENT) {

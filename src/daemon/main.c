@@ -3,6 +3,7 @@
 #include "daemon/control.h"
 #include "daemon/notify.h"
 #include "daemon/path.h"
+#include "daemon/picture.h"
 #include "directory/directory.h"
 #include "os/file.h"
 #include "proto/ctl/ctl.h"
@@ -119,6 +120,11 @@ static struct ctl_object *refuse_reload(struct ctl_object *end, const char *why)
     return end;
 }
 
+static void add_warning(void *me, const char *text)
+{
+    add_complaint(me, REPORT_WARNING, "warning: ", text);
+}
+
 /* A bad file never replaces good settings: everything is made before anything is changed. */
 static struct ctl_object *reload(void *me)
 {
@@ -126,6 +132,7 @@ static struct ctl_object *reload(void *me)
     struct complaints complaints = { NULL };
     struct ctl_object *end = ctl_new();
     struct settings *settings;
+    struct picture picture;
     char why[512] = "";
     enum err err = read_settings(daemon, &settings, &complaints);
 
@@ -143,6 +150,8 @@ static struct ctl_object *reload(void *me)
         add_complaint(end, REPORT_ERROR, why, "; the logs go on as before");
     report(REPORT_RELOADED, R_CHARS("file", daemon->file),
         R_NUMBER("revision", (int64_t)daemon->revision));
+    picture_take(&daemon->path, &picture);
+    redundancy_each_that_left(&picture.what, add_warning, end);
     ctl_set_bool(end, "ok", true);
     ctl_set_number(end, "revision", (int64_t)daemon->revision);
     return end;

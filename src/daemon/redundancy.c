@@ -107,6 +107,10 @@ void redundancy_describe(
 
     if (peer->contact_ms >= 0)
         redundancy_span(now.ms - peer->contact_ms, span);
+    if (!peer->is_configured && peer->state != LEDGER_RETIRED) {
+        snprintf(out, REDUNDANCY_TEXT_BYTES, "%s is no longer configured", peer->node);
+        return;
+    }
     switch (peer->state) {
     case LEDGER_JOINING:
         snprintf(out, REDUNDANCY_TEXT_BYTES, "%s never answered", peer->node);
@@ -256,6 +260,22 @@ static void raise_for_nodes(const struct redundancy *what, const struct alarms *
     }
 }
 
+void redundancy_each_that_left(
+    const struct redundancy *what, void (*on_node)(void *me, const char *text), void *me)
+{
+    const struct alarms alarms = { on_node, me };
+    char count[80];
+
+    for (uint32_t i = 0; i < what->peer_count; i++) {
+        const struct ledger_peer_facts *peer = &what->peers[i];
+        if (peer->is_configured || !peer->held)
+            continue;
+        plural(peer->held, "copy", "copies", count);
+        raise(&alarms, "%s held for %s, which is no longer configured: relais shadow evict %s",
+            count, peer->node, peer->node);
+    }
+}
+
 static void raise_for_messages(const struct redundancy *what, const struct alarms *alarms)
 {
     const struct ledger_facts *facts = what->facts;
@@ -294,6 +314,7 @@ void redundancy_each_alarm(
 {
     struct alarms alarms = { on_alarm, me };
 
+    redundancy_each_that_left(what, on_alarm, me); /* perhaps it was the only other one */
     if (what->node_count == 0 || !what->is_enabled)
         return;
     raise_for_messages(what, &alarms);

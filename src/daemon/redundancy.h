@@ -26,6 +26,11 @@ bool redundancy_judge(const struct redundancy *what, char why[REDUNDANCY_TEXT_BY
 void redundancy_each_alarm(
     const struct redundancy *what, void (*on_alarm)(void *me, const char *text), void *me);
 
+/* Calls ON_NODE for each that is no longer configured, and that copies are held for: they wait
+ * for an order, and TEXT says which. */
+void redundancy_each_that_left(
+    const struct redundancy *what, void (*on_node)(void *me, const char *text), void *me);
+
 /* "ex02 silent for 1m15s": what PEER does, for people. */
 void redundancy_describe(
     const struct ledger_peer_facts *peer, struct moment now, char out[REDUNDANCY_TEXT_BYTES]);

@@ -82,6 +82,18 @@ void alarms_event(struct node *node, const struct ledger_action *action)
         on_peer_event(node, action->event, action->peer);
 }
 
+/* Nobody asks one that is no longer configured, so what is held for it waits for an order. */
+static void look_at_who_left(struct node *node)
+{
+    for (uint8_t i = 0; i < ledger_peer_count(node->ledger); i++) {
+        struct ledger_peer_facts facts = { .is_configured = true };
+        if (!peer_at(node, i))
+            ledger_get_peer(node->ledger, i, &facts);
+        set_of_peer(&node->alarms.has_left[i], "copies-of-one-that-left",
+            ledger_peer_name(node->ledger, i), !facts.is_configured && facts.held);
+    }
+}
+
 void alarms_look(struct node *node)
 {
     struct alarms *alarms = &node->alarms;
@@ -90,6 +102,7 @@ void alarms_look(struct node *node)
 
     if (!node->is_started || alarms->looks++ % LOOK_EACH)
         return;
+    look_at_who_left(node);
     ledger_get_facts(node->ledger, &facts);
     set(alarms, ALARM_SINGLE,
         atomic_load(&node->is_on) && facts.single && facts.single_oldest_ms >= 0 &&

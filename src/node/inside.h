@@ -126,8 +126,9 @@ void peer_ask(struct node *node, uint8_t index, const struct shadow_ask *ask);
 /* A link is introduced.  False: it must be closed. */
 bool peer_link_up(struct peer *peer, struct link *link);
 uint8_t peer_of_pin(const struct node *node, const struct tls_pin *pin);
-struct peer *peer_at(const struct node *node, uint8_t index);  /* NULL: not configured */
-const char *peer_name(const struct node *node, uint8_t index); /* never NULL */
+struct peer *peer_at(const struct node *node, uint8_t index); /* NULL: not configured */
+const char *peer_name(
+    const struct node *node, uint8_t index); /* of one that left, too; or "" */
 
 /* NULL: the connection could not even be begun; WHY says more. */
 struct link *link_client_open(struct peer *peer, enum link_role role, char why[200]);
@@ -272,6 +273,7 @@ struct alarms {
     int64_t until_ms[ALARM_COUNT]; /* AUDIT, OWN_STORE: over then, without a further one */
     int64_t no_right_since_ms;     /* -1: it has the right */
     bool is_silent[LEDGER_PEERS_MAX], went_back[LEDGER_PEERS_MAX];
+    bool has_left[LEDGER_PEERS_MAX]; /* and left copies here */
     unsigned looks;
 };
 

@@ -435,6 +435,22 @@ bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing
     return false;
 }
 
+/* A node that left the configuration, and left copies here, before this process began: it keeps
+ * its name, so that they can be seen, and taken over by order. */
+static void know_who_left(struct ledger *ledger)
+{
+    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
+        const struct store *store = &ledger->stores[i];
+        if (!store->in_use || list_is_empty(&store->held) || store->peer != LEDGER_NO_PEER ||
+            store->known.is_own || !store->known.is_current)
+            continue;
+        if (ledger->peer_count == LEDGER_PEERS_MAX)
+            return;
+        add_peer(ledger, bytes_text(store->known.node));
+        join_store(ledger, (uint8_t)(ledger->peer_count - 1));
+    }
+}
+
 static void start_row(struct table_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
@@ -454,6 +470,7 @@ void ledger_start(struct ledger *ledger, struct moment now, struct ledger_action
     ledger_enter(ledger, now);
     ledger->has_started = true;
     ledger->start_seq = ledger->recovered_seq = ledger->seq;
+    know_who_left(ledger);
     for (uint32_t i = 0; i < ledger->peer_count; i++)
         ledger->peers[i].ask_next_ms = now.ms;
     table_each(&ledger->rows, start_row, both);

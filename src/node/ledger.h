@@ -206,7 +206,8 @@ struct ledger *ledger_new(struct bytes node, struct store_id own, uint64_t posit
 void ledger_free(struct ledger *ledger);
 
 /* The nodes of the organisation but this one; again when the configuration changed.  One that
- * is no longer named stays known while a row needs it, and is not asked any more. */
+ * is no longer named stays known, as does at the start one that copies are held for; it is not
+ * asked any more, and what is held for it waits for an order (R20). */
 void ledger_set_peers(struct ledger *ledger, const struct ledger_peer_config *peers,
     uint32_t count, struct ledger_actions *actions);
 void ledger_set_settings(struct ledger *ledger, const struct ledger_settings *settings,
@@ -396,6 +397,8 @@ struct ledger_facts {
 
 uint32_t ledger_peer_count(const struct ledger *ledger);
 uint8_t ledger_find_peer(const struct ledger *ledger, struct bytes name); /* or NO_PEER */
+const char *ledger_peer_name(const struct ledger *ledger, uint8_t peer);  /* below that count */
+/* It walks over all rows: not for each message. */
 void ledger_get_peer(const struct ledger *ledger, uint8_t peer, struct ledger_peer_facts *out);
 void ledger_get_facts(const struct ledger *ledger, struct ledger_facts *out);
 struct store_id ledger_own_store(const struct ledger *ledger);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 uint32_t ledger_peer_count(const struct ledger *ledger)
@@ -16,6 +17,12 @@ uint8_t ledger_find_peer(const struct ledger *ledger, struct bytes name)
         if (bytes_equal_nocase(name, ledger->peers[i].self.name))
             return (uint8_t)i;
     return LEDGER_NO_PEER;
+}
+
+const char *ledger_peer_name(const struct ledger *ledger, uint8_t peer)
+{
+    assert(peer < ledger->peer_count);
+    return ledger->peers[peer].name;
 }
 
 uint64_t ledger_count_list(const struct list *list)

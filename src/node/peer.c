@@ -20,9 +20,7 @@ struct peer *peer_at(const struct node *node, uint8_t index)
 
 const char *peer_name(const struct node *node, uint8_t index)
 {
-    const struct peer *peer = peer_at(node, index);
-
-    return peer ? peer->name : "";
+    return index < ledger_peer_count(node->ledger) ? ledger_peer_name(node->ledger, index) : "";
 }
 
 uint8_t peer_of_pin(const struct node *node, const struct tls_pin *pin)

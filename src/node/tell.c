@@ -69,29 +69,17 @@ static bool has_mid(const struct ledger_action *action)
     return !mid_equal(action->mid, none);
 }
 
-/* Also of a node that is not configured any more.  (The facts cost a walk over all rows.) */
-static struct bytes name_of(struct node *node, uint8_t peer, struct ledger_peer_facts *facts)
-{
-    if (peer_at(node, peer))
-        return bytes_text(peer_name(node, peer));
-    if (peer >= ledger_peer_count(node->ledger))
-        return BYTES_NONE;
-    ledger_get_peer(node->ledger, peer, facts);
-    return bytes_text(facts->node);
-}
-
 void tell_event(struct node *node, const struct ledger_action *action)
 {
     unsigned has = shapes[action->event].has;
     struct report_field fields[6];
-    struct ledger_peer_facts facts;
     unsigned count = 0;
 
     alarms_event(node, action);
     if (has & HAS_MID && has_mid(action))
         fields[count++] = R_MID(action->mid);
     if (has & HAS_NODE && action->peer != LEDGER_NO_PEER)
-        fields[count++] = R_TEXT("node", name_of(node, action->peer, &facts));
+        fields[count++] = R_TEXT("node", bytes_text(peer_name(node, action->peer)));
     if (has & HAS_SINGLE)
         fields[count++] = R_CHARS("reason", single_text(action->number));
     if (has & HAS_REASON && action->text)

@@ -208,6 +208,29 @@ def test_evict(pair):
     assert two.ids() == set(ids)
 
 
+def test_a_node_that_left_is_not_forgotten(pair):
+    """What is held for a node that is no longer configured is told of, and can be had by order: also
+    after a restart."""
+    one, two = pair.nodes
+    ids = send(one, 2)
+    one.kill()
+    two.configure_in([], pair.sends[1])
+    words = f"2 copies held for {one.name}, which is no longer configured: relais shadow evict {one.name}"
+    assert f"warning: {words}\n" in two.tool("reload").stderr
+    for _ in range(2):
+        assert f"ALARM              {words}\n" in two.tool("status").stdout
+        assert words in two.tool("shadow", "status").stdout
+        assert two.held() == set(ids) and {row["held_for"] for row in two.rows("held")} == {one.name}
+        done = two.tool("shadow", "evict", one.name, check=False)
+        assert done.returncode == 75 and "no longer configured, so nobody asks" in done.stderr, done
+        process.wait_for("the alarm", lambda: "alarm=copies-of-one-that-left" in two.log())
+        two.stop()
+        two.start()
+    two.tool("shadow", "evict", "--force", one.name)
+    process.wait_for("what was held", lambda: two.ids() == set(ids) and not two.held())
+    assert not two.status().get("alarms"), two.status()["alarms"]
+
+
 def test_a_taken_message_is_counted_once(pair):
     """The dead node's mail is delivered by the other, which is evicted or not: nothing was twice."""
     one, two = pair.nodes

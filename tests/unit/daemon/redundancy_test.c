@@ -162,7 +162,15 @@ static void raises_alarms(void **state)
         "this node had to begin a new store since the start\n"
         "no right to deliver yet: other nodes are being asked what they took\n");
 
-    set.what.node_count = 0; /* a single node has no such alarms */
+    set.what.node_count = 0; /* perhaps because the other one has left */
+    set.peers[0].is_configured = false;
+    set.peers[0].held = 1;
+    text[0] = 0;
+    redundancy_each_alarm(&set.what, add_line, text);
+    assert_string_equal(text,
+        "1 copy held for ex02, which is no longer configured: relais shadow evict ex02\n");
+
+    set.peers[0].held = 0; /* a single node has no such alarms */
     text[0] = 0;
     redundancy_each_alarm(&set.what, add_line, text);
     assert_string_equal(text, "");

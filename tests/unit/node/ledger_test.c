@@ -29,6 +29,7 @@ struct machine {
     uint64_t events[LEDGER_EVENT_COUNT];
     enum ledger_verdict verdict;
     bool has_verdict, is_off, is_running_actions, refuses_copies;
+    bool is_alone;         /* no other node is configured */
     bool refuses_for_good; /* 554: it has another one */
     unsigned copies_seen;
 };
@@ -360,7 +361,7 @@ static void start(struct world *world, int node, bool was_damaged)
     machine->ledger = ledger_new(bytes_text(names[node]), machine->store, machine->position,
         was_damaged, machine->stores, machine->store_count, &world->settings);
     for (int i = 0; i < world->count; i++)
-        if (i != node)
+        if (i != node && !machine->is_alone)
             peers[count++] = (struct ledger_peer_config){ bytes_text(names[i]), false };
     ledger_set_peers(machine->ledger, peers, count, &machine->actions);
     for (int i = 0; i < world->count; i++)
@@ -897,6 +898,42 @@ static void test_evicted_and_back(void **state)
     world_free(world);
 }
 
+/* What is held for one that is no longer configured is taken over by order alone, also when
+ * this node has started since. */
+static void test_left_with_copies(void **state)
+{
+    (void)state;
+    for (int has_restarted = 0; has_restarted < 2; has_restarted++) {
+        struct world *world = world_new(2);
+        struct machine *machine = &world->machine[1];
+        struct ledger_peer_facts facts;
+        accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+        stop(world, 0);
+        machine->is_alone = true;
+        if (has_restarted) {
+            stop(world, 1);
+            start(world, 1, false);
+        } else {
+            ledger_set_peers(machine->ledger, NULL, 0, &machine->actions);
+        }
+        pass(world, 10000);
+        assert_int_equal(has(world, 1, 1), 'H');
+        assert_int_equal(ledger_peer_count(machine->ledger), 1);
+        ledger_get_peer(machine->ledger, 0, &facts);
+        assert_string_equal(facts.node, "a.example");
+        assert_false(facts.is_configured);
+        assert_int_equal(facts.held, 1);
+        assert_int_equal(ledger_evict(machine->ledger, world->now, 0, false, &machine->actions),
+            LEDGER_NOT_SILENT);
+        assert_int_equal(ledger_evict(machine->ledger, world->now, 0, true, &machine->actions),
+            LEDGER_ORDERED);
+        run(world);
+        pass(world, 1000);
+        assert_int_equal(has(world, 1, 1), 'P');
+        world_free(world);
+    }
+}
+
 static void test_three_nodes(void **state)
 {
     struct world *world = world_new(3);
@@ -1007,6 +1044,7 @@ int main(void)
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_orders_about_nobody),
         cmocka_unit_test(test_evicted_and_back),
+        cmocka_unit_test(test_left_with_copies),
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_link_cut),
         cmocka_unit_test(test_never_answered),
