@@ -85,6 +85,8 @@ void read_file(struct reader *, const struct option *, const struct config_item 
     void *); /* a path that can be read now */
 void read_flags(struct reader *, const struct option *, const struct config_item *,
     void *); /* a list of choices, or-ed into an unsigned */
+void read_patterns(struct reader *, const struct option *, const struct config_item *,
+    void *); /* struct address_patterns: policy/pattern.h */
 
 /* Parts of the above, for readers of one option. */
 bool flag_parse(const char *text, bool *out);
