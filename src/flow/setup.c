@@ -8,22 +8,27 @@
 static enum err make_receive_tls(const struct settings *settings,
     const struct receive_connector *connector, struct tls_context **out, char why[512])
 {
+    struct tls_certificate_files *files =
+        mem_new((connector->certificate_count + 1) * sizeof *files);
+    struct tls_server_settings tls = {
+        .certificates = files,
+        .certificate_count = connector->certificate_count,
+        .fqdn = connector->fqdn ? connector->fqdn : settings->fqdn,
+        .version_min = connector->tls_version_min,
+        .asks_client = connector->asks_client_certificate,
+        .client_ca_file = connector->client_ca_file,
+        .client_fingerprints = (const char *const *)connector->client_fingerprints,
+        .client_fingerprint_count = connector->client_fingerprint_count,
+    };
     char reason[TLS_ERROR_BYTES] = "";
-    enum err err;
+    enum err err = OK;
 
-    if (connector->tls == TLS_MODE_OFF || !connector->enabled)
-        return OK;
-    if (connector->certificate_count) {
-        struct tls_server_settings tls = {
-            .certificate_file = connector->certificates[0].certificate_file,
-            .key_file = connector->certificates[0].key_file,
-            .version_min = connector->tls_version_min,
-        };
+    for (size_t i = 0; i < connector->certificate_count; i++)
+        files[i] = (struct tls_certificate_files){ connector->certificates[i].certificate_file,
+            connector->certificates[i].key_file };
+    if (connector->tls != TLS_MODE_OFF && connector->enabled)
         err = tls_server_context(&tls, out, reason);
-    } else {
-        err = tls_self_signed_context(
-            connector->fqdn ? connector->fqdn : settings->fqdn, out, reason);
-    }
+    free(files);
     if (err != OK)
         snprintf(why, 512, "receive_connector \"%s\": %s", connector->name, reason);
     return err;

@@ -235,6 +235,8 @@ static void on_up(struct tls_stream *stream)
     facts->is_verified = (stream->host || stream->context->is_node) &&
                          SSL_get0_peer_certificate(ssl) &&
                          SSL_get_verify_result(ssl) == X509_V_OK;
+    if (!stream->context->is_node) /* nodes go by their pins */
+        tls_note_peer(stream->context, ssl, facts);
 }
 
 /* What a call that gave RESULT says of the stream; OK: it wants more input. */

@@ -12,10 +12,22 @@ struct tls_stream;
 
 enum tls_version { TLS_1_0 = 0, TLS_1_1, TLS_1_2, TLS_1_3 };
 
-struct tls_server_settings {
+struct tls_certificate_files {
     const char *certificate_file; /* PEM, chain included */
     const char *key_file;         /* may be NULL: in the certificate's file */
+};
+
+struct tls_server_settings {
+    const struct tls_certificate_files *certificates;
+    size_t certificate_count; /* 0: a self-signed one for FQDN, made in memory */
+    const char *fqdn;
     enum tls_version version_min; /* TLS_1_0 and TLS_1_1 lower the security level too */
+    /* A client is asked for a certificate.  Whatever it shows, the handshake goes on: the facts
+     * say whether it is known, by one of these two. */
+    bool asks_client;
+    const char *client_ca_file;             /* NULL: none */
+    const char *const *client_fingerprints; /* "sha256:HEX" of certificates */
+    size_t client_fingerprint_count;
 };
 
 struct tls_client_settings {
@@ -69,13 +81,21 @@ enum err tls_node_context(const char *certificate_file, const char *key_file,
     const struct tls_pin *pins, size_t pin_count, struct tls_context **out,
     char why[TLS_ERROR_BYTES]) MUST_USE;
 
+enum { TLS_NAME_BYTES = 256, TLS_FINGERPRINT_BYTES = 72 };
+
 struct tls_facts {
     char version[16]; /* "TLSv1.3" */
     char cipher[48];
     bool is_resumed;
-    bool is_verified;
-    bool has_pin;       /* in a node's context, after a failed handshake too: */
-    struct tls_pin pin; /* the other side's key */
+    bool is_verified;   /* a client's: chain and name are good */
+    bool peer_is_known; /* a server's: the certificate is one that the settings know */
+    /* Of the certificate that the other side showed; all empty: it showed none.  The texts are
+     * clean: a name with a byte that is no printable ASCII or UTF-8 is left out. */
+    char peer_fingerprint[TLS_FINGERPRINT_BYTES]; /* "sha256:" and the DER's digest in hex */
+    char peer_name[TLS_NAME_BYTES]; /* the first e-mail address among its names, else its CN */
+    char peer_subject[TLS_NAME_BYTES]; /* "CN=Printer,O=Example" (RFC 4514); cut */
+    bool has_pin;                      /* in a node's context, after a failed handshake too: */
+    struct tls_pin pin;                /* the other side's key */
 };
 
 /* A stream turns bytes of the wire into bytes of the application and back; it does no I/O. */

@@ -78,6 +78,9 @@ void tls_context_free(struct tls_context *context)
     SSL_CTX_free(context->ssl);
     tls_sessions_free(context->sessions);
     free(context->pins);
+    for (size_t i = 0; i < context->client_fingerprint_count; i++)
+        free(context->client_fingerprints[i]);
+    free(context->client_fingerprints);
     free(context);
 }
 
@@ -112,6 +115,16 @@ struct tls_context *tls_context_new_server(enum tls_version version_min)
     return context;
 }
 
+static enum err use_own_certificate(struct tls_context *context,
+    const struct tls_server_settings *settings, char why[TLS_ERROR_BYTES])
+{
+    const struct tls_certificate_files *files = settings->certificates;
+
+    if (settings->certificate_count == 0)
+        return tls_use_self_signed(context->ssl, settings->fqdn, settings->version_min, why);
+    return tls_use_certificate(context->ssl, files->certificate_file, files->key_file, why);
+}
+
 enum err tls_server_context(const struct tls_server_settings *settings,
     struct tls_context **out, char why[TLS_ERROR_BYTES])
 {
@@ -120,8 +133,9 @@ enum err tls_server_context(const struct tls_server_settings *settings,
 
     if (!context)
         return tls_why("TLS", why);
-    err =
-        tls_use_certificate(context->ssl, settings->certificate_file, settings->key_file, why);
+    err = use_own_certificate(context, settings, why);
+    if (err == OK && settings->asks_client)
+        err = tls_ask_client(context, settings, why);
     if (err != OK) {
         tls_context_free(context);
         return err;

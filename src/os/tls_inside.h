@@ -16,6 +16,10 @@ struct tls_context {
     bool is_node;                  /* for both sides; the other's key is one of: */
     struct tls_pin *pins;
     size_t pin_count;
+    /* A server's: the clients it knows. */
+    bool has_client_ca;
+    char **client_fingerprints;
+    size_t client_fingerprint_count;
 };
 
 /* tls_context.c */
@@ -35,6 +39,14 @@ SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions, const char *host);
 
 /* tls_self_signed.c: signed by KEY itself; NULL: the error is in OpenSSL's queue. */
 X509 *tls_make_certificate(EVP_PKEY *key, const char *fqdn, int valid_days);
+enum err tls_use_self_signed(SSL_CTX *ssl, const char *fqdn, enum tls_version version_min,
+    char why[TLS_ERROR_BYTES]) MUST_USE;
+
+/* tls_peer.c: a server asks for certificates; what was shown goes to the facts. */
+enum err tls_ask_client(struct tls_context *context, const struct tls_server_settings *settings,
+    char why[TLS_ERROR_BYTES]) MUST_USE;
+void tls_note_peer(const struct tls_context *context, SSL *ssl, struct tls_facts *facts);
+void tls_fingerprint(X509 *certificate, char out[TLS_FINGERPRINT_BYTES]); /* or "" */
 
 /* tls.c: the host that SSL is connected to as a client, or NULL. */
 const char *tls_host_of(const SSL *ssl);

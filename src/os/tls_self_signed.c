@@ -10,7 +10,8 @@
 
 enum {
     DAY_S = 86400,
-    VALID_DAYS = 3650,          /* it lives as long as the process: nobody renews it */
+    VALID_DAYS = 3650, /* it lives as long as the process: nobody renews it */
+    OLD_KEY_BITS = 2048,
     COMMON_NAME_BYTES_MAX = 64, /* RFC 5280, appendix A.1, ub-common-name */
 };
 
@@ -57,28 +58,33 @@ X509 *tls_make_certificate(EVP_PKEY *key, const char *fqdn, int valid_days)
     return NULL;
 }
 
+static bool use_key(SSL_CTX *ssl, EVP_PKEY *key, const char *fqdn)
+{
+    X509 *certificate = key ? tls_make_certificate(key, fqdn, VALID_DAYS) : NULL;
+    bool is_done = certificate && SSL_CTX_use_certificate(ssl, certificate) == 1 &&
+                   SSL_CTX_use_PrivateKey(ssl, key) == 1;
+
+    X509_free(certificate); /* SSL has its own hold of both */
+    EVP_PKEY_free(key);
+    return is_done;
+}
+
+enum err tls_use_self_signed(
+    SSL_CTX *ssl, const char *fqdn, enum tls_version version_min, char why[TLS_ERROR_BYTES])
+{
+    bool is_done;
+
+    ERR_clear_error();
+    is_done = use_key(ssl, EVP_EC_gen("P-256"), fqdn);
+    if (is_done && version_min < TLS_1_2) /* devices that old know no elliptic curves */
+        is_done = use_key(ssl, EVP_RSA_gen(OLD_KEY_BITS), fqdn);
+    return is_done ? OK : tls_why("self-signed certificate", why);
+}
+
 enum err tls_self_signed_context(
     const char *fqdn, struct tls_context **out, char why[TLS_ERROR_BYTES])
 {
-    struct tls_context *context;
-    EVP_PKEY *key;
-    X509 *certificate = NULL;
-    bool is_done = false;
+    struct tls_server_settings settings = { .fqdn = fqdn, .version_min = TLS_1_2 };
 
-    ERR_clear_error();
-    context = tls_context_new_server(TLS_1_2);
-    key = EVP_EC_gen("P-256");
-    if (key)
-        certificate = tls_make_certificate(key, fqdn, VALID_DAYS);
-    if (context && certificate)
-        is_done = SSL_CTX_use_certificate(context->ssl, certificate) == 1 &&
-                  SSL_CTX_use_PrivateKey(context->ssl, key) == 1;
-    X509_free(certificate); /* the context has its own hold of both */
-    EVP_PKEY_free(key);
-    if (!is_done) {
-        tls_context_free(context);
-        return tls_why("self-signed certificate", why);
-    }
-    *out = context;
-    return OK;
+    return tls_server_context(&settings, out, why);
 }

@@ -183,7 +183,10 @@ static struct tls_context *other_client(bool has_certificate, int version_max)
 
 static struct tls_context *other_server(int version_max)
 {
-    struct tls_server_settings settings = { certificate_files[B], key_files[B], TLS_1_2 };
+    struct tls_certificate_files files = { certificate_files[B], key_files[B] };
+    struct tls_server_settings settings = {
+        .certificates = &files, .certificate_count = 1, .version_min = TLS_1_2
+    };
     struct tls_context *context;
     char why[TLS_ERROR_BYTES];
 

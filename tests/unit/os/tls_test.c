@@ -95,7 +95,10 @@ static int remove_files(void **state)
 
 static struct tls_context *file_server(enum tls_version version_min)
 {
-    struct tls_server_settings settings = { certificate_file, key_file, version_min };
+    struct tls_certificate_files files = { certificate_file, key_file };
+    struct tls_server_settings settings = {
+        .certificates = &files, .certificate_count = 1, .version_min = version_min
+    };
     struct tls_context *context;
     char why[TLS_ERROR_BYTES];
 
@@ -143,7 +146,10 @@ static void test_files(void **state)
 
     (void)state;
     for (size_t i = 0; i < CASES(cases); i++) {
-        struct tls_server_settings settings = { cases[i].certificate, cases[i].key, TLS_1_2 };
+        struct tls_certificate_files files = { cases[i].certificate, cases[i].key };
+        struct tls_server_settings settings = {
+            .certificates = &files, .certificate_count = 1, .version_min = TLS_1_2
+        };
         struct tls_context *context = NULL;
         char why[TLS_ERROR_BYTES] = "";
         enum err err = tls_server_context(&settings, &context, why);
