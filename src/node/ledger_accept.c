@@ -227,6 +227,8 @@ void ledger_on_committed(struct ledger *ledger, struct moment now, struct mid mi
     }
     row->is_committed = true;
     if (row->role != STANDING_PRIMARY) { /* taken over, or settled elsewhere, meanwhile (R1) */
+        if (row->role == STANDING_HELD)
+            ledger_audit_soon(ledger, row);
         ledger_stand(ledger, row, actions);
     } else if (row->is_accepting) {
         ledger_accept_look(ledger, row, actions);

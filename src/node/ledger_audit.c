@@ -32,8 +32,32 @@ void ledger_begin_audit(
         return;
     peer->is_auditing = true;
     peer->audits_all |= all;
+    peer->audits_unheard = peer->has_unheard;
+    peer->has_unheard = false;
     peer->audit_next = first_held(ledger, peer->store);
     ledger_next_question(ledger, number, actions);
+}
+
+void ledger_audit_soon(struct ledger *ledger, struct row *row)
+{
+    uint8_t number = ledger_holder_peer(ledger, row->owner);
+
+    row->is_unheard = true;
+    if (number == LEDGER_NO_PEER)
+        return;
+    ledger->peers[number].has_unheard = true;
+    ledger_due_at(ledger, ledger->now.ms);
+}
+
+/* Is it asked about now?  IS_LAST: the rest of the list is not, nor is it. */
+static bool is_to_be_audited(
+    const struct ledger *ledger, const struct peer *peer, const struct row *row, bool *is_last)
+{
+    bool is_young = row->since_ms > ledger->now.ms - ledger->settings.audit_after_ms;
+
+    *is_last =
+        row->owner != peer->store || (is_young && !peer->audits_all && !peer->audits_unheard);
+    return !*is_last && row->is_committed && (!is_young || peer->audits_all || row->is_unheard);
 }
 
 /* Fills peer->question with the next copies to be asked about; false: none is left. */
@@ -41,25 +65,24 @@ bool ledger_next_audit(struct ledger *ledger, uint8_t number, struct ledger_acti
 {
     struct peer *peer = &ledger->peers[number];
     struct shadow_ask *ask = &peer->question.ask;
-    int64_t young = ledger->now.ms - ledger->settings.audit_after_ms;
+    bool is_last = false;
 
     (void)actions;
     if (!peer->is_auditing)
         return false;
     *ask = (struct shadow_ask){ .type = SHADOW_ASK_AUDIT };
     memset(peer->audited, 0, sizeof peer->audited);
-    while (peer->audit_next && ask->mid_count < SHADOW_AUDIT_MAX) {
+    while (peer->audit_next && !is_last && ask->mid_count < SHADOW_AUDIT_MAX) {
         struct row *row = peer->audit_next;
-        if (row->owner != peer->store || (!peer->audits_all && row->since_ms > young)) {
-            peer->audit_next = NULL; /* the rest is younger */
-            break;
+        if (is_to_be_audited(ledger, peer, row, &is_last)) {
+            row->is_unheard = false;
+            peer->audited[ask->mid_count] = row;
+            ask->mids[ask->mid_count++] = row->mid;
         }
-        peer->audited[ask->mid_count] = row;
-        ask->mids[ask->mid_count++] = row->mid;
-        peer->audit_next = next_held(ledger, row);
+        peer->audit_next = is_last ? NULL : next_held(ledger, row);
     }
     if (!ask->mid_count) {
-        peer->is_auditing = peer->audits_all = false;
+        peer->is_auditing = peer->audits_all = peer->audits_unheard = false;
         return false;
     }
     peer->question.kind = QUESTION_AUDIT;
@@ -164,7 +187,7 @@ void ledger_audit_time(struct ledger *ledger, struct ledger_actions *actions)
         struct peer *peer = &ledger->peers[i];
         if (!peer->is_up || peer->is_auditing)
             continue;
-        if (ledger->now.ms >= peer->audit_due_ms)
+        if (peer->has_unheard || ledger->now.ms >= peer->audit_due_ms)
             ledger_begin_audit(ledger, i, false, actions);
         else
             ledger_due_at(ledger, peer->audit_due_ms);

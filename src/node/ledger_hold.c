@@ -30,6 +30,7 @@ void ledger_hold_for(struct ledger *ledger, struct row *row, uint8_t owner, uint
     row->is_claimed = row->is_firm = row->is_first_copy = false;
     row->tried = 0;
     list_add_last(&ledger->stores[owner].held, &row->in_role);
+    ledger_audit_soon(ledger, row);
 }
 
 void ledger_yield_row(struct ledger *ledger, struct row *row, uint8_t owner,
@@ -158,6 +159,7 @@ static enum ledger_offer answer_when_stood(struct ledger *ledger, struct row *ro
     uint64_t tag, struct ledger_actions *actions)
 {
     row->answers_copy = true;
+    row->is_unheard = false;
     row->asker = peer;
     row->seen_tag = tag;
     ledger_stand(ledger, row, actions);

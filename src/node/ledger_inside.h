@@ -84,6 +84,7 @@ struct row {
     bool is_claiming;   /* counted in its store's `claiming` */
     bool is_settled;    /* SETTLED, and that is durable */
     bool is_confirmed;  /* HELD: its primary called it pending in this life */
+    bool is_unheard;    /* HELD: its primary has not been asked, and may not know of this copy */
     bool wants_part;    /* a PART notice when the STAND is durable */
     bool answers_copy;  /* LEDGER_HELD when the STAND is durable */
     bool rejects;       /* SETTLED because its acceptance failed */
@@ -126,7 +127,8 @@ struct peer {
     struct question question;
     /* The audit of what we hold for it. */
     bool is_auditing;
-    bool audits_all;
+    bool audits_all, audits_unheard;
+    bool has_unheard; /* since the last audit began */
     struct row *audit_next;
     int64_t audit_due_ms;
     struct row *audited[SHADOW_AUDIT_MAX]; /* unused rows are NULL */
@@ -395,6 +397,8 @@ void ledger_on_audit_page(struct ledger *ledger, uint8_t peer, const struct shad
 void ledger_ask_audit(struct ledger *ledger, uint8_t peer, uint64_t tag,
     const struct shadow_ask *ask, struct ledger_actions *actions);
 void ledger_audit_forget(struct ledger *ledger, const struct row *row);
+/* A held copy came to be for another: that one may not know of it, and is asked. */
+void ledger_audit_soon(struct ledger *ledger, struct row *row);
 void ledger_audit_time(struct ledger *ledger, struct ledger_actions *actions);
 
 /* --- ledger_peer.c -------------------------------------------------------------------------- */

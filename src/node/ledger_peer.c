@@ -388,7 +388,7 @@ void ledger_on_down(
     if (!peer->is_up)
         return;
     peer->is_up = false;
-    peer->is_auditing = peer->audits_all = false;
+    peer->is_auditing = peer->audits_all = peer->audits_unheard = false;
     peer->audit_next = NULL;
     memset(peer->audited, 0, sizeof peer->audited);
     ledger_fence_peer_down(ledger, number, actions);

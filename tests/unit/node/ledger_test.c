@@ -962,6 +962,36 @@ static void test_three_nodes(void **state)
     world_free(world);
 }
 
+/* Both had a copy; the one that yields asks at once, so that the other knows of it. */
+static void test_two_holders_take_over(void **state)
+{
+    struct world *world = world_new(3);
+    int first, second, loser;
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    first = has(world, 1, 1) == 'H' ? 1 : 2;
+    second = 3 - first;
+    stop(world, first);
+    pass(world, 6000);
+    assert_int_equal(has(world, second, 1), 'H'); /* R8 */
+    start(world, first, false);
+    pass(world, 1000);
+    assert_int_equal(has(world, first, 1), 'H');
+    world->settings.preference = SHADOW_REMOTE_ONLY; /* no copy goes from one to the other */
+    for (int i = 1; i < 3; i++)
+        ledger_set_settings(
+            world->machine[i].ledger, &world->settings, &world->machine[i].actions);
+    stop(world, 0);
+    pass(world, 6000);
+    loser = has(world, 1, 1) == 'H' ? 1 : 2;
+    assert_int_equal(has(world, loser, 1), 'H');
+    assert_int_equal(has(world, 3 - loser, 1), 'P');
+    settle(world, 3 - loser, 1);
+    assert_int_equal(has(world, loser, 1), 'S'); /* for the first primary to hear */
+    world_free(world);
+}
+
 static void test_link_cut(void **state)
 {
     struct world *world = world_new(2);
@@ -1046,6 +1076,7 @@ int main(void)
         cmocka_unit_test(test_evicted_and_back),
         cmocka_unit_test(test_left_with_copies),
         cmocka_unit_test(test_three_nodes),
+        cmocka_unit_test(test_two_holders_take_over),
         cmocka_unit_test(test_link_cut),
         cmocka_unit_test(test_never_answered),
         cmocka_unit_test(test_refused_for_good),
