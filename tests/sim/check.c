@@ -157,6 +157,32 @@ void check_delivered(
     };
 }
 
+static void on_evicted(struct host *host, uint8_t other)
+{
+    struct world *world = host->world;
+    struct evicted *evicted = &world->evicted[world->evicted_count++ % SIM_EVICTED_MAX];
+    struct ledger_peer_facts facts;
+
+    ledger_get_peer(host->ledger, host_peer(host, other), &facts);
+    *evicted = (struct evicted){ .store = facts.store,
+        .is_d3 = host->silent_at[other] == world->now,
+        .is_d4 = host->force_at[other] == world->now };
+}
+
+/* A store is retired for ever (R20), and what it accepts afterwards, since its node does not know yet,
+ * is taken over as well, for the same cause. */
+static void look_for_evicted(
+    const struct world *world, struct message *message, struct store_id store)
+{
+    for (unsigned i = 0; i < world->evicted_count && i < SIM_EVICTED_MAX; i++) {
+        const struct evicted *evicted = &world->evicted[i];
+        if (memcmp(evicted->store.byte, store.byte, sizeof store.byte) != 0)
+            continue;
+        message->has_d3 |= evicted->is_d3;
+        message->has_d4 |= evicted->is_d4;
+    }
+}
+
 /* What makes two of one message: a take-over from a node that lives. */
 void check_takes(struct host *host, struct message *message, const struct standing *standing)
 {
@@ -165,6 +191,7 @@ void check_takes(struct host *host, struct message *message, const struct standi
 
     if (from == SIM_NOBODY || from == host->number)
         return;
+    look_for_evicted(world, message, standing->from);
     for (unsigned i = 0; i < world->host_count; i++) { /* one that evicts tells the others */
         message->has_d3 |= world->host[i].silent_at[from] >= message->sent_at;
         message->has_d4 |= world->host[i].force_at[from] >= message->sent_at;
@@ -232,6 +259,8 @@ void check_event(struct host *host, const struct ledger_action *action)
     }
     if (action->event == LEDGER_TAKEOVER && other != SIM_NOBODY)
         on_take_over(host, other);
+    else if (action->event == LEDGER_PEER_RETIRED && strcmp(action->text, "evicted") == 0)
+        on_evicted(host, other);
     else if (action->event == LEDGER_D4)
         on_d4(host, other);
 }

@@ -29,6 +29,7 @@ enum {
     SIM_MESSAGES_MAX = 160,
     SIM_DELIVERIES_MAX = 256, /* of one message, all recipients together */
     SIM_LIVES_MAX = 1024,
+    SIM_EVICTED_MAX = 256,
     SIM_NOBODY = 255,
 };
 
@@ -257,6 +258,12 @@ struct way {
     uint64_t reset_below; /* what was sent by these connections is lost */
 };
 
+/* A store that was evicted: it goes on until its node hears of that. */
+struct evicted {
+    struct store_id store;
+    bool is_d3, is_d4; /* its node was alive, and silent for long enough; by force */
+};
+
 /* --- The world --------------------------------------------------------------------------- */
 
 enum fault {
@@ -309,6 +316,8 @@ struct world {
     struct links links[SIM_NODES_MAX][SIM_NODES_MAX]; /* [from][to] */
     struct way way[SIM_NODES_MAX][SIM_NODES_MAX];
     struct ledger_settings settings;
+    struct evicted evicted[SIM_EVICTED_MAX]; /* the last ones */
+    unsigned evicted_count;
     struct message message[SIM_MESSAGES_MAX];
     unsigned message_count, message_goal;
     uint64_t conn_number, tag;
