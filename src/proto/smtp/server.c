@@ -120,6 +120,12 @@ static size_t line_bytes_max(const struct smtp_server *server, struct bytes in)
     return is_auth ? SMTP_SERVER_AUTH_LINE_BYTES_MAX : SMTP_SERVER_LINE_BYTES_MAX;
 }
 
+/* Whether the line that was cut off IN ended without its CR. */
+static bool ended_bare(struct bytes in, size_t used)
+{
+    return used < 2 || in.at[used - 2] != '\r';
+}
+
 static void refuse_line(struct turn *turn, struct bytes reply)
 {
     if (turn->server->state == SMTP_SERVER_AUTHENTICATING)
@@ -142,6 +148,8 @@ static bool read_line(struct turn *turn, struct bytes in, size_t *used)
     if (got == SMTP_LINE_MORE)
         return false;
     server->is_skipping = got != SMTP_LINE_DONE;
+    if (tolerates && got == SMTP_LINE_DONE && ended_bare(in, *used))
+        server->tolerated |= SMTP_TOLERATED_BARE_LF;
     if (got == SMTP_LINE_BARE)
         refuse_line(turn, BYTES("500 5.5.2 Lines end with CR LF; bare CR, LF or NUL\r\n"));
     else if (got == SMTP_LINE_LONG)

@@ -44,7 +44,18 @@ struct smtp_server_config {
                                      become CRLF */
     bool tolerates_path_spaces;   /* "MAIL FROM: <a@b>" */
     bool tolerates_no_brackets;   /* "MAIL FROM:a@b" */
+    bool tolerates_bad_helo;      /* HELO with an underscore, a bare address, or no name */
+    bool tolerates_no_helo;       /* MAIL without HELO or EHLO */
     bool logs_lines;              /* give SMTP_SERVER_LINE actions for the protocol log */
+};
+
+/* What a client got away with. */
+enum smtp_tolerated {
+    SMTP_TOLERATED_BARE_LF = 1 << 0,
+    SMTP_TOLERATED_PATH_SPACES = 1 << 1,
+    SMTP_TOLERATED_NO_BRACKETS = 1 << 2,
+    SMTP_TOLERATED_BAD_HELO = 1 << 3,
+    SMTP_TOLERATED_NO_HELO = 1 << 4,
 };
 
 enum smtp_server_state {
@@ -155,12 +166,13 @@ struct smtp_server_actions {
 
 /* Embedded in the session.  Small: an idle session must cost little (no line buffer in here; a
  * half line stays with the driver, which offers it again with what comes behind it).
- * The driver may read state, is_tls, is_extended, is_authenticated and the counts. */
+ * The driver may read state, is_tls, is_extended, is_authenticated, tolerated and the counts. */
 struct smtp_server {
     const struct smtp_server_config *config;
     enum smtp_server_state state, resume; /* resume: where a refusal, or the end of a chunk that
                                              is thrown away, leads back to */
     uint8_t deciding;                     /* what DECIDED answers */
+    uint8_t tolerated;                    /* enum smtp_tolerated: in this session so far */
     bool is_tls, is_extended, has_hello, is_authenticated;
     bool is_skipping;          /* the rest of a faulty line is dropped */
     bool hides_unknown;        /* AUTH was refused: what follows may be credentials */

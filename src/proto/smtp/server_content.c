@@ -60,6 +60,8 @@ static void take_run(struct turn *turn, struct bytes run)
     struct smtp_server *server = turn->server;
 
     server->body_bytes += run.n;
+    if (server->unstuff.saw_bare && server->unstuff.normalise_bare)
+        server->tolerated |= SMTP_TOLERATED_BARE_LF;
     if (server->is_failed)
         return;
     if (refusal(server))

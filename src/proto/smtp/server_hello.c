@@ -78,24 +78,71 @@ void hello_accepted(struct turn *turn, bool is_extended, const char *text)
     turn_accept(turn, text[0] ? BYTES(" ") : BYTES(""), text, "");
 }
 
-/* The name is for the driver to judge (RFC 5321, 4.1.4); here it must only be fit to be written
- * into a header field and a log. */
-static bool is_hello_name(struct bytes name)
+/* Fit to be written into a header field and a log. */
+static bool is_writable(struct bytes name)
 {
     for (size_t i = 0; i < name.n; i++)
         if (name.at[i] <= ' ' || name.at[i] == 127)
             return false;
-    return name.n > 0 && name.n <= HELLO_NAME_BYTES_MAX;
+    return name.n <= HELLO_NAME_BYTES_MAX;
+}
+
+static bool is_in_brackets(struct bytes name)
+{
+    return name.n > 2 && name.at[0] == '[' && name.at[name.n - 1] == ']';
+}
+
+/* Digits and dots alone: an address that lacks its brackets. */
+static bool is_bare_address(struct bytes name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (name.at[i] != '.' && (name.at[i] < '0' || name.at[i] > '9'))
+            return false;
+    return true;
+}
+
+/* Letters, digits, hyphens and dots; above ASCII is what clients of SMTPUTF8 may say. */
+static bool is_domain(struct bytes name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        uint8_t c = ascii_lower(name.at[i]);
+        bool is_good =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c > 127;
+        if (!is_good)
+            return false;
+    }
+    return name.n > 0 && !is_bare_address(name);
+}
+
+/* RFC 5321, 4.1.3: a domain or an address literal.  Whose it is, is the driver's to judge. */
+static bool is_hello_name(struct bytes name)
+{
+    return is_writable(name) && (is_in_brackets(name) || is_domain(name));
+}
+
+static void refuse_hello(struct turn *turn, struct bytes args, bool is_extended)
+{
+    if (args.n && bytes_find(args, ' ') == BYTES_NOT_FOUND)
+        turn_fault(turn, BYTES("501 5.5.2 Invalid name: neither a domain nor an address in "
+                               "brackets\r\n"));
+    else
+        turn_fault(turn, is_extended ? BYTES("501 5.5.4 Syntax: EHLO name\r\n")
+                                     : BYTES("501 5.5.4 Syntax: HELO name\r\n"));
 }
 
 static void check_hello(struct turn *turn, struct bytes args, bool is_extended)
 {
+    struct smtp_server *server = turn->server;
     struct smtp_server_action *action;
 
     if (!is_hello_name(args)) {
-        turn_fault(turn, is_extended ? BYTES("501 5.5.4 Syntax: EHLO name\r\n")
-                                     : BYTES("501 5.5.4 Syntax: HELO name\r\n"));
-        return;
+        struct bytes word = bytes_first(args, bytes_find(args, ' '));
+        if (!server->config->tolerates_bad_helo || !is_writable(word)) {
+            refuse_hello(turn, args, is_extended);
+            return;
+        }
+        server->tolerated |= SMTP_TOLERATED_BAD_HELO;
+        args = word; /* what stands behind it is no part of a name */
     }
     action = turn_act(turn, SMTP_SERVER_CHECK_HELLO);
     action->text = args;

@@ -10,20 +10,34 @@ uint32_t mail_recipients_max(const struct smtp_server *server)
 }
 
 /* Takes the path off *ARGS. */
-static enum address_fault take_path(const struct smtp_server_config *config, struct bytes *args,
-    unsigned flags, struct address *out)
+static enum address_fault take_path(
+    struct smtp_server *server, struct bytes *args, unsigned flags, struct address *out)
 {
+    const struct smtp_server_config *config = server->config;
     enum address_fault fault;
+    unsigned tolerated = 0;
     size_t used;
 
-    while (config->tolerates_path_spaces && args->n && args->at[0] == ' ')
+    while (config->tolerates_path_spaces && args->n && args->at[0] == ' ') {
         *args = bytes_skip(*args, 1);
-    if (config->tolerates_no_brackets)
+        tolerated |= SMTP_TOLERATED_PATH_SPACES;
+    }
+    if (config->tolerates_no_brackets && args->n && args->at[0] != '<') {
         flags |= ADDRESS_NO_BRACKETS;
+        tolerated |= SMTP_TOLERATED_NO_BRACKETS;
+    }
     fault = address_parse_path(*args, flags, out, &used);
-    if (fault == ADDRESS_OK)
-        *args = bytes_skip(*args, used);
-    return fault;
+    if (fault != ADDRESS_OK)
+        return fault;
+    *args = bytes_skip(*args, used);
+    server->tolerated |= (uint8_t)tolerated;
+    return ADDRESS_OK;
+}
+
+/* What many a device does wrong is told apart from an address that is none. */
+static bool lacks_bracket(struct bytes args)
+{
+    return args.n == 0 || args.at[0] != '<';
 }
 
 static const struct bytes params_syntax = BYTES("501 5.5.4 Malformed parameter\r\n");
@@ -39,11 +53,12 @@ static struct bytes parse_mail(struct smtp_server *server, struct bytes args)
     if (!bytes_starts_nocase(args, BYTES("FROM:")))
         return BYTES("501 5.5.4 Syntax: MAIL FROM:<address>\r\n");
     args = bytes_skip(args, 5);
-    switch (take_path(server->config, &args, ADDRESS_UTF8 | ADDRESS_NULL, &mail->sender)) {
+    switch (take_path(server, &args, ADDRESS_UTF8 | ADDRESS_NULL, &mail->sender)) {
     case ADDRESS_OK:
         break;
     case ADDRESS_SYNTAX:
-        return BYTES("501 5.1.7 Bad sender address\r\n");
+        return lacks_bracket(args) ? BYTES("501 5.5.2 Syntax: MAIL FROM:<address>\r\n")
+                                   : BYTES("501 5.1.7 Bad sender address\r\n");
     case ADDRESS_TOO_LONG:
         return BYTES("501 5.1.7 Sender address too long\r\n");
     case ADDRESS_NOT_ASCII:
@@ -116,11 +131,12 @@ static struct bytes parse_rcpt(struct smtp_server *server, struct bytes args)
     if (!bytes_starts_nocase(args, BYTES("TO:")))
         return BYTES("501 5.5.4 Syntax: RCPT TO:<address>\r\n");
     args = bytes_skip(args, 3);
-    switch (take_path(server->config, &args, flags, &rcpt->address)) {
+    switch (take_path(server, &args, flags, &rcpt->address)) {
     case ADDRESS_OK:
         break;
     case ADDRESS_SYNTAX:
-        return BYTES("501 5.1.3 Bad recipient address\r\n");
+        return lacks_bracket(args) ? BYTES("501 5.5.2 Syntax: RCPT TO:<address>\r\n")
+                                   : BYTES("501 5.1.3 Bad recipient address\r\n");
     case ADDRESS_TOO_LONG:
         return BYTES("501 5.1.3 Recipient address too long\r\n");
     case ADDRESS_NOT_ASCII:

@@ -20,7 +20,7 @@ struct smtp_server_action *turn_act(struct turn *turn, enum smtp_server_action_t
  * BDAT from any state that reads commands, and back. */
 static const uint16_t moves[] = {
     [SMTP_SERVER_GREETING] = IN(HELLO),
-    [SMTP_SERVER_HELLO] = IN(DECIDING) | IN(BDAT) | IN(STARTING_TLS),
+    [SMTP_SERVER_HELLO] = IN(DECIDING) | IN(BDAT) | IN(STARTING_TLS) | IN(READY),
     [SMTP_SERVER_READY] = IN(DECIDING) | IN(BDAT) | IN(STARTING_TLS) | IN(AUTHENTICATING),
     [SMTP_SERVER_MAIL] = IN(DECIDING) | IN(BDAT) | IN(READY),
     [SMTP_SERVER_RCPT] = IN(DECIDING) | IN(BDAT) | IN(READY),

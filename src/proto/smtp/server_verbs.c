@@ -134,6 +134,18 @@ static struct bytes masked(
     return line;
 }
 
+/* A device that says MAIL at once, where that is tolerated. */
+static void skip_hello(struct turn *turn, const struct verb *verb)
+{
+    struct smtp_server *server = turn->server;
+
+    if (server->state != SMTP_SERVER_HELLO || verb->on != mail_mail ||
+        !server->config->tolerates_no_helo)
+        return;
+    server->tolerated |= SMTP_TOLERATED_NO_HELO;
+    turn_enter(turn, SMTP_SERVER_READY);
+}
+
 void verbs_line(struct turn *turn, struct bytes line)
 {
     struct smtp_server *server = turn->server;
@@ -148,6 +160,7 @@ void verbs_line(struct turn *turn, struct bytes line)
         return;
     }
     server->hides_unknown = verb->on == auth_begin;
+    skip_hello(turn, verb);
     if (!is_in(server, verb->states))
         refuse_order(turn);
     else

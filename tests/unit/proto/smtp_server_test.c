@@ -34,7 +34,8 @@ struct dialogue {
 
 static const struct smtp_server_config plain = { BASE };
 static const struct smtp_server_config tolerant = { BASE, .tolerates_bare_lf = true,
-    .tolerates_path_spaces = true, .tolerates_no_brackets = true };
+    .tolerates_path_spaces = true, .tolerates_no_brackets = true, .tolerates_bad_helo = true,
+    .tolerates_no_helo = true };
 static const struct smtp_server_config logged = { BASE, .logs_lines = true,
     .auth_mechanisms = BYTES("PLAIN LOGIN"), .offers_auth_plain_text = true };
 static const struct smtp_server_config two_mails = { BASE, .mails_max = 2 };
@@ -51,6 +52,7 @@ static const struct smtp_server_config patient = { SIZES, .errors_max = 100 };
 
 #define HI S("220 mx.test ESMTP")
 #define HELO HI, C("HELO c"), D("HELO c"), S("250 mx.test")
+#define BAD_NAME "501 5.5.2 Invalid name: neither a domain nor an address in brackets"
 #define FROM C("MAIL FROM:<a@b.c>"), D("MAIL <a@b.c>"), S("250 2.1.0 Sender OK")
 #define TO C("RCPT TO:<d@e.f>"), D("RCPT <d@e.f>"), S("250 2.1.5 Recipient OK")
 #define DATA C("DATA"), D("BEGIN"), S("354 End data with <CR><LF>.<CR><LF>")
@@ -114,8 +116,9 @@ static const struct dialogue core[] = {
             S("501 5.5.4 Malformed parameter"), C("RCPT TO:<d@e.f> SIZE=1"), D("ERROR"),
             S("555 5.5.4 Unknown parameter"), TO } },
     { "bad addresses", &patient,
-        { HELO, C("MAIL FROM:a@b.c"), D("ERROR"), S("501 5.1.7 Bad sender address"),
-            C("MAIL FROM: <a@b.c>"), D("ERROR"), S("501 5.1.7 Bad sender address"),
+        { HELO, C("MAIL FROM:a@b.c"), D("ERROR"), S("501 5.5.2 Syntax: MAIL FROM:<address>"),
+            C("MAIL FROM: <a@b.c>"), D("ERROR"), S("501 5.5.2 Syntax: MAIL FROM:<address>"),
+            C("MAIL FROM:<a@b..c>"), D("ERROR"), S("501 5.1.7 Bad sender address"),
             C("MAIL <a@b.c>"), D("ERROR"), S("501 5.5.4 Syntax: MAIL FROM:<address>"),
             C("MAIL"), D("ERROR"), S("501 5.5.4 Syntax: MAIL FROM:<address>"), FROM,
             C("RCPT TO:<d>"), D("ERROR"), S("501 5.1.3 Bad recipient address"), C("RCPT TO:<>"),
@@ -132,6 +135,21 @@ static const struct dialogue core[] = {
     { "tolerated paths", &tolerant,
         { HELO, C("MAIL FROM: <a@b.c>"), D("MAIL <a@b.c>"), S("250 2.1.0 Sender OK"),
             C("RCPT TO:d@e.f"), D("RCPT <d@e.f>"), S("250 2.1.5 Recipient OK") } },
+    { "names of clients", &patient,
+        { HI, C("HELO my_printer"), D("ERROR"), S(BAD_NAME), C("EHLO 192.0.2.1"), D("ERROR"),
+            S(BAD_NAME), C("HELO fe80::1"), D("ERROR"), S(BAD_NAME), C("HELO [192.0.2.1]"),
+            D("HELO [192.0.2.1]"), S("250 mx.test") } },
+    { "tolerated names of clients", &tolerant,
+        { HI, C("HELO my_printer"), D("HELO my_printer"), S("250 mx.test"), C("HELO 192.0.2.1"),
+            D("HELO 192.0.2.1"), S("250 mx.test"), C("HELO HP LaserJet"), D("HELO HP"),
+            S("250 mx.test"), C("HELO"), D("HELO "), S("250 mx.test"), C("HELO a\tb"),
+            D("ERROR"), S(BAD_NAME) } },
+    { "no HELO at all", &tolerant,
+        { HI, FROM, TO, DATA, C("."), D("STORE "), STORED, FROM, C("RSET"), D("RESET"),
+            S("250 2.0.0 Reset") } },
+    { "no HELO, and what it does not open", &tolerant,
+        { HI, C("RCPT TO:<d@e.f>"), D("ERROR"), S("503 5.5.1 Send EHLO or HELO first"),
+            C("MAIL FROM:<refused@b.c>"), D("MAIL <refused@b.c>"), S("550 5.7.1 no"), FROM } },
     { "the order of commands", &patient,
         { HI, C("MAIL FROM:<a@b.c>"), D("ERROR"), S("503 5.5.1 Send EHLO or HELO first"),
             C("HELO c"), D("HELO c"), S("250 mx.test"), C("RCPT TO:<d@e.f>"), D("ERROR"),
