@@ -151,6 +151,7 @@ static const struct option options[] = {
     { "cluster", CONFIG_BLOCK, read_section },
     { "cluster_node", CONFIG_BLOCK, read_cluster_node, .may_repeat = true },
     { "transport", CONFIG_BLOCK, read_transport, AT(transport) },
+    { "address_list", CONFIG_BLOCK, read_nothing, .may_repeat = true },
     { "receive_connector", CONFIG_BLOCK, read_receive_connector, .may_repeat = true },
     { "accepted_domain", CONFIG_BLOCK, read_accepted_domain, .may_repeat = true },
     { "send_connector", CONFIG_BLOCK, read_send_connector, .may_repeat = true },
@@ -264,6 +265,7 @@ static void read_settings(
 {
     if (config_find(root, "receive_connector"))
         drop_default_connector(reader->settings);
+    read_address_lists(reader, root);
     options_read(reader, options, root, reader->settings);
     read_state(reader, root, change);
     name_node(reader->settings, root);
@@ -290,7 +292,8 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
     struct config config;
     struct reader reader = { .complaints = complaints,
         .settings = settings_of_this_machine(),
-        .may_lack_key = query->may_lack_key };
+        .may_lack_key = query->may_lack_key,
+        .change = query->change };
 
     config_parse(text, query->file, query->change, &config, complaints);
     reader.is_whole = complaints->error_count == errors_before;

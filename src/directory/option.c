@@ -329,6 +329,15 @@ void read_flags(struct reader *reader, const struct option *option,
     }
 }
 
+void read_nothing(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    (void)reader;
+    (void)option;
+    (void)item;
+    (void)into;
+}
+
 static void set_text(const struct option *option, const char *text, void *into)
 {
     char **at = place(option, into);

@@ -11,6 +11,7 @@ struct reader {
     struct settings *settings;
     bool is_whole; /* no mistake of syntax: what is missing is missing indeed */
     bool may_lack_key;
+    struct directory_change *change;          /* borrowed; may be NULL */
     const struct config_item **receive_items; /* of each settings->receive, for its lines */
     size_t receive_item_count;                /* 0: the connector of an empty file */
     /* The transport blocks, for their lines; NULL: none. */
@@ -46,6 +47,14 @@ void read_accepted_domain(
 void read_cluster_node(
     struct reader *, const struct option *, const struct config_item *, void *);
 void read_transport(struct reader *, const struct option *, const struct config_item *, void *);
+
+/* address_list.c: all lists, before the connectors that name them. */
+void read_address_lists(struct reader *reader, const struct config_item *root);
+const struct address_list *address_list_find(
+    const struct settings *settings, const char *name); /* or NULL */
+struct bytes address_line(struct bytes line);           /* without its comment; may be empty */
+void read_remote_ranges(
+    struct reader *, const struct option *, const struct config_item *, void *);
 
 /* The parameters of the transport block, and in the same order what cmdlets call them. */
 extern const struct option transport_options[];
@@ -83,6 +92,8 @@ void read_host_name(struct reader *, const struct option *, const struct config_
 void read_path(struct reader *, const struct option *, const struct config_item *, void *);
 void read_file(struct reader *, const struct option *, const struct config_item *,
     void *); /* a path that can be read now */
+void read_nothing(struct reader *, const struct option *, const struct config_item *,
+    void *); /* it is read elsewhere */
 void read_flags(struct reader *, const struct option *, const struct config_item *,
     void *); /* a list of choices, or-ed into an unsigned */
 void read_patterns(struct reader *, const struct option *, const struct config_item *,

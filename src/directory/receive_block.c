@@ -42,7 +42,30 @@ static const struct choice shadow_failures[] = {
     { NULL, 0 },
 };
 
-static const struct choice tolerances[] = { { "bare-lf", TOLERATE_BARE_LF }, { NULL, 0 } };
+static const struct choice tolerances[] = {
+    { "bare-lf", TOLERATE_BARE_LF },
+    { "path-spaces", TOLERATE_PATH_SPACES },
+    { "no-brackets", TOLERATE_NO_BRACKETS },
+    { "bad-helo", TOLERATE_BAD_HELO },
+    { "no-helo", TOLERATE_NO_HELO },
+    { NULL, 0 },
+};
+
+/* As limit_name() has them. */
+static const struct choice limits[] = {
+    { "connections", LIMIT_CONNECTIONS },
+    { "connections-per-source", LIMIT_CONNECTIONS_PER_SOURCE },
+    { "source-share", LIMIT_SOURCE_SHARE },
+    { "message-rate", LIMIT_MESSAGE_RATE },
+    { "recipients", LIMIT_RECIPIENTS },
+    { "message-size", LIMIT_MESSAGE_SIZE },
+    { "header-size", LIMIT_HEADER_SIZE },
+    { "hops", LIMIT_HOPS },
+    { "local-hops", LIMIT_LOCAL_HOPS },
+    { "errors", LIMIT_ERRORS },
+    { "logins", LIMIT_LOGINS },
+    { NULL, 0 },
+};
 
 static bool parse_unix_binding(const char *path, struct binding *out)
 {
@@ -95,52 +118,6 @@ static void read_bindings(struct reader *reader, const struct option *option,
                                "'%.120s' is no binding", item->values[i].text),
                 "an address and a port: \"127.0.0.1:25\", \"[::1]:25\", \"*:25\"; or "
                 "\"unix:/run/relais/smtp\"");
-    }
-}
-
-/* A prefix with bits set behind it is the likeliest mistake: shows the network it is in. */
-static void hint_of_range(struct complaint *complaint, const char *text)
-{
-    struct bytes all = bytes_text(text);
-    size_t slash = bytes_find(all, '/');
-    struct ip ip;
-    uint64_t bits;
-    char network[IP_TEXT_BYTES];
-
-    if (slash == BYTES_NOT_FOUND || !ip_parse(bytes_first(all, slash), &ip) ||
-        !bytes_to_number(bytes_skip(all, slash + 1), ip_is_v4(ip) ? 32 : 128, &bits)) {
-        complaint_hint(complaint,
-            "\"192.0.2.1\", \"192.0.2.1-192.0.2.9\", \"192.0.2.0/24\", \"2001:db8::/32\" or "
-            "\"*\"");
-        return;
-    }
-    for (unsigned i = 0, first = ip_is_v4(ip) ? 96 : 0; i < 128 - first; i++) {
-        if (i >= bits)
-            ip.byte[(first + i) / 8] &= (uint8_t) ~(0x80 >> i % 8);
-    }
-    ip_format(ip, network);
-    complaint_hint(complaint, "bits are set behind the prefix: \"%s/%u\" or one address?",
-        network, (unsigned)bits);
-}
-
-static void read_ranges(struct reader *reader, const struct option *option,
-    const struct config_item *item, void *into)
-{
-    struct receive_connector *connector = into;
-
-    (void)option;
-    connector->ranges = mem_grow(connector->ranges,
-        (connector->range_count + item->value_count + 1) * sizeof *connector->ranges);
-    for (size_t i = 0; i < item->value_count; i++) {
-        const char *text = item->values[i].text;
-        struct ip_range range;
-
-        if (ip_range_parse(bytes_text(text), &range))
-            connector->ranges[connector->range_count++] = range;
-        else
-            hint_of_range(complain(reader->complaints, value_line(item, i),
-                              "'%.100s' is no range of addresses", text),
-                text);
     }
 }
 
@@ -247,7 +224,7 @@ static const struct option options[] = {
     { "comment", CONFIG_VALUE, read_text, AT(comment) },
     { "role", CONFIG_VALUE, read_role },
     { "bindings", CONFIG_LIST, read_bindings },
-    { "remote_ranges", CONFIG_LIST, read_ranges },
+    { "remote_ranges", CONFIG_LIST, read_remote_ranges },
     { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
     { "banner", CONFIG_VALUE, read_banner, AT(banner) },
     { "allow", CONFIG_LIST, read_flags, AT(allow), .choices = rights },
@@ -265,9 +242,15 @@ static const struct option options[] = {
     { "messages_max", CONFIG_VALUE, read_number, AT(messages_per_session_max), 0, 1000000000 },
     { "errors_max", CONFIG_VALUE, read_number, AT(errors_max), 1, 1000 },
     { "hops_max", CONFIG_VALUE, read_number, AT(hops_max), 1, 1000 },
+    { "local_hops_max", CONFIG_VALUE, read_number, AT(local_hops_max), 1, 1000 },
+    { "logins_max", CONFIG_VALUE, read_number, AT(logins_max), 1, 1000 },
+    { "messages_per_minute", CONFIG_VALUE, read_number, AT(messages_per_minute_max), 0,
+        1000000 },
     { "connections_max", CONFIG_VALUE, read_number, AT(connections_max), 1, 1000000 },
     { "connections_per_source", CONFIG_VALUE, read_number, AT(connections_per_source_max), 1,
         1000000 },
+    { "source_share_percent", CONFIG_VALUE, read_number, AT(source_share_percent), 0, 100 },
+    { "report_only", CONFIG_LIST, read_flags, AT(report_only), .choices = limits },
     { "idle_timeout", CONFIG_VALUE, read_duration, AT(idle_ms), SECOND, DAY },
     { "session_timeout", CONFIG_VALUE, read_duration, AT(session_ms), SECOND, DAY },
     { "tarpit", CONFIG_VALUE, read_duration, AT(tarpit_ms), 0, 10 * MINUTE },
@@ -401,6 +384,10 @@ void read_receive_connector(struct reader *reader, const struct option *option,
     receive_connector_init(connector, item->title);
     connector->source = item->where;
     options_read(reader, options, item, connector);
+    /* Who says how many an address may have says it all. */
+    if (config_find(item, "connections_per_source") &&
+        !config_find(item, "source_share_percent"))
+        connector->source_share_percent = 0;
     if (connector->is_internal)
         make_internal(reader, connector, item);
     receive_index(connector);
