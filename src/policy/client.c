@@ -75,10 +75,10 @@ static const struct user_group *group_of(const struct settings *settings,
     return client->user && is_member(group, client->user) ? group : NULL;
 }
 
-unsigned client_groups(const struct settings *settings,
+static unsigned find_groups(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client)
 {
-    unsigned all = GROUP_ANONYMOUS | GROUP_EXTERNAL_SECURED;
+    unsigned all = 0;
 
     if (client->user)
         all |= GROUP_USERS;
@@ -90,13 +90,15 @@ unsigned client_groups(const struct settings *settings,
         if (group_of(settings, connector, client, i))
             all |= GROUP_CUSTOM;
     }
-    return all & connector->groups;
+    all &= connector->groups;
+    if (!all)
+        all = GROUP_ANONYMOUS & connector->groups;
+    return all | (GROUP_EXTERNAL_SECURED & connector->groups);
 }
 
-unsigned client_rights(const struct settings *settings,
-    const struct receive_connector *connector, const struct client *client)
+static unsigned find_rights(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client, unsigned in)
 {
-    unsigned in = client_groups(settings, connector, client);
     unsigned all = in ? connector->allow : 0;
 
     for (size_t i = 0; i < GROUP_COUNT; i++) {
@@ -108,6 +110,35 @@ unsigned client_rights(const struct settings *settings,
         all |= group ? group->rights : 0;
     }
     return all;
+}
+
+void client_know(const struct settings *settings, const struct receive_connector *connector,
+    struct client *client)
+{
+    client->groups = find_groups(settings, connector, client);
+    client->rights = find_rights(settings, connector, client, client->groups);
+    client->known_on = connector;
+}
+
+unsigned client_groups(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client)
+{
+    return client->known_on == connector ? client->groups
+                                         : find_groups(settings, connector, client);
+}
+
+unsigned client_rights(const struct settings *settings,
+    const struct receive_connector *connector, const struct client *client)
+{
+    if (client->known_on == connector)
+        return client->rights;
+    return find_rights(settings, connector, client, find_groups(settings, connector, client));
+}
+
+bool client_could_log_in(const struct receive_connector *connector, const struct client *client)
+{
+    return !client->user && connector->mechanisms &&
+           connector->groups & (GROUP_USERS | GROUP_CUSTOM);
 }
 
 const char *client_right_source(const struct settings *settings,

@@ -12,10 +12,21 @@ struct client {
     bool is_partner;               /* showed a certificate that the connector knows */
     bool is_server;                /* a node of the organisation */
     bool is_tls;
+
+    /* As of client_know(): what follows from the facts above on that connector.  NULL: it is
+     * worked out at each question. */
+    const struct receive_connector *known_on;
+    unsigned groups, rights;
 };
 
-/* The groups that he is in and CONNECTOR takes: enum permission_group.  0: he may do nothing
- * (there); who could log in is told to. */
+/* Works out once what the questions below answer.  A session calls it when one of the facts has
+ * changed, and when its connector has: no command costs more than a look then. */
+void client_know(const struct settings *settings, const struct receive_connector *connector,
+    struct client *client);
+
+/* The groups that he is in and CONNECTOR takes: enum permission_group.  Whoever is known by a
+ * name, a certificate or a key is not anonymous where that counts, so that a user may do what
+ * users may and not what strangers may.  0: he may do nothing (there). */
 unsigned client_groups(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client);
 
@@ -25,6 +36,10 @@ unsigned client_rights(const struct settings *settings,
 
 /* What one group brings by itself. */
 unsigned group_rights(enum permission_group group);
+
+/* Whether a client who logs in may get more here: 530 rather than 550. */
+bool client_could_log_in(
+    const struct receive_connector *connector, const struct client *client);
 
 /* "any-recipient", "users": as the configuration spells them. */
 const char *right_name(enum right right);

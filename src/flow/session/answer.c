@@ -38,10 +38,13 @@ static char *expand_banner(
     return buf_take_text(&out);
 }
 
-/* 0: no limit, for the engine. */
-static uint64_t size_max(const struct receive_connector *connector)
+void session_know_client(struct session *session)
 {
-    return connector->allow & RIGHT_BYPASS_SIZE_LIMIT ? 0 : connector->size_bytes_max;
+    const struct receive_connector *connector = session->connector;
+
+    client_know(session->setup->settings, connector, &session->client);
+    session->config.size_bytes_max =
+        session->client.rights & RIGHT_BYPASS_SIZE_LIMIT ? 0 : connector->size_bytes_max;
 }
 
 static const char default_banner[] = "%{fqdn} ESMTP relais";
@@ -59,7 +62,6 @@ void session_configure(struct session *session)
     session->config = (struct smtp_server_config){
         .fqdn = bytes_text(fqdn),
         .banner = bytes_text(session->banner),
-        .size_bytes_max = size_max(connector),
         .recipients_max = connector->recipients_max,
         .errors_max = connector->errors_max,
         .mails_max = connector->messages_per_session_max,
@@ -71,6 +73,7 @@ void session_configure(struct session *session)
         .logs_lines = connector->logs_protocol,
     };
     session->protocol.connector = connector->name;
+    session_know_client(session);
 }
 
 /* A transaction begins: with the settings as they are now.  False: no connector of the new
@@ -108,7 +111,7 @@ void session_answer(
 }
 
 static void report_reject(struct session *session, const char *stage, struct bytes about,
-    const struct verdict *verdict)
+    const char *rule, const struct verdict *verdict)
 {
     char status[STATUS_TEXT_BYTES];
 
@@ -116,30 +119,38 @@ static void report_reject(struct session *session, const char *stage, struct byt
     report(REPORT_REJECT, R_SESSION(session->protocol.id),
         R_CHARS("connector", session->connector->name),
         R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
-        R_CHARS("stage", stage), R_ADDRESS("about", about), R_NUMBER("code", verdict->code),
-        R_CHARS("dsn", status), R_CHARS("text", verdict->text));
+        R_CHARS("stage", stage), R_CHARS("rule", rule), R_ADDRESS("about", about),
+        R_NUMBER("code", verdict->code), R_CHARS("dsn", status),
+        R_CHARS("text", verdict->text));
 }
 
-static void answer_decided(
-    struct session *session, const char *stage, struct bytes about, struct verdict verdict)
+static void answer_decided(struct session *session, const char *stage, struct bytes about,
+    const struct decision *decision)
 {
-    if (!verdict_is_ok(&verdict))
-        report_reject(session, stage, about, &verdict);
-    session->is_refused |= verdict.code >= 500;
-    session_answer(session, SMTP_SERVER_DECIDED, verdict);
+    if (!decision_is_yes(decision))
+        report_reject(session, stage, about, decision->rule, &decision->verdict);
+    session->is_refused |= decision->verdict.code >= 500;
+    session_answer(session, SMTP_SERVER_DECIDED, decision->verdict);
 }
 
-static struct verdict verdict_of_room(struct session *session, uint64_t bytes)
+/* A decision that is a yes stays what it is when there is room. */
+static void decide_room(struct session *session, uint64_t bytes, struct decision *decision)
 {
     char why[128] = "";
 
     switch (spool_has_room(session->house->secure->spool, bytes, why)) {
     case OK:
-        return (struct verdict){ .code = 250 };
+        return;
     case ERR_SPACE:
-        return verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage: %s", why);
+        decide(decision, "storage",
+            verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage: %s", why), "%s",
+            why);
+        return;
     default:
-        return verdict_of(451, STATUS(4, 3, 0), "Message store is not available: %s", why);
+        decide(decision, "storage",
+            verdict_of(451, STATUS(4, 3, 0), "Message store is not available: %s", why), "%s",
+            why);
+        return;
     }
 }
 
@@ -153,7 +164,6 @@ static void on_hello(struct session *session, const struct smtp_server_action *a
 static void on_mail(struct session *session, const struct smtp_mail *mail)
 {
     struct decision decision;
-    struct verdict verdict;
 
     if (!refresh_setup(session)) {
         session_answer(session, SMTP_SERVER_STOPPED,
@@ -162,14 +172,13 @@ static void on_mail(struct session *session, const struct smtp_mail *mail)
     }
     rights_decide_sender(session->setup->settings, session->connector, &session->client,
         &mail->sender, mail->size_bytes, &decision);
-    verdict = decision.verdict;
-    if (verdict_is_ok(&verdict))
-        verdict = verdict_of_room(session, mail->size_bytes);
-    if (verdict_is_ok(&verdict)) {
+    if (decision_is_yes(&decision))
+        decide_room(session, mail->size_bytes, &decision);
+    if (decision_is_yes(&decision)) {
         assert(!session->receipt);
-        session->receipt = receipt_new(mail);
+        session->receipt = receipt_new(mail, decision.rule);
     }
-    answer_decided(session, "MAIL", mail->sender.text, verdict);
+    answer_decided(session, "MAIL", mail->sender.text, &decision);
 }
 
 static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)
@@ -179,35 +188,36 @@ static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)
     rights_decide_recipient(session->setup->settings, session->connector, &session->client,
         &rcpt->address, &decision);
     if (decision_is_yes(&decision))
-        receipt_add_recipient(session->receipt, rcpt);
-    answer_decided(session, "RCPT", rcpt->address.text, decision.verdict);
+        receipt_add_recipient(session->receipt, rcpt, decision.rule);
+    answer_decided(session, "RCPT", rcpt->address.text, &decision);
 }
 
 static void on_body_begin(struct session *session)
 {
     struct receipt *receipt = session->receipt;
-    struct verdict verdict = verdict_of_room(session, receipt->size_declared);
+    uint64_t size_max = session->config.size_bytes_max;
+    struct decision decision = { .verdict = { .code = 250 } };
 
-    if (verdict_is_ok(&verdict))
+    decide_room(session, receipt->size_declared, &decision);
+    if (decision_is_yes(&decision))
         receipt->writer = spool_writer_new(session->house->secure->spool, session->house->loop,
-            size_max(session->connector) ? size_max(session->connector) : UINT64_MAX,
-            session_on_room, session);
-    answer_decided(session, "DATA", BYTES_NONE, verdict);
+            size_max ? size_max : UINT64_MAX, session_on_room, session);
+    answer_decided(session, "DATA", BYTES_NONE, &decision);
 }
 
 static void on_body(struct session *session, struct bytes content)
 {
     struct receipt *receipt = session->receipt;
-    struct verdict verdict;
+    struct decision decision = { .verdict = { .code = 250 } };
 
     if (!receipt->writer)
         return; /* given up already: the engine is being told */
-    verdict = receipt_add(receipt, session, content);
-    if (verdict_is_ok(&verdict))
+    receipt_add(receipt, session, content, &decision);
+    if (decision_is_yes(&decision))
         return;
-    report_reject(session, "DATA", BYTES_NONE, &verdict);
+    report_reject(session, "DATA", BYTES_NONE, decision.rule, &decision.verdict);
     spool_abandon(&receipt->writer);
-    session_answer(session, SMTP_SERVER_BODY_FAILED, verdict);
+    session_answer(session, SMTP_SERVER_BODY_FAILED, decision.verdict);
 }
 
 static void on_body_end(struct session *session)

@@ -6,6 +6,7 @@
 #include "mail/scan.h"
 #include "os/conn.h"
 #include "policy/client.h"
+#include "policy/decision.h"
 #include "proto/smtp/server.h"
 #include "report/report.h"
 
@@ -19,6 +20,8 @@ struct receipt_recipient {
     uint8_t notify;
 };
 
+enum { RECEIPT_RULES_MAX = 6, RECEIPT_RULES_BYTES = 200 };
+
 /* The message a session is receiving, from MAIL to the answer to its end of data. */
 struct receipt {
     struct securing securing;
@@ -29,6 +32,9 @@ struct receipt {
     struct scan scan;
     struct buf text; /* what MAIL and RCPT said */
     struct span sender, envid, auth;
+    /* What let the sender and the recipients pass: literals, each once. */
+    const char *rules[RECEIPT_RULES_MAX];
+    uint8_t rule_count;
     struct receipt_recipient *recipients;
     uint32_t recipient_count, recipient_room;
     uint64_t size_declared;
@@ -71,15 +77,19 @@ struct session {
 
 /* --- receipt.c --------------------------------------------------------------------------- */
 
-struct receipt *receipt_new(const struct smtp_mail *mail);
+/* RULE: what let the sender pass, as below the recipient. */
+struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule);
 struct bytes receipt_sender(const struct receipt *receipt);
-void receipt_add_recipient(struct receipt *receipt, const struct smtp_rcpt *rcpt);
+void receipt_add_recipient(
+    struct receipt *receipt, const struct smtp_rcpt *rcpt, const char *rule);
+/* "any-sender,accepted-domain": for the log. */
+void receipt_format_rules(const struct receipt *receipt, char out[RECEIPT_RULES_BYTES]);
 /* Not while it is committing. */
 void receipt_free(struct receipt *receipt);
 
-/* Adds content; a verdict other than 250 says why the message is to be given up. */
-struct verdict receipt_add(
-    struct receipt *receipt, struct session *session, struct bytes content);
+/* Adds content; DECISION, a yes, becomes a no when the message is to be given up. */
+void receipt_add(struct receipt *receipt, struct session *session, struct bytes content,
+    struct decision *decision);
 
 /* All content is there: writes the envelope and gives all to secure. */
 void receipt_store(struct receipt *receipt, struct session *session);
@@ -88,6 +98,8 @@ void receipt_store(struct receipt *receipt, struct session *session);
 
 /* Tells the engine of the session's connector.  Between transactions alone. */
 void session_configure(struct session *session);
+/* A fact about the client has changed (TLS, AUTH): what he may do is worked out again. */
+void session_know_client(struct session *session);
 /* Does one thing the engine wants; where it wants an answer, `answer` is set. */
 void session_do(struct session *session, const struct smtp_server_action *action);
 /* The event that goes into the engine next. */

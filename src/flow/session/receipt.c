@@ -7,6 +7,7 @@
 #include "os/clock.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { TEXT_BYTES_MAX = 32 << 20, PREPEND_BYTES_MAX = 64 << 10 };
@@ -31,7 +32,27 @@ struct bytes receipt_sender(const struct receipt *receipt)
     return kept(receipt, receipt->sender);
 }
 
-struct receipt *receipt_new(const struct smtp_mail *mail)
+static void note_rule(struct receipt *receipt, const char *rule)
+{
+    for (uint8_t i = 0; i < receipt->rule_count; i++) {
+        if (receipt->rules[i] == rule)
+            return;
+    }
+    if (receipt->rule_count < RECEIPT_RULES_MAX)
+        receipt->rules[receipt->rule_count++] = rule;
+}
+
+void receipt_format_rules(const struct receipt *receipt, char out[RECEIPT_RULES_BYTES])
+{
+    size_t n = 0;
+
+    out[0] = '\0';
+    for (uint8_t i = 0; i < receipt->rule_count && n < RECEIPT_RULES_BYTES; i++)
+        n += (size_t)snprintf(
+            out + n, RECEIPT_RULES_BYTES - n, "%s%.30s", i ? "," : "", receipt->rules[i]);
+}
+
+struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule)
 {
     struct receipt *receipt = mem_new(sizeof *receipt);
 
@@ -45,12 +66,15 @@ struct receipt *receipt_new(const struct smtp_mail *mail)
     receipt->ret = mail->ret;
     receipt->priority = mail->priority;
     receipt->is_smtputf8 = mail->is_smtputf8;
+    note_rule(receipt, rule);
     scan_init(&receipt->scan);
     return receipt;
 }
 
-void receipt_add_recipient(struct receipt *receipt, const struct smtp_rcpt *rcpt)
+void receipt_add_recipient(
+    struct receipt *receipt, const struct smtp_rcpt *rcpt, const char *rule)
 {
+    note_rule(receipt, rule);
     if (receipt->recipient_count == receipt->recipient_room) {
         receipt->recipient_room = receipt->recipient_room ? receipt->recipient_room * 2 : 2;
         receipt->recipients = mem_grow(
@@ -74,14 +98,19 @@ void receipt_free(struct receipt *receipt)
     free(receipt);
 }
 
-static struct verdict check_header(
-    const struct scan *scan, const struct receive_connector *connector)
+static void decide_header(const struct scan *scan, const struct receive_connector *connector,
+    struct decision *decision)
 {
     if (scan->received_count > connector->hops_max)
-        return verdict_of(554, STATUS(5, 4, 14), "Hop count exceeded - possible mail loop");
-    if ((scan->header_ended ? scan->header_bytes : scan->bytes) > connector->header_bytes_max)
-        return verdict_of(552, STATUS(5, 3, 4), "Header size exceeds fixed maximum");
-    return (struct verdict){ .code = 250 };
+        decide(decision, "hops",
+            verdict_of(554, STATUS(5, 4, 14), "Hop count exceeded - possible mail loop"),
+            "more than %u Received fields", connector->hops_max);
+    else if ((scan->header_ended ? scan->header_bytes : scan->bytes) >
+             connector->header_bytes_max)
+        decide_refusal(decision, "header-size", connector->name,
+            verdict_of(552, STATUS(5, 3, 4), "Header size exceeds fixed maximum"),
+            "a header of more than %llu bytes",
+            (unsigned long long)connector->header_bytes_max);
 }
 
 static void note_last_two(struct receipt *receipt, struct bytes content)
@@ -94,28 +123,35 @@ static void note_last_two(struct receipt *receipt, struct bytes content)
     }
 }
 
-struct verdict receipt_add(
-    struct receipt *receipt, struct session *session, struct bytes content)
+static void decide_failure(
+    enum err err, const struct receive_connector *connector, struct decision *decision)
+{
+    if (err == ERR_LIMIT)
+        decide_refusal(decision, "size", connector->name,
+            verdict_of(552, STATUS(5, 3, 4), "Message size exceeds fixed maximum message size"),
+            "size_max of connector %s", connector->name);
+    else if (err == ERR_SPACE)
+        decide(decision, "storage",
+            verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage"), "no room");
+    else
+        decide(decision, "storage",
+            verdict_of(451, STATUS(4, 3, 0), "Message could not be stored: %s", err_text(err)),
+            "%s", err_text(err));
+}
+
+void receipt_add(struct receipt *receipt, struct session *session, struct bytes content,
+    struct decision *decision)
 {
     bool was_in_header = !receipt->scan.header_ended;
+    enum err err;
 
     scan_feed(&receipt->scan, content);
     note_last_two(receipt, content);
-    enum err err = spool_append(receipt->writer, content);
-    switch (err) {
-    case OK:
-        if (was_in_header)
-            return check_header(&receipt->scan, session->connector);
-        return (struct verdict){ .code = 250 };
-    case ERR_LIMIT:
-        return verdict_of(
-            552, STATUS(5, 3, 4), "Message size exceeds fixed maximum message size");
-    case ERR_SPACE:
-        return verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage");
-    default:
-        return verdict_of(
-            451, STATUS(4, 3, 0), "Message could not be stored: %s", err_text(err));
-    }
+    err = spool_append(receipt->writer, content);
+    if (err != OK)
+        decide_failure(err, session->connector, decision);
+    else if (was_in_header)
+        decide_header(&receipt->scan, session->connector, decision);
 }
 
 /* The header fields of ours that go before the content. */

@@ -228,6 +228,8 @@ static void on_tls(void *me, enum err err)
         report_protocol(&session->protocol, '*', bytes_of(text, (size_t)n));
     }
     session->last_input = loop_now(session->house->loop);
+    session->client.is_tls = true;
+    session_know_client(session);
     step_and_settle(session,
         session->config.is_tls ? SMTP_SERVER_OPENED : SMTP_SERVER_TLS_STARTED,
         (struct verdict){ .code = 220 });
@@ -255,12 +257,15 @@ static const struct conn_handler handler = {
 void session_on_stored(
     struct session *session, struct receipt *receipt, const struct verdict *verdict)
 {
+    char rules[RECEIPT_RULES_BYTES];
+
     assert(session->receipt == receipt);
     if (verdict_is_ok(verdict)) {
+        receipt_format_rules(receipt, rules);
         report(REPORT_RECEIVED, R_MID(receipt->mid), R_SESSION(session->protocol.id),
             R_CHARS("connector", session->connector->name),
             R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
-            R_ADDRESS("from", receipt_sender(receipt)),
+            R_CHARS("by", rules), R_ADDRESS("from", receipt_sender(receipt)),
             R_NUMBER("nrcpt", receipt->recipient_count),
             R_NUMBER("size", (int64_t)receipt->scan.bytes),
             R_CHARS("message-id", receipt->scan.message_id));

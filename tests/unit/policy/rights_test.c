@@ -86,7 +86,7 @@ static const char relay_refused[] =
 static const char sender_refused[] =
     "550 5.7.60 SMTP; Client does not have permissions to send as this sender";
 static const char submit_refused[] =
-    "550 5.7.1 SMTP; Client has no right to submit mail on connector Name";
+    "550 5.7.1 SMTP; Client has no right to submit mail [submit@Name]";
 
 /* A connector that takes one group of users, whose rights a test sets as it likes. */
 static void connector_of_custom_rights(
@@ -165,7 +165,7 @@ static void senders(void **state)
         { RIGHT_ANY_SENDER, "a@example.org", 0, submit_refused },
         { RIGHT_SUBMIT | RIGHT_ANY_SENDER, "a@example.org", 36 * MIB, sender_ok },
         { RIGHT_SUBMIT | RIGHT_ANY_SENDER, "a@example.org", 36 * MIB + 1,
-            "552 5.3.4 Message size exceeds the limit of 37748736 bytes" },
+            "552 5.3.4 Message size exceeds the limit of 37748736 bytes [size@Name]" },
         { RIGHT_SUBMIT | RIGHT_ANY_SENDER | RIGHT_BYPASS_SIZE_LIMIT, "a@example.org",
             36 * MIB + 1, sender_ok },
     };
