@@ -149,6 +149,7 @@ void check_settings(struct reader *reader, const struct config_item *root)
 {
     check_names(reader);
     check_domains(reader);
+    check_groups(reader);
     check_bindings(reader);
     check_disputes(reader);
     check_ways_out(reader, root);

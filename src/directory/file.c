@@ -153,6 +153,7 @@ static const struct option options[] = {
     { "transport", CONFIG_BLOCK, read_transport, AT(transport) },
     { "address_list", CONFIG_BLOCK, read_nothing, .may_repeat = true },
     { "receive_connector", CONFIG_BLOCK, read_receive_connector, .may_repeat = true },
+    { "permission_group", CONFIG_BLOCK, read_permission_group, .may_repeat = true },
     { "accepted_domain", CONFIG_BLOCK, read_accepted_domain, .may_repeat = true },
     { "send_connector", CONFIG_BLOCK, read_send_connector, .may_repeat = true },
     { NULL },

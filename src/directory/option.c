@@ -346,7 +346,7 @@ static void set_text(const struct option *option, const char *text, void *into)
     *at = mem_text(text);
 }
 
-static bool is_printable(const char *text)
+bool text_is_printable(const char *text)
 {
     struct bytes rest = bytes_text(text);
 
@@ -365,7 +365,7 @@ static bool text_is_good(
 {
     const char *text = value_of(item);
 
-    if (*text && is_printable(text))
+    if (*text && text_is_printable(text))
         return true;
     complain(reader->complaints, value_line(item, 0),
         *text ? "'%s' has a byte that is neither printable nor UTF-8" : "'%s' is empty",
@@ -431,7 +431,7 @@ bool is_connector_name(struct reader *reader, const struct config_item *item)
             "write %s \"Name\" { ... }", item->name);
         return false;
     }
-    if (strlen(item->title) <= CONNECTOR_NAME_BYTES_MAX && is_printable(item->title) &&
+    if (strlen(item->title) <= CONNECTOR_NAME_BYTES_MAX && text_is_printable(item->title) &&
         !strpbrk(item->title, "/\"\\"))
         return true;
     complaint_hint(complain(reader->complaints, item->where, "'%.70s' is no name for a %s",

@@ -44,6 +44,9 @@ void read_send_connector(
 void read_accepted_domain(
     struct reader *, const struct option *, const struct config_item *, void *);
 
+void read_permission_group(
+    struct reader *, const struct option *, const struct config_item *, void *);
+
 void read_cluster_node(
     struct reader *, const struct option *, const struct config_item *, void *);
 void read_transport(struct reader *, const struct option *, const struct config_item *, void *);
@@ -62,6 +65,7 @@ extern const char *const transport_names[];
 
 /* What no single block shows: the same name twice, connectors that dispute clients. */
 void check_settings(struct reader *reader, const struct config_item *root);
+void check_groups(struct reader *reader); /* and finds the user groups of connectors */
 void check_cluster(struct reader *reader, const struct config_item *root);
 void check_transport(struct reader *reader, const struct config_item *root);
 void complain_of_twin(struct reader *reader, const char *kind, const char *name,
@@ -96,10 +100,15 @@ void read_nothing(struct reader *, const struct option *, const struct config_it
     void *); /* it is read elsewhere */
 void read_flags(struct reader *, const struct option *, const struct config_item *,
     void *); /* a list of choices, or-ed into an unsigned */
+void read_rights(struct reader *, const struct option *, const struct config_item *,
+    void *); /* unsigned: enum right */
+void read_groups(struct reader *, const struct option *, const struct config_item *,
+    void *); /* into a receive connector */
 void read_patterns(struct reader *, const struct option *, const struct config_item *,
     void *); /* struct address_patterns: policy/pattern.h */
 
 /* Parts of the above, for readers of one option. */
+bool text_is_printable(const char *text); /* UTF-8, and no control byte */
 bool flag_parse(const char *text, bool *out);
 const struct choice *choice_find(const struct choice *choices, const char *name);
 void complain_of_choice(struct reader *reader, struct source_line where, const char *name,

@@ -2,6 +2,7 @@
 #include "directory/option.h"
 
 #include "base/mem.h"
+#include "policy/client.h"
 #include "policy/receive.h"
 
 #include <assert.h>
@@ -11,15 +12,6 @@
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, DAY = 24 * 60 * MINUTE };
 enum { UNIX_PATH_BYTES_MAX = 107 }; /* sun_path, with its zero byte */
-
-static const struct choice rights[] = {
-    { "submit", RIGHT_SUBMIT },
-    { "any-recipient", RIGHT_ANY_RECIPIENT },
-    { "any-sender", RIGHT_ANY_SENDER },
-    { "own-domain-sender", RIGHT_OWN_DOMAIN_SENDER },
-    { "bypass-size-limit", RIGHT_BYPASS_SIZE_LIMIT },
-    { NULL, 0 },
-};
 
 static const struct choice tls_modes[] = {
     { "off", TLS_MODE_OFF },
@@ -227,7 +219,12 @@ static const struct option options[] = {
     { "remote_ranges", CONFIG_LIST, read_remote_ranges },
     { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
     { "banner", CONFIG_VALUE, read_banner, AT(banner) },
-    { "allow", CONFIG_LIST, read_flags, AT(allow), .choices = rights },
+    { "permission_groups", CONFIG_LIST, read_groups },
+    { "allow", CONFIG_LIST, read_rights, AT(allow) },
+    { "allow_senders", CONFIG_LIST, read_patterns, AT(senders_allowed) },
+    { "refuse_senders", CONFIG_LIST, read_patterns, AT(senders_refused) },
+    { "allow_recipients", CONFIG_LIST, read_patterns, AT(recipients_allowed) },
+    { "refuse_recipients", CONFIG_LIST, read_patterns, AT(recipients_refused) },
     { "open_relay_i_mean_it", CONFIG_VALUE, read_meaning_it },
     { "tls", CONFIG_VALUE, read_choice, AT(tls), .choices = tls_modes },
     { "certificate", CONFIG_VALUE, read_certificate },
@@ -276,9 +273,11 @@ static void guard_against_open_relay(struct reader *reader,
     const struct receive_connector *connector, const struct config_item *item)
 {
     static const char *const everyone[] = { "0.0.0.0/0", "::/0" };
+    const struct client stranger = { .user = NULL };
     struct ip_range all;
 
-    if (!(connector->allow & RIGHT_ANY_RECIPIENT) || is_meant(item))
+    if (!(client_rights(reader->settings, connector, &stranger) & RIGHT_ANY_RECIPIENT) ||
+        is_meant(item))
         return;
     for (size_t i = 0; i < connector->node_count; i++) {
         for (size_t k = 0; k < sizeof everyone / sizeof *everyone; k++) {
@@ -291,8 +290,11 @@ static void guard_against_open_relay(struct reader *reader,
                     "receive connector \"%s\" would be an open relay: everybody may send to "
                     "everybody",
                     connector->name),
-                "narrow remote_ranges, drop any-recipient from allow, or write "
-                "open_relay_i_mean_it = true");
+                connector->allow & RIGHT_ANY_RECIPIENT
+                    ? "narrow remote_ranges, drop any-recipient from allow, or write "
+                      "open_relay_i_mean_it = true"
+                    : "narrow remote_ranges, drop external-secured from permission_groups, or "
+                      "write open_relay_i_mean_it = true");
             return;
         }
     }
