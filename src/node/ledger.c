@@ -248,6 +248,9 @@ struct ledger *ledger_new(struct bytes node, struct store_id own, uint64_t posit
     ledger->stores[ledger->own].known.is_own = true;
     ledger->stores[ledger->own].known.is_current = true;
     ledger_name_store(&ledger->stores[ledger->own], ledger->name);
+    if (!ledger->stores[ledger->own].known.position)
+        ledger->stores[ledger->own].known.position = position;
+    ledger->first_position = ledger->stores[ledger->own].known.position;
     ledger->stores_dirty = ledger->stores_urgent = true;
     ledger->items = mem_new((SHADOW_PAGE_MAX + 1) * sizeof *ledger->items);
     ledger->remembered_ring = mem_new(REMEMBERED_MAX * sizeof *ledger->remembered_ring);

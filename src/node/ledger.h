@@ -86,7 +86,8 @@ struct ledger_store {
     bool is_current;                      /* the last that node told */
     bool is_retired, is_own; /* is_own and not is_current: a former life of this node's */
     bool went_back;          /* is_own: left because of R14's second case, or retired (R20) */
-    uint64_t position;       /* highest heard */
+    uint64_t position; /* highest heard; is_own: at the first of those starts since which nobody
+                              * has been told another, or 0 */
 };
 
 /* --- Actions ----------------------------------------------------------------------------- */

@@ -128,12 +128,13 @@ struct store_id ledger_own_store(const struct ledger *ledger)
     return ledger->stores[ledger->own].known.id;
 }
 
-/* The position is that of our beginning until the peer has been told another in this life: an old
- * image that grew since its start would have caught up with what was heard of the lost one. */
+/* The position is that of our beginning, or of an earlier one since which we told nobody, until the
+ * peer has been told another in this life: an old image that grew since its start would have caught
+ * up with what was heard of the lost one (R14). */
 void ledger_get_hello(const struct ledger *ledger, uint8_t peer, struct shadow_hello *out)
 {
     *out = (struct shadow_hello){
-        .position = ledger->peers[peer].was_told ? ledger->position : ledger->start_position
+        .position = ledger->peers[peer].was_told ? ledger->position : ledger->first_position
     };
     for (unsigned version = SHADOW_VERSION_MIN; version <= SHADOW_VERSION_MAX; version++)
         out->versions |= 1u << version;

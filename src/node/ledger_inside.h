@@ -84,10 +84,10 @@ struct row {
     bool is_claiming;   /* counted in its store's `claiming` */
     bool is_settled;    /* SETTLED, and that is durable */
     bool is_confirmed;  /* HELD: its primary called it pending in this life */
-    bool is_unheard;    /* HELD: its primary has not been asked, and may not know of this copy */
-    bool wants_part;    /* a PART notice when the STAND is durable */
-    bool answers_copy;  /* LEDGER_HELD when the STAND is durable */
-    bool rejects;       /* SETTLED because its acceptance failed */
+    bool is_unheard;   /* HELD: its primary has not been asked, and may not know of this copy */
+    bool wants_part;   /* a PART notice when the STAND is durable */
+    bool answers_copy; /* LEDGER_HELD when the STAND is durable */
+    bool rejects;      /* SETTLED because its acceptance failed */
     bool was_told_over; /* SETTLED because the node it was held for said so */
 };
 
@@ -136,7 +136,7 @@ struct peer {
     struct list notices;
     uint64_t notice_count;
     uint64_t told; /* highest cursor told */
-    bool was_told; /* our position, in this life */
+    bool was_told; /* our present position, in this life */
     bool is_waiting;
     uint64_t wait_tag;
     uint32_t wait_max;
@@ -159,6 +159,8 @@ struct ledger {
     char name[SHADOW_NODE_BYTES_MAX + 1];
     uint8_t own; /* store */
     uint64_t position, start_position;
+    uint64_t first_position; /* told until the file says that another may have been */
+    bool may_tell, writes_told;
     bool was_damaged, has_started, is_renewing;
     bool renew_went_back, renew_retired;
     bool renew_waits; /* for the stores file: it says why, should we die meanwhile */
@@ -264,6 +266,8 @@ uint8_t ledger_intern_owner(struct ledger *ledger, const struct shadow_node *nod
 bool ledger_is_retired(const struct ledger *ledger, struct store_id id);
 void ledger_retire_store(struct ledger *ledger, struct store_id id);
 void ledger_write_stores(struct ledger *ledger, struct ledger_actions *actions);
+/* Our position is to be told: a later life is to know that it was. */
+void ledger_want_to_tell(struct ledger *ledger);
 void ledger_stores_changed(struct ledger *ledger, bool is_urgent);
 /* The peer whose present store it is, or NO_PEER. */
 uint8_t ledger_holder_peer(const struct ledger *ledger, uint8_t store);

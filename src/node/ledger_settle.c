@@ -128,7 +128,9 @@ void ledger_part_stood(
 void ledger_begin_page(struct ledger *ledger, enum shadow_ask_type type)
 {
     ledger->page = (struct shadow_page){
-        .type = type, .items = ledger->items, .position = ledger->position
+        .type = type,
+        .items = ledger->items,
+        .position = ledger->may_tell ? ledger->position : ledger->first_position,
     };
     for (uint32_t i = ledger->retired_count;
          i && ledger->page.retired_count < SHADOW_RETIRED_MAX; i--)
@@ -146,7 +148,8 @@ void ledger_answer_page(
     /* One event may give several answers: each has its own page, freed with the action. */
     *page = ledger->page;
     page->items = items;
-    ledger->peers[peer].was_told = true;
+    ledger->peers[peer].was_told |= ledger->may_tell;
+    ledger_want_to_tell(ledger);
     action->peer = peer;
     action->tag = tag;
     action->answer.page = page;

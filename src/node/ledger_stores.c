@@ -156,6 +156,16 @@ void ledger_stores_changed(struct ledger *ledger, bool is_urgent)
                               : ledger->stores_ms + ledger->settings.heartbeat_frequency_ms);
 }
 
+void ledger_want_to_tell(struct ledger *ledger)
+{
+    struct ledger_store *own = &ledger->stores[ledger->own].known;
+
+    if (ledger->may_tell || !own->position)
+        return; /* or the file says so, or is about to */
+    own->position = 0;
+    ledger_stores_changed(ledger, true);
+}
+
 void ledger_write_stores(struct ledger *ledger, struct ledger_actions *actions)
 {
     int64_t at = ledger->stores_ms + ledger->settings.heartbeat_frequency_ms;
@@ -169,6 +179,7 @@ void ledger_write_stores(struct ledger *ledger, struct ledger_actions *actions)
     ledger->stores_dirty = ledger->stores_urgent = false;
     ledger->stores_writing = true;
     ledger->stores_ms = ledger->now.ms;
+    ledger->writes_told = !ledger->stores[ledger->own].known.position;
     ledger_act(actions, LEDGER_STORES, NULL)->tag = ledger->next_tag++;
 }
 
@@ -178,6 +189,7 @@ void ledger_on_stores(
     (void)tag;
     ledger_enter(ledger, now);
     ledger->stores_writing = false;
+    ledger->may_tell |= ledger->writes_told;
     ledger_write_stores(ledger, actions);
     if (ledger->renew_waits && !ledger->stores_writing) {
         ledger->renew_waits = false;

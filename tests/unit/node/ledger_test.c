@@ -732,7 +732,7 @@ static void go_back(struct world *world, int node, const struct machine *image)
     start(world, node, false);
 }
 
-/* It writes more, before anybody hears of it, than it had lost. */
+/* It writes more, before anybody hears of it, than it had lost, and starts once more. */
 static void test_went_back_and_grew(void **state)
 {
     struct world *world = world_new(2);
@@ -749,6 +749,8 @@ static void test_went_back_and_grew(void **state)
     for (uint8_t n = 2; n < 10; n++)
         accept(world, 0, n, SHADOW_FAILURE_ACCEPT);
     assert_true(world->machine[0].position > position);
+    stop(world, 0);
+    start(world, 0, false);
     pass(world, 3000);
     assert_int_equal(world->machine[0].events[LEDGER_OWN_STORE_NEW], 1);
     assert_int_equal(has(world, 0, 1), 'A');
