@@ -214,6 +214,17 @@ static void on_take_over(struct host *host, uint8_t from)
         host->silent_at[from] = world->now;
 }
 
+/* Something stood between the two, at some time since SINCE: an answer may have been late. */
+static bool was_troubled(const struct host *host, const struct host *other, int64_t since)
+{
+    const struct world *world = host->world;
+
+    return !other->is_up || other->up_since > since || other->troubled_at > since ||
+           host->troubled_at > since ||
+           world->way[host->number][other->number].troubled_at > since ||
+           world->way[other->number][host->number].troubled_at > since;
+}
+
 /* It says that a question stayed unanswered: true when somebody was silent for so long, or has
  * forgotten all. */
 static void on_d4(struct host *host, uint8_t other)
@@ -224,7 +235,9 @@ static void on_d4(struct host *host, uint8_t other)
     for (uint8_t i = 0; i < world->host_count; i++)
         if (i != host->number &&
             (silence(host, i) >= world->settings.fence_wait_ms / 2 || host->has_met_new[i] ||
-                host->force_at[i] >= 0 || !world->links[host->number][i].is_told_up))
+                host->force_at[i] >= 0 || !world->links[host->number][i].is_told_up ||
+                was_troubled(
+                    host, &world->host[i], world->now - world->settings.fence_wait_ms)))
             is_true = true;
     if (!is_true)
         violated(world, -1, "S2: %s counts D4, and all others had answered", host->name);
