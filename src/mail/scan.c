@@ -14,7 +14,17 @@ enum state {
     VALUE,
 };
 
-enum field { FIELD_NONE, FIELD_OTHER, DATE, MESSAGE_ID, FROM, RECEIVED, DELIVERED_TO, SUBJECT };
+enum field {
+    FIELD_NONE,
+    FIELD_OTHER,
+    DATE,
+    MESSAGE_ID,
+    FROM,
+    RECEIVED,
+    DELIVERED_TO,
+    SUBJECT,
+    PRIORITY
+};
 
 static const struct {
     struct bytes name;
@@ -26,6 +36,9 @@ static const struct {
     { { (const uint8_t *)"received", 8 }, RECEIVED },
     { { (const uint8_t *)"delivered-to", 12 }, DELIVERED_TO },
     { { (const uint8_t *)"subject", 7 }, SUBJECT },
+    { { (const uint8_t *)"x-priority", 10 }, PRIORITY },
+    { { (const uint8_t *)"importance", 10 }, PRIORITY },
+    { { (const uint8_t *)"priority", 8 }, PRIORITY },
 };
 
 void scan_init(struct scan *scan)
@@ -104,7 +117,8 @@ static void begin_field(struct scan *scan)
     enum field field = field_of(bytes_of(scan->name, scan->name_n));
 
     /* Of a field that stands there twice the first is kept. */
-    if ((field == MESSAGE_ID && scan->has_message_id) || (field == SUBJECT && scan->subject[0]))
+    if ((field == MESSAGE_ID && scan->has_message_id) ||
+        (field == SUBJECT && scan->subject[0]) || (field == PRIORITY && scan->priority))
         field = FIELD_OTHER;
     scan->has_date |= field == DATE;
     scan->has_message_id |= field == MESSAGE_ID;
@@ -121,10 +135,36 @@ static void begin_field(struct scan *scan)
 /* Where the value of this field is kept; NULL: nowhere. */
 static char *value_room(struct scan *scan, size_t *bytes_max)
 {
-    *bytes_max = scan->field == MESSAGE_ID ? SCAN_MESSAGE_ID_MAX : SCAN_SUBJECT_MAX;
-    if (scan->field == MESSAGE_ID)
+    switch (scan->field) {
+    case MESSAGE_ID:
+        *bytes_max = SCAN_MESSAGE_ID_MAX;
         return scan->message_id;
-    return scan->field == SUBJECT ? scan->subject : NULL;
+    case SUBJECT:
+        *bytes_max = SCAN_SUBJECT_MAX;
+        return scan->subject;
+    case PRIORITY:
+        *bytes_max = SCAN_PRIORITY_MAX;
+        return scan->priority_text;
+    default:
+        return NULL;
+    }
+}
+
+/* "1 (Highest)", "high", "non-urgent" ...: its first word. */
+static int8_t priority_of(const char *text)
+{
+    static const struct {
+        const char *word;
+        int8_t priority;
+    } words[] = { { "1", 4 }, { "2", 4 }, { "high", 4 }, { "urgent", 4 }, { "4", -4 },
+        { "5", -4 }, { "low", -4 }, { "non-urgent", -4 } };
+    struct bytes word = bytes_of(text, strcspn(text, " (;"));
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (bytes_equal_nocase(word, bytes_text(words[i].word)))
+            return words[i].priority;
+    }
+    return 0;
 }
 
 static void end_field(struct scan *scan)
@@ -134,6 +174,8 @@ static void end_field(struct scan *scan)
 
     while (room && scan->value_n && room[scan->value_n - 1] == ' ')
         room[--scan->value_n] = 0;
+    if (scan->field == PRIORITY && scan->value_n)
+        scan->priority = priority_of(scan->priority_text);
 }
 
 /* Keeps a part of a value, its folding undone; PART has no LF.  Bytes that would harm a log

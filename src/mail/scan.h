@@ -8,7 +8,12 @@
 
 #include "base/bytes.h"
 
-enum { SCAN_MESSAGE_ID_MAX = 250, SCAN_SUBJECT_MAX = 120, SCAN_NAME_MAX = 32 };
+enum {
+    SCAN_MESSAGE_ID_MAX = 250,
+    SCAN_SUBJECT_MAX = 120,
+    SCAN_NAME_MAX = 32,
+    SCAN_PRIORITY_MAX = 15
+};
 
 struct scan {
     /* What was seen. */
@@ -23,6 +28,9 @@ struct scan {
     uint32_t line_bytes_longest;              /* without CRLF */
     char message_id[SCAN_MESSAGE_ID_MAX + 1]; /* the field's value, cut to its room */
     char subject[SCAN_SUBJECT_MAX + 1];       /* raw, first line, cut to its room */
+    /* What X-Priority, Importance (RFC 2156) or Priority says, the first that says anything but
+     * "normal": 4, 0 or -4, the levels that RFC 6710, B has for them. */
+    int8_t priority;
 
     /* Where the scanner stands; its own business. */
     uint8_t state, field;
@@ -31,6 +39,7 @@ struct scan {
     uint8_t name_n;
     char name[SCAN_NAME_MAX];
     uint16_t value_n;
+    char priority_text[SCAN_PRIORITY_MAX + 1];
 };
 
 void scan_init(struct scan *scan);

@@ -106,6 +106,40 @@ static void any_cut_gives_the_same(void **state)
     }
 }
 
+static void priority_is_the_first_that_says_something(void **state)
+{
+    static const struct {
+        const char *header;
+        int want;
+    } headers[] = {
+        { "X-Priority: 1\r\n\r\n", 4 },
+        { "X-Priority: 2 (High)\r\n\r\n", 4 },
+        { "X-Priority: 3\r\n\r\n", 0 },
+        { "x-priority:5 (Lowest)\r\n\r\n", -4 },
+        { "Importance: High\r\n\r\n", 4 },
+        { "Importance: low\r\n\r\n", -4 },
+        { "Priority: urgent\r\n\r\n", 4 },
+        { "Priority: non-urgent\r\n\r\n", -4 },
+        { "X-Priority: 3\r\nImportance: low\r\n\r\n", -4 },
+        { "X-Priority: 1\r\nImportance: low\r\n\r\n", 4 },
+        { "Importance: very very very high indeed\r\n\r\n", 0 },
+        { "X-Priority: 11\r\n\r\n", 0 },
+        { "X-Priority:\r\n 1\r\n\r\n", 4 },
+        { "X-Priority:\r\n\r\n", 0 },
+        { "Importance: high", 4 },
+        { "From: a\r\n\r\nX-Priority: 1\r\n", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(headers); i++) {
+        struct scan scan;
+        scan_init(&scan);
+        scan_feed(&scan, bytes_text(headers[i].header));
+        scan_end(&scan);
+        check(headers[i].header, scan.priority == headers[i].want);
+    }
+}
+
 static void byte_by_byte_gives_the_same(void **state)
 {
     (void)state;
@@ -134,6 +168,7 @@ static void the_header_ends_before_the_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(priority_is_the_first_that_says_something),
         cmocka_unit_test(any_cut_gives_the_same),
         cmocka_unit_test(byte_by_byte_gives_the_same),
         cmocka_unit_test(the_header_ends_before_the_end),
