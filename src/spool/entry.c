@@ -85,6 +85,35 @@ void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *
     put_note(spool, note, &record);
 }
 
+/* Those that stand at FROM stand at TO from now on. */
+static void turn(struct spool *spool, struct spool_entry *entry, enum spool_outcome from,
+    enum spool_outcome to)
+{
+    uint32_t *recipients = mem_new(entry->recipient_count * sizeof *recipients), count = 0;
+
+    for (uint32_t i = 0; i < entry->recipient_count; i++) {
+        if (spool_entry_outcome(entry, i) == from)
+            recipients[count++] = i;
+    }
+    if (count)
+        spool_note(spool, entry, recipients, count, to);
+    if (count && from == SPOOL_SUSPENDED_DELAYED)
+        spool_note(spool, entry, recipients, count, SPOOL_DELAYED);
+    free(recipients);
+}
+
+void spool_suspend(struct spool *spool, struct spool_entry *entry, bool suspended)
+{
+    if (suspended) {
+        turn(spool, entry, SPOOL_PENDING, SPOOL_SUSPENDED);
+        turn(spool, entry, SPOOL_RESUMED, SPOOL_SUSPENDED);
+        turn(spool, entry, SPOOL_DELAYED, SPOOL_SUSPENDED_DELAYED);
+    } else {
+        turn(spool, entry, SPOOL_SUSPENDED, SPOOL_RESUMED);
+        turn(spool, entry, SPOOL_SUSPENDED_DELAYED, SPOOL_RESUMED);
+    }
+}
+
 /* --- Who has it -------------------------------------------------------------------------- */
 
 static void on_stood(struct loop_post *post)

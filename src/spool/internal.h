@@ -358,10 +358,13 @@ struct source source_of(struct spool *spool);
 enum err source_read(const struct source *source, uint64_t at, size_t room,
     struct record *record, uint8_t **payload) MUST_USE;
 
-/* What is told late of a delay does not undo an end. */
+/* What is told late does not undo an end; and what is told of a delay, which may be told twice,
+ * no suspension. */
 static inline void outcome_set(uint8_t *at, uint8_t outcome)
 {
-    if (outcome != SPOOL_DELAYED || spool_is_pending(*at))
+    if (outcome == SPOOL_DELAYED && spool_is_suspended(*at))
+        *at = SPOOL_SUSPENDED_DELAYED;
+    else if (!spool_is_pending(outcome) || spool_is_pending(*at))
         *at = outcome;
 }
 

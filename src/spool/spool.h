@@ -36,16 +36,30 @@ struct bytes spool_content_at(const struct spool_content *content, uint64_t at);
 enum spool_outcome {
     SPOOL_PENDING = 0, /* to be delivered: not written, it is what an absent outcome means */
     SPOOL_DELIVERED,
-    SPOOL_FAILED,       /* its notification, if one is owed, is committed */
-    SPOOL_REMOVED,      /* by the administrator */
-    SPOOL_RELAYED_AWAY, /* kept for later: handed to a redundant hop */
-    SPOOL_DELAYED,      /* pending still; the notice of the delay is committed */
+    SPOOL_FAILED,            /* its notification, if one is owed, is committed */
+    SPOOL_REMOVED,           /* by the administrator */
+    SPOOL_RELAYED_AWAY,      /* kept for later: handed to a redundant hop */
+    SPOOL_DELAYED,           /* pending still; the notice of the delay is committed */
+    SPOOL_SUSPENDED,         /* pending still, but not to be tried until it is resumed */
+    SPOOL_SUSPENDED_DELAYED, /* both */
+    SPOOL_RESUMED,           /* pending, and it was suspended once */
 };
 
 /* An outcome that leaves something to be done.  A final one never goes back to it. */
 static inline bool spool_is_pending(enum spool_outcome outcome)
 {
-    return outcome == SPOOL_PENDING || outcome == SPOOL_DELAYED;
+    return outcome == SPOOL_PENDING || (outcome >= SPOOL_DELAYED && outcome <= SPOOL_RESUMED);
+}
+
+static inline bool spool_is_suspended(enum spool_outcome outcome)
+{
+    return outcome == SPOOL_SUSPENDED || outcome == SPOOL_SUSPENDED_DELAYED;
+}
+
+/* The sender was told of the delay. */
+static inline bool spool_is_delay_told(enum spool_outcome outcome)
+{
+    return outcome == SPOOL_DELAYED || outcome == SPOOL_SUSPENDED_DELAYED;
 }
 
 /* Embedded in the queue's message.  Home loop.  Where the message lies, and what became of each
@@ -235,6 +249,10 @@ void spool_adopt(struct spool *spool, struct spool_entry *entry);
 /* Notes outcomes; written soon, with no flush of their own. */
 void spool_note(struct spool *spool, struct spool_entry *entry, const uint32_t *recipients,
     uint32_t recipient_count, enum spool_outcome outcome);
+
+/* All pending recipients are suspended from now on, or none is any more.  Likewise: a flush of
+ * the caller's makes it last. */
+void spool_suspend(struct spool *spool, struct spool_entry *entry, bool suspended);
 
 /* ENTRY moves in memory: *TO takes the place of *FROM, which is forgotten. */
 void spool_move_entry(struct spool *spool, struct spool_entry *from, struct spool_entry *to);

@@ -79,6 +79,48 @@ static bool is_done(void *me)
     return ((struct bench_commit *)me)->is_done;
 }
 
+static void keeps_what_is_suspended(void **state)
+{
+    static const uint32_t first = 0, second = 1;
+    struct spool_entry *entry;
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench);
+    bench_open(&bench);
+    assert_int_equal(bench_commit(&bench, 1, 100, 3), OK);
+    assert_int_equal(bench_commit(&bench, 2, 100, 10), OK);
+    entry = &bench.kept[1].entry;
+    spool_note(bench.spool, entry, &first, 1, SPOOL_DELIVERED);
+    spool_note(bench.spool, entry, &second, 1, SPOOL_DELAYED);
+    spool_suspend(bench.spool, entry, true);
+    spool_suspend(bench.spool, &bench.kept[2].entry, true);
+    spool_suspend(bench.spool, &bench.kept[2].entry, false);
+    assert_int_equal(bench_flush(&bench), OK);
+    bench_close(&bench);
+    bench_open(&bench);
+    entry = &bench.kept[1].entry;
+    assert_int_equal(spool_entry_outcome(entry, 0), SPOOL_DELIVERED);
+    assert_int_equal(spool_entry_outcome(entry, 1), SPOOL_SUSPENDED_DELAYED);
+    assert_int_equal(spool_entry_outcome(entry, 2), SPOOL_SUSPENDED);
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(spool_entry_outcome(&bench.kept[2].entry, i), SPOOL_RESUMED);
+    /* A notice of the delay that was under way does not resume it. */
+    spool_note(bench.spool, entry, (const uint32_t[]){ 2 }, 1, SPOOL_DELAYED);
+    spool_note(bench.spool, entry, (const uint32_t[]){ 2 }, 1, SPOOL_DELAYED);
+    assert_int_equal(spool_entry_outcome(entry, 2), SPOOL_SUSPENDED_DELAYED);
+    assert_true(spool_is_pending(spool_entry_outcome(entry, 2)));
+    spool_suspend(bench.spool, entry, false);
+    assert_int_equal(bench_flush(&bench), OK);
+    bench_close(&bench);
+    bench_open(&bench);
+    entry = &bench.kept[1].entry;
+    assert_int_equal(spool_entry_outcome(entry, 0), SPOOL_DELIVERED);
+    assert_int_equal(spool_entry_outcome(entry, 1), SPOOL_DELAYED);
+    assert_int_equal(spool_entry_outcome(entry, 2), SPOOL_DELAYED);
+    bench_done(&bench);
+}
+
 static void keeps_a_notification_and_its_cause_together(void **state)
 {
     static const uint32_t failed[] = { 1 };
@@ -173,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_what_is_committed),
         cmocka_unit_test(keeps_outcomes),
+        cmocka_unit_test(keeps_what_is_suspended),
         cmocka_unit_test(keeps_a_notification_and_its_cause_together),
         cmocka_unit_test(is_of_one_process),
         cmocka_unit_test(position_only_grows),
