@@ -79,7 +79,8 @@ static void queue_row(struct client *client, struct hop *hop)
     char identity[NAME_BYTES];
 
     identity_of(path, hop, identity);
-    visit_oldest(&hop->ready, &oldest);
+    for (unsigned i = 0; i < PRIORITY_COUNT; i++)
+        visit_oldest(&hop->ready[i], &oldest);
     visit_oldest(&hop->waiting, &oldest);
     ctl_set_text(row, "identity", bytes_text(identity));
     ctl_set_text(row, "name", bytes_text(hop->name));
@@ -129,7 +130,7 @@ static const char *item_status(const struct item *item)
 static const char *item_error(const struct item *item)
 {
     if (item->last_error)
-        return item->last_error;
+        return item->last_error->text;
     return item->hop && item->hop->is_down ? item->hop->last_error : "";
 }
 
@@ -222,7 +223,7 @@ void command_queue(struct client *client, const struct ctl_object *request)
     list_each (node, &path->queue.in_order) {
         const struct message *message = container_of(node, struct message, in_queue);
         struct ctl_object *row;
-        if (node == &path->queue.sweep_mark || (hop && !is_in_hop(message, hop)))
+        if (hop && !is_in_hop(message, hop))
             continue;
         if (limit-- == 0)
             break;
@@ -488,7 +489,7 @@ void command_remove(struct client *client, const struct ctl_object *request)
     }
     list_each (node, &path->queue.in_order) {
         struct message *message = container_of(node, struct message, in_queue);
-        if (node == &path->queue.sweep_mark || !is_in_hop(message, hop))
+        if (!is_in_hop(message, hop))
             continue;
         report_removal(message, with_notice);
         if (path_remove(path, message, hop, with_notice))

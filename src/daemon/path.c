@@ -164,20 +164,30 @@ static bool is_movable(const struct message *message)
     return message->delivering_count == 0;
 }
 
+static void move_ready(struct path *path, struct list *ready)
+{
+    struct list seen, *node;
+
+    list_init(&seen);
+    while ((node = list_first(ready))) {
+        list_remove(node);
+        list_add_last(&seen, node);
+    }
+    while ((node = list_first(&seen))) {
+        struct message *message = container_of(node, struct item, in_hop)->message;
+        list_remove(node);
+        list_add_last(ready, node);
+        if (is_movable(message))
+            path_reroute(path, message); /* its other items may stand among the seen */
+    }
+}
+
 /* The alternative connector takes over what is ready (SC-4).  What finds no better hop, or
  * cannot be moved, comes to the end of the list, in the old order. */
 static void move_to_alternative(struct path *path, struct hop *hop)
 {
-    for (size_t count = hop->ready_count; count && hop->ready_count; count--) {
-        struct list *node = list_first(&hop->ready);
-        struct message *message = container_of(node, struct item, in_hop)->message;
-        if (is_movable(message)) {
-            path_reroute(path, message);
-        } else {
-            list_remove(node);
-            list_add_last(&hop->ready, node);
-        }
-    }
+    for (unsigned priority = 0; priority < PRIORITY_COUNT; priority++)
+        move_ready(path, &hop->ready[priority]);
 }
 
 static void on_hop_down(struct deliver *deliver, struct hop *hop, const char *error)

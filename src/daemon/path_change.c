@@ -32,20 +32,16 @@ static void change_hops(struct path *path)
 
 static void reroute_all(struct path *path)
 {
-    list_each (node, &path->queue.in_order) {
-        if (node != &path->queue.sweep_mark)
-            path_reroute(path, container_of(node, struct message, in_queue));
-    }
+    list_each (node, &path->queue.in_order)
+        path_reroute(path, container_of(node, struct message, in_queue));
     queue_drop_empty_hops(&path->queue);
 }
 
 /* What was accepted while this node was alone is copied, too (R8). */
 static void adopt_all(struct path *path)
 {
-    list_each (node, &path->queue.in_order) {
-        if (node != &path->queue.sweep_mark)
-            node_adopt(path->node, container_of(node, struct message, in_queue)->entry.mid);
-    }
+    list_each (node, &path->queue.in_order)
+        node_adopt(path->node, container_of(node, struct message, in_queue)->entry.mid);
 }
 
 enum err path_change(struct path *path, struct settings **settings, char why[512])

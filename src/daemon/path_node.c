@@ -65,7 +65,7 @@ static void release(void *me, struct mid mid)
     if (!message)
         return; /* over, or about to be queued */
     message->is_held_back = false;
-    queue_resume(&path->queue, message);
+    queue_release(&path->queue, message);
 }
 
 /* --- Taken over -------------------------------------------------------------------------- */
@@ -92,10 +92,12 @@ struct message *path_make_message(struct spool_entry *entry, struct bytes encode
     if (envelope_decode(encoded, &envelope) != OK)
         return NULL;
     message = message_new(entry->mid, encoded, entry->recipient_count, envelope.arrived);
+    message->priority = (uint8_t)priority_of(envelope.priority);
     for (uint32_t i = 0; i < entry->recipient_count; i++) {
         enum spool_outcome outcome = spool_entry_outcome(entry, i);
         message->pending_count -= !spool_is_pending(outcome);
-        message->is_delay_told |= outcome == SPOOL_DELAYED;
+        message->is_delay_told |= spool_is_delay_told(outcome);
+        message->is_suspended |= spool_is_suspended(outcome);
     }
     return message;
 }

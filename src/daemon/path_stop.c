@@ -74,7 +74,7 @@ static void leave_queue(struct path *path)
 {
     list_each (node, &path->queue.in_order) {
         struct message *message = container_of(node, struct message, in_queue);
-        if (node == &path->queue.sweep_mark || message->delivering_count)
+        if (message->delivering_count)
             continue;
         spool_leave(path->spool, &message->entry);
         queue_forget(&path->queue, message);

@@ -22,11 +22,13 @@ struct hop {
     char *domain;          /* what is looked up for MX; empty otherwise */
     struct setup *setup;   /* held: where CONNECTOR lies */
     const struct send_connector *connector; /* NULL: the Unreachable queue */
-    struct list ready;                      /* items that may go now, oldest first */
+    struct list ready[PRIORITY_COUNT];      /* items that may go now, oldest first */
     struct list waiting;                    /* items refused for now, by their next attempt */
     struct list aside;                      /* items that may not be started just now */
     size_t ready_count, waiting_count, aside_count, delivering_count;
-    bool is_suspended;
+    size_t item_suspended_count;     /* those in no list */
+    uint8_t turn;                    /* of the priorities */
+    bool is_suspended;               /* as a whole: nothing of it is started */
     bool is_idle;                    /* at the last sweep */
     bool wants_probe;                /* in deliver's next step */
     bool is_down;                    /* no host of it answers: wait for `retry` */
@@ -34,13 +36,15 @@ struct hop {
     struct timer retry;              /* the next attempt while down */
     struct timer wake;               /* the first waiting item's time */
     char *last_error;                /* NULL: none */
+    struct shared_text *item_error;  /* the last item's, which the next one's often is; NULL */
     void *queue;                     /* struct queue, for the timers */
     struct destination *destination; /* deliver's own; NULL until first used */
 };
 
 static inline size_t hop_item_count(const struct hop *hop)
 {
-    return hop->ready_count + hop->waiting_count + hop->aside_count + hop->delivering_count;
+    return hop->ready_count + hop->waiting_count + hop->aside_count + hop->delivering_count +
+           hop->item_suspended_count;
 }
 
 /* No host of it answers, and its retry plan does not say yet to try again. */

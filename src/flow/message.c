@@ -14,8 +14,9 @@ static void item_init(struct item *item, struct message *message)
 static void item_done(struct item *item)
 {
     assert(!list_is_linked(&item->in_hop));
-    free(item->last_error);
-    free(item->recipients);
+    shared_text_free(item->last_error);
+    if (item->recipient_count > 1)
+        free(item->recipients.many);
 }
 
 struct message *message_new(
@@ -30,6 +31,7 @@ struct message *message_new(
     message->pending_count = recipient_count;
     message->envelope_bytes = (uint32_t)envelope.n;
     message->envelope = mem_copy(envelope.at, envelope.n);
+    message->priority = PRIORITY_NORMAL;
     item_init(&message->first, message);
     return message;
 }
@@ -114,20 +116,60 @@ void message_rest(struct message *message)
     message->is_resting = true;
 }
 
+struct shared_text *shared_text_new(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    struct shared_text *shared = mem_new(sizeof *shared + n);
+
+    shared->holders = 1;
+    memcpy(shared->text, text, n);
+    return shared;
+}
+
+struct shared_text *shared_text_hold(struct shared_text *text)
+{
+    text->holders++;
+    return text;
+}
+
+void shared_text_free(struct shared_text *text)
+{
+    if (text && --text->holders == 0)
+        free(text);
+}
+
+void item_set_error(struct item *item, struct shared_text *error)
+{
+    shared_text_free(item->last_error);
+    item->last_error = error ? shared_text_hold(error) : NULL;
+}
+
 void item_add_recipient(struct item *item, uint32_t recipient)
 {
-    if (item->recipient_count == 0) {
-        item->only = recipient;
-    } else {
-        if ((item->recipient_count & (item->recipient_count - 1)) ==
-            0) /* room: a power of two */
-            item->recipients = mem_grow(
-                item->recipients, 2 * item->recipient_count * sizeof *item->recipients);
-        if (item->recipient_count == 1)
-            item->recipients[0] = item->only;
-        item->recipients[item->recipient_count] = recipient;
+    uint32_t count = item->recipient_count++, *many;
+
+    if (count == 0) {
+        item->recipients.only = recipient;
+        return;
     }
-    item->recipient_count++;
+    many = count > 1 ? item->recipients.many : NULL;
+    if ((count & (count - 1)) == 0) /* room: a power of two */
+        many = mem_grow(many, 2 * (size_t)count * sizeof *many);
+    if (count == 1)
+        many[0] = item->recipients.only;
+    many[count] = recipient;
+    item->recipients.many = many;
+}
+
+void item_keep_first(struct item *item, uint32_t count)
+{
+    uint32_t *many = item->recipients.many;
+
+    if (item->recipient_count > 1 && count <= 1) {
+        item->recipients.only = many[0];
+        free(many);
+    }
+    item->recipient_count = count;
 }
 
 uint32_t item_keep_pending(struct item *item)
@@ -138,11 +180,9 @@ uint32_t item_keep_pending(struct item *item)
         uint32_t recipient = item_recipient(item, i);
         if (!spool_is_pending(spool_entry_outcome(&item->message->entry, recipient)))
             continue;
-        if (item->recipients)
-            item->recipients[kept] = recipient;
-        kept++;
+        item_put_recipient(item, kept++, recipient);
     }
-    item->recipient_count = kept;
+    item_keep_first(item, kept);
     return kept;
 }
 
@@ -150,15 +190,15 @@ struct item *item_split(struct item *item, uint32_t count)
 {
     struct item *rest = mem_new(sizeof *rest);
 
-    assert(count && count < item->recipient_count && item->recipients);
+    assert(count && count < item->recipient_count);
     item_init(rest, item->message);
     rest->hop = item->hop;
     rest->attempt_count = item->attempt_count;
     rest->next = item->next;
     item->next = rest;
     for (uint32_t i = count; i < item->recipient_count; i++)
-        item_add_recipient(rest, item->recipients[i]);
-    item->recipient_count = count;
+        item_add_recipient(rest, item->recipients.many[i]);
+    item_keep_first(item, count);
     return rest;
 }
 

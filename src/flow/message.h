@@ -9,13 +9,22 @@
 #include "mail/status.h"
 #include "spool/spool.h"
 
+#include "policy/priority.h"
+
 struct hop;
+
+/* A text that many have: what a next hop says it says to all. */
+struct shared_text {
+    uint32_t holders;
+    char text[];
+};
 
 enum item_state {
     ITEM_NEW, /* belongs to no hop yet */
     ITEM_READY,
     ITEM_WAITING,    /* refused for now: next_attempt says when */
     ITEM_ASIDE,      /* ready, but nodes are being asked whether it is theirs (R6) */
+    ITEM_SUSPENDED,  /* by the administrator: in no list */
     ITEM_DELIVERING, /* deliver has it */
     ITEM_DONE,       /* no recipient of it is pending */
 };
@@ -27,10 +36,12 @@ struct item {
     struct hop *hop;
     struct item *next; /* the message's further items */
     struct moment next_attempt;
-    char *last_error;     /* "host said: 451 4.3.0 try later"; NULL: none; free() */
-    uint32_t *recipients; /* numbers in the envelope, ascending; NULL when there is one */
+    struct shared_text *last_error; /* "host said: 451 4.3.0 try later"; held; NULL: none */
+    union {                         /* numbers in the envelope, ascending */
+        uint32_t only;
+        uint32_t *many; /* more than one: malloc */
+    } recipients;
     uint32_t recipient_count;
-    uint32_t only; /* the one recipient's number */
     uint16_t attempt_count;
     uint8_t state; /* enum item_state */
 };
@@ -59,11 +70,13 @@ struct message {
     bool is_delay_told; /* or there is nobody to be told */
     bool is_held_back;  /* recovered; other nodes are asked first whether it is theirs (R6) */
     bool is_withdrawn;  /* another node is to deliver it: nothing of it is started any more */
+    bool is_suspended;  /* by the administrator: nothing is started, nothing expires */
+    uint8_t priority;   /* enum priority */
     uint8_t *envelope;  /* encoded: mail/envelope.h; malloc */
     struct takeover *takeover; /* NULL for all but those taken over */
 };
 
-/* A copy of the encoded ENVELOPE, no recipient done. */
+/* A copy of the encoded ENVELOPE, no recipient done; of normal priority. */
 struct message *message_new(
     struct mid mid, struct bytes envelope, uint32_t recipient_count, struct wall arrived);
 void message_free(struct message *message); /* its items too; the spool entry must be settled */
@@ -93,13 +106,29 @@ static inline struct bytes message_envelope(const struct message *message)
 static inline bool item_is_queued(const struct item *item)
 {
     return item->state == ITEM_READY || item->state == ITEM_WAITING ||
-           item->state == ITEM_ASIDE;
+           item->state == ITEM_ASIDE || item->state == ITEM_SUSPENDED;
 }
 
 static inline uint32_t item_recipient(const struct item *item, uint32_t at)
 {
-    return item->recipients ? item->recipients[at] : item->only;
+    return item->recipient_count > 1 ? item->recipients.many[at] : item->recipients.only;
 }
+
+static inline void item_put_recipient(struct item *item, uint32_t at, uint32_t recipient)
+{
+    if (item->recipient_count > 1)
+        item->recipients.many[at] = recipient;
+    else
+        item->recipients.only = recipient;
+}
+
+/* Those behind the first COUNT (one at least) are no longer its. */
+void item_keep_first(struct item *item, uint32_t count);
+/* ERROR is borrowed, and held. */
+void item_set_error(struct item *item, struct shared_text *error);
+struct shared_text *shared_text_new(const char *text);
+struct shared_text *shared_text_hold(struct shared_text *text);
+void shared_text_free(struct shared_text *text); /* lets go; NULL too */
 
 /* Keeps the first COUNT recipients (of more); the rest is a new item of the same message and
  * hop. */

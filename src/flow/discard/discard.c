@@ -187,13 +187,9 @@ static void keep_deferred(struct item *item, const struct sorted *sorted)
 {
     if (sorted->deferred_count == item->recipient_count)
         return;
-    for (uint32_t i = 0; i < sorted->deferred_count; i++) {
-        if (item->recipients)
-            item->recipients[i] = sorted->deferred[i];
-        else
-            item->only = sorted->deferred[i];
-    }
-    item->recipient_count = sorted->deferred_count;
+    for (uint32_t i = 0; i < sorted->deferred_count; i++)
+        item_put_recipient(item, i, sorted->deferred[i]);
+    item_keep_first(item, sorted->deferred_count);
 }
 
 /* The host took as many recipients as it takes at once: the rest goes right behind (RFC 5321,
@@ -243,7 +239,7 @@ static bool is_simple(const struct item *item, const struct result *result,
 {
     struct envelope_cursor cursor;
 
-    if (item->recipient_count != 1 || item->only != 0 || item->recipients ||
+    if (item->recipient_count != 1 || item_recipient(item, 0) != 0 ||
         result->fate == FATE_DEFERRED)
         return false;
     if (envelope_decode(message_envelope(item->message), envelope) != OK)
@@ -310,7 +306,7 @@ static const char *error_of(const struct message *message, uint32_t recipient)
             if (item_recipient(item, i) != recipient)
                 continue;
             if (item->last_error)
-                return item->last_error;
+                return item->last_error->text;
             return item->hop && item->hop->last_error ? item->hop->last_error
                                                       : "no route to it";
         }
@@ -324,6 +320,13 @@ static struct result delayed(const struct message *message, uint32_t recipient)
         .fate = FATE_DEFERRED,
         .verdict = verdict_of(
             451, STATUS(4, 4, 1), "Delivery is delayed: %s", error_of(message, recipient)) };
+}
+
+static bool wants_delay_told(const struct spool_entry *entry, uint32_t recipient)
+{
+    enum spool_outcome outcome = spool_entry_outcome(entry, recipient);
+
+    return spool_is_pending(outcome) && !spool_is_delay_told(outcome);
 }
 
 void discard_delayed(struct discard *discard, struct message *message)
@@ -342,7 +345,7 @@ void discard_delayed(struct discard *discard, struct message *message)
     envelope_recipients(message_envelope(message), &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
         bool wants = recipient.notify == 0 || (recipient.notify & NOTIFY_DELAY);
-        if (wants && spool_entry_outcome(&message->entry, i) == SPOOL_PENDING)
+        if (wants && wants_delay_told(&message->entry, i))
             results[count++] = delayed(message, i);
     }
     if (count)

@@ -211,6 +211,7 @@ static struct message *make_message(
     if (envelope_encode(&envelope, &encoded) != OK)
         abort(); /* one recipient: small */
     message = message_new(notice->mid, buf_bytes(&encoded), 1, now);
+    message->priority = (uint8_t)priority_of(envelope.priority);
     buf_done(&encoded);
     return message;
 }

@@ -6,17 +6,24 @@
 #include "flow/message.h"
 #include "flow/setup.h"
 
+/* Somebody on the way through all messages, over many turns of the loop. */
+struct queue_walk {
+    struct list in_walks;
+    struct list *at; /* the last one met, or queue->in_order */
+};
+
 struct queue {
     struct loop *loop;
     struct table messages; /* by mid */
-    struct list in_order;  /* the same, and the sweep's mark among them */
+    struct list in_order;  /* the same */
     struct table hops;     /* by name */
     struct list all_hops;
     uint32_t hop_count_ever;
     int64_t expiry_ms;
     int64_t delay_notice_ms; /* 0: none */
     struct timer sweep;
-    struct list sweep_mark;
+    struct queue_walk sweeper;
+    struct list walks;
     size_t aside_count; /* items, of all hops */
     struct timer ask;   /* while there are some: may they start now? */
 
@@ -36,6 +43,8 @@ struct queue {
     bool (*may_start)(struct queue *queue, const struct message *message);
     /* Whether HOP, which has nothing to do, may go. */
     bool (*may_drop)(struct queue *queue, const struct hop *hop);
+    /* Whether the hop of that name, which is made just now, is suspended.  NULL: none is. */
+    bool (*is_suspended)(struct queue *queue, const char *name);
     /* The hop will be gone: deliver forgets what it knows of it. */
     void (*forget)(struct queue *queue, struct hop *hop);
     void *me;
@@ -72,12 +81,27 @@ bool queue_unlink_items(struct queue *queue, struct message *message);
 void queue_withdraw(struct queue *queue, struct message *message);
 
 /* What was put aside of it may be started. */
+void queue_release(struct queue *queue, struct message *message);
+
+/* By command: nothing more of it is started, and it does not expire; or it goes on.  (What is
+ * being delivered ends as it ends.)  To make it last is the caller's: spool_suspend(). */
+void queue_suspend(struct queue *queue, struct message *message);
 void queue_resume(struct queue *queue, struct message *message);
+/* The same of all that goes to HOP, now and later; these do expire. */
+void queue_suspend_hop(struct queue *queue, struct hop *hop, bool suspended);
+
+/* Goes through all messages, the longest here first.  Between the calls messages come and go;
+ * those that come are met. */
+void queue_walk_begin(struct queue *queue, struct queue_walk *walk);
+struct message *queue_walk_next(
+    struct queue *queue, struct queue_walk *walk); /* NULL: the end */
+void queue_walk_end(struct queue_walk *walk);
 
 /* The message is over: takes it out and frees it. */
 void queue_forget(struct queue *queue, struct message *message);
 
-/* The next item to be delivered, state DELIVERING; NULL: none now.  Of one with more recipients
+/* The next item to be delivered, of the highest priority mostly (policy/priority.h), the longest
+ * ready first; state DELIVERING; NULL: none now.  Of one with more recipients
  * than RECIPIENTS_MAX (0: any number) the rest becomes an item of its own, next in turn. */
 struct item *queue_take(struct queue *queue, struct hop *hop, uint32_t recipients_max);
 /* This very one, which is queued (expired, or removed by command): it ends like a delivery. */

@@ -213,7 +213,8 @@ static struct envelope envelope_of(const struct receipt *receipt, const struct s
         .has_dot_line = scan->has_dot_line || !ends_with_crlf,
         .has_8bit = scan->has_8bit,
         .has_utf8_header = scan->has_utf8_header,
-        .priority = receipt->priority,
+        .priority = priority_level(session->connector,
+            &(struct priority_wish){ .mail = receipt->priority, .header = scan->priority }),
         .hop_count = scan->received_count > 255 ? 255 : (uint8_t)scan->received_count,
         .session = session->protocol.id,
         .connector = bytes_text(session->connector->name),
@@ -249,6 +250,7 @@ static struct message *make_message(struct receipt *receipt, const struct sessio
         abort(); /* recipients are counted and lines short: far below the ceiling */
     message = message_new(
         receipt->mid, buf_bytes(&encoded), receipt->recipient_count, envelope.arrived);
+    message->priority = (uint8_t)priority_of(envelope.priority);
     buf_done(&encoded);
     buf_done(&prepend);
     if (recipients != few)

@@ -253,8 +253,6 @@ void world_done(struct world *world)
 {
     list_each (node, &world->queue.in_order) {
         struct message *message = container_of(node, struct message, in_queue);
-        if (node == &world->queue.sweep_mark)
-            continue;
         spool_leave(world->spool, &message->entry);
         queue_forget(&world->queue, message);
     }

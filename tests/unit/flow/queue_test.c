@@ -63,6 +63,158 @@ static void test_suspended(void **state)
     world_done(&world);
 }
 
+/* A message that is suspended is not started, does not expire, and comes back as it was. */
+static void test_suspended_message(void **state)
+{
+    struct world world;
+    struct message *first, *second;
+    struct item *item;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    first = world_send(&world, &one);
+    second = world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    queue_suspend(&world.queue, first);
+    assert_int_equal(first->first.state, ITEM_SUSPENDED);
+    assert_int_equal(hop->ready_count, 1);
+    assert_int_equal(hop_item_count(hop), 2);
+    queue_retry_hop(&world.queue, hop);
+    queue_retry_message(&world.queue, first);
+    item = queue_take(&world.queue, hop, 0);
+    assert_ptr_equal(item->message, second);
+    assert_null(queue_take(&world.queue, hop, 0));
+    queue_suspend(&world.queue, second); /* under way: when it comes back it is */
+    queue_put_back(&world.queue, item);
+    assert_int_equal(second->first.state, ITEM_SUSPENDED);
+    assert_int_equal(hop->ready_count, 0);
+    world.want_count = 0;
+    queue_resume(&world.queue, first);
+    assert_int_equal(world.want_count, 1);
+    assert_int_equal(hop->ready_count, 1);
+    queue_resume(&world.queue, second);
+    assert_int_equal(hop->ready_count, 2);
+    assert_int_equal(hop->item_suspended_count, 0);
+    world_done(&world);
+}
+
+static void test_suspended_message_is_refused(void **state)
+{
+    struct world world;
+    struct message *message;
+    struct item *item;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    message = world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    item = queue_take(&world.queue, hop, 0);
+    queue_suspend(&world.queue, message);
+    queue_defer(&world.queue, item, "451 later");
+    assert_int_equal(item->state, ITEM_SUSPENDED);
+    assert_int_equal(hop->waiting_count, 0);
+    assert_string_equal(item->last_error->text, "451 later");
+    queue_suspend(&world.queue, message); /* again is harmless */
+    assert_int_equal(hop->item_suspended_count, 1);
+    world_done(&world);
+}
+
+/* A name that is suspended before there is a hop of it: after a restart. */
+static bool all_names(struct queue *queue, const char *name)
+{
+    (void)queue;
+    return strcmp(name, "out") == 0;
+}
+
+static void test_suspended_name(void **state)
+{
+    struct world world;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    world.queue.is_suspended = all_names;
+    world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    assert_true(hop->is_suspended);
+    assert_int_equal(world.want_count, 0);
+    queue_suspend_hop(&world.queue, hop, false);
+    assert_int_equal(world.want_count, 1);
+    world_done(&world);
+}
+
+/* --- Priority ---------------------------------------------------------------------------- */
+
+/* The order in which messages leave, by a letter each: h(igh), n(ormal), l(ow). */
+static void test_priority(void **state)
+{
+    static const struct {
+        const char *name, *come, *leave;
+    } cases[] = {
+        { "an alert overtakes", "nnnh", "hnnn" },
+        { "by priority, then by age", "lnhlnh", "hhnnll" },
+        { "nothing starves", "hhhhhhhhhhhhhhhhhhnnll", "hhhhhhhnhhhhhhhlhhhhnl" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char left[40] = "";
+        struct world world;
+        struct item *item;
+        struct hop *hop;
+        open_world(&world, false);
+        for (const char *c = cases[i].come; *c; c++) {
+            struct message *message = world_send(&world, &one);
+            queue_unlink_items(&world.queue, message);
+            message->priority = *c == 'h'   ? PRIORITY_HIGH
+                                : *c == 'l' ? PRIORITY_LOW
+                                            : PRIORITY_NORMAL;
+            route_message(&world.router, message);
+            queue_items(&world.queue, message);
+        }
+        hop = world_hop(&world, "out");
+        while ((item = queue_take(&world.queue, hop, 0))) {
+            strcat(left, (const char *[]){ "h", "n", "l" }[item->message->priority]);
+            queue_item_done(&world.queue, item);
+            item->message->pending_count = 0;
+        }
+        if (strcmp(left, cases[i].leave) != 0)
+            fail_msg("%s: %s", cases[i].name, left);
+        world_done(&world);
+    }
+}
+
+/* --- Walks ------------------------------------------------------------------------------- */
+
+static void test_walk(void **state)
+{
+    struct world world;
+    struct message *messages[4];
+    struct queue_walk walk, other;
+
+    (void)state;
+    open_world(&world, false);
+    for (size_t i = 0; i < 3; i++)
+        messages[i] = world_send(&world, &one);
+    queue_walk_begin(&world.queue, &walk);
+    queue_walk_begin(&world.queue, &other);
+    assert_ptr_equal(queue_walk_next(&world.queue, &walk), messages[0]);
+    spool_leave(world.spool, &messages[1]->entry);
+    queue_forget(&world.queue, messages[1]); /* what was to come next goes */
+    assert_ptr_equal(queue_walk_next(&world.queue, &walk), messages[2]);
+    messages[3] = world_send(&world, &one);
+    assert_ptr_equal(queue_walk_next(&world.queue, &walk), messages[3]);
+    assert_null(queue_walk_next(&world.queue, &walk));
+    assert_ptr_equal(queue_walk_next(&world.queue, &other), messages[0]);
+    queue_walk_end(&walk);
+    queue_walk_end(&other);
+    world_done(&world);
+}
+
+/* --- Parts ------------------------------------------------------------------------------- */
+
 static void test_some_recipients_at_a_time(void **state)
 {
     static const struct world_mail three = { "a@example.com",
@@ -110,8 +262,8 @@ static void test_deferred(void **state)
     assert_true(first->is_resting);
     assert_null(first->content);
     assert_true(first->first.next_attempt.ms <= second->first.next_attempt.ms);
-    assert_non_null(strstr(first->first.last_error, "451 4.7.1 greylisted"));
-    assert_non_null(strstr(first->first.last_error, "mx.example.net"));
+    assert_non_null(strstr(first->first.last_error->text, "451 4.7.1 greylisted"));
+    assert_non_null(strstr(first->first.last_error->text, "mx.example.net"));
     assert_int_equal(world.idle_count, 2);
     world.want_count = 0;
     world_until(&world, all_ready, hop);
@@ -174,7 +326,7 @@ static void test_aside_ends(void **state)
         world.fenced = message;
         assert_null(queue_take(&world.queue, hop, 0));
         if (end == 0) {
-            queue_resume(&world.queue, message);
+            queue_release(&world.queue, message);
             assert_int_equal(hop->ready_count, 1);
         } else if (end == 1) {
             assert_true(queue_unlink_items(&world.queue, message)); /* it is routed anew */
@@ -433,6 +585,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oldest_first),
         cmocka_unit_test(test_suspended),
+        cmocka_unit_test(test_suspended_message),
+        cmocka_unit_test(test_suspended_message_is_refused),
+        cmocka_unit_test(test_suspended_name),
+        cmocka_unit_test(test_priority),
+        cmocka_unit_test(test_walk),
         cmocka_unit_test(test_some_recipients_at_a_time),
         cmocka_unit_test(test_deferred),
         cmocka_unit_test(test_aside),

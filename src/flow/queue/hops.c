@@ -1,0 +1,248 @@
+/* The hops of a queue: making, retry, suspension, end. */
+#include "flow/queue/internal.h"
+
+#include "base/mem.h"
+#include "os/clock.h"
+#include "policy/retry.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void queue_want(struct queue *queue, struct hop *hop)
+{
+    if (hop->ready_count && hop_may_go(hop))
+        queue->want(queue, hop);
+}
+
+static void start_retry(struct hop *hop)
+{
+    uint32_t random;
+
+    random_fill(&random, sizeof random);
+    timer_start(&hop->retry, retry_hop_ms(hop->connector, hop->failure_count, random));
+}
+
+/* While others stand in for it a hop that is down is asked without a message, and goes on
+ * resting: no mail waits for the answer (SC-4).  A recipient's domain is asked when there is
+ * mail for it; it may be gone for good. */
+static bool is_probed(const struct hop *hop)
+{
+    return hop->is_down && hop->connector && hop->connector->failover &&
+           hop->connector->delivery != DELIVERY_MX;
+}
+
+static void try_again(struct queue *queue, struct hop *hop)
+{
+    timer_stop(&hop->retry);
+    if (is_probed(hop)) {
+        start_retry(hop); /* until the answer is here, and if there cannot be one now */
+        queue->probe(queue, hop);
+    } else {
+        queue_want(queue, hop);
+    }
+}
+
+static void on_retry(struct timer *timer)
+{
+    struct hop *hop = container_of(timer, struct hop, retry);
+    try_again(hop->queue, hop);
+}
+
+void queue_start_wake(struct hop *hop)
+{
+    struct list *first = list_first(&hop->waiting);
+    int64_t wait;
+
+    if (!first) {
+        timer_stop(&hop->wake);
+        return;
+    }
+    wait = container_of(first, struct item, in_hop)->next_attempt.ms -
+           loop_now(((struct queue *)hop->queue)->loop).ms;
+    timer_start(&hop->wake, wait > 0 ? wait : 0);
+}
+
+static void make_ready(struct item *item)
+{
+    queue_unlink_item(item);
+    queue_put_ready(item, false);
+}
+
+static void on_wake(struct timer *timer)
+{
+    struct hop *hop = container_of(timer, struct hop, wake);
+    struct queue *queue = hop->queue;
+    int64_t now = loop_now(queue->loop).ms;
+
+    list_each (node, &hop->waiting) {
+        struct item *item = container_of(node, struct item, in_hop);
+        if (item->next_attempt.ms > now)
+            break;
+        make_ready(item);
+    }
+    queue_start_wake(hop);
+    queue_want(queue, hop);
+}
+
+struct hop *queue_hop(struct queue *queue, const char *name, const char *domain,
+    struct setup *setup, const struct send_connector *connector)
+{
+    uint64_t hash = bytes_hash_nocase(bytes_text(name));
+    struct hop *hop;
+
+    for (struct table_node *n = table_first(&queue->hops, hash); n; n = table_next(n)) {
+        hop = container_of(n, struct hop, by_name);
+        if (strcmp(hop->name, name) == 0)
+            return hop;
+    }
+    hop = mem_new(sizeof *hop);
+    hop->name = mem_text(name);
+    hop->domain = mem_text(domain);
+    hop->number = ++queue->hop_count_ever;
+    hop->setup = setup_hold(setup);
+    hop->connector = connector;
+    hop->queue = queue;
+    for (unsigned i = 0; i < PRIORITY_COUNT; i++)
+        list_init(&hop->ready[i]);
+    list_init(&hop->waiting);
+    list_init(&hop->aside);
+    list_init(&hop->in_turn);
+    list_init(&hop->in_wanted);
+    list_init(&hop->in_hops);
+    timer_init(&hop->retry, queue->loop, on_retry);
+    timer_init(&hop->wake, queue->loop, on_wake);
+    hop->is_suspended = queue->is_suspended && queue->is_suspended(queue, name);
+    table_add(&queue->hops, &hop->by_name, hash);
+    list_add_last(&queue->all_hops, &hop->in_hops);
+    return hop;
+}
+
+struct hop *queue_find_hop(struct queue *queue, struct bytes name_or_number)
+{
+    uint64_t number;
+    size_t slash = bytes_find(name_or_number, '\\');
+
+    if (slash != BYTES_NOT_FOUND) /* node\number or node\name: the node is this one */
+        name_or_number = bytes_skip(name_or_number, slash + 1);
+    if (!bytes_to_number(name_or_number, UINT32_MAX, &number))
+        number = 0;
+    list_each (node, &queue->all_hops) {
+        struct hop *hop = container_of(node, struct hop, in_hops);
+        if (bytes_equal_nocase(bytes_text(hop->name), name_or_number) || hop->number == number)
+            return hop;
+    }
+    return NULL;
+}
+
+void queue_change_hop(
+    struct hop *hop, struct setup *setup, const struct send_connector *connector)
+{
+    setup_free(hop->setup);
+    hop->setup = setup_hold(setup);
+    hop->connector = connector;
+    hop->is_down = false;
+    hop->failure_count = 0;
+    timer_stop(&hop->retry);
+}
+
+static void hop_free(struct queue *queue, struct hop *hop)
+{
+    assert(hop_item_count(hop) == 0);
+    queue->forget(queue, hop);
+    timer_stop(&hop->retry);
+    timer_stop(&hop->wake);
+    table_remove(&queue->hops, &hop->by_name);
+    list_remove(&hop->in_hops);
+    list_remove(&hop->in_turn);
+    list_remove(&hop->in_wanted);
+    setup_free(hop->setup);
+    free(hop->name);
+    free(hop->domain);
+    free(hop->last_error);
+    shared_text_free(hop->item_error);
+    free(hop);
+}
+
+void queue_drop_empty_hops(struct queue *queue)
+{
+    list_each (node, &queue->all_hops) {
+        struct hop *hop = container_of(node, struct hop, in_hops);
+        if (hop_item_count(hop) == 0 && !(hop->is_suspended && hop->connector))
+            hop_free(queue, hop);
+    }
+}
+
+static void set_error(struct hop *hop, const char *error)
+{
+    free(hop->last_error);
+    hop->last_error = error ? mem_text(error) : NULL;
+}
+
+void queue_hop_down(struct queue *queue, struct hop *hop, const char *error)
+{
+    (void)queue;
+    if (!hop->connector)
+        return;
+    if (!hop->is_down) {
+        for (unsigned i = 0; i < PRIORITY_COUNT; i++)
+            list_each (node, &hop->ready[i])
+                message_rest(container_of(node, struct item, in_hop)->message);
+    }
+    hop->is_down = true;
+    hop->failure_count++;
+    set_error(hop, error);
+    start_retry(hop);
+}
+
+void queue_hop_up(struct queue *queue, struct hop *hop)
+{
+    (void)queue;
+    hop->is_down = false;
+    hop->failure_count = 0;
+    timer_stop(&hop->retry);
+    set_error(hop, NULL);
+}
+
+void queue_retry_hop(struct queue *queue, struct hop *hop)
+{
+    list_each (node, &hop->waiting)
+        make_ready(container_of(node, struct item, in_hop));
+    queue_start_wake(hop);
+    try_again(queue, hop);
+}
+
+void queue_retry_message(struct queue *queue, struct message *message)
+{
+    for (struct item *item = &message->first; item; item = item->next) {
+        struct hop *hop = item->hop;
+        if (item->state == ITEM_WAITING)
+            make_ready(item);
+        if (item->state == ITEM_READY)
+            try_again(queue, hop);
+    }
+}
+
+void queue_suspend_hop(struct queue *queue, struct hop *hop, bool suspended)
+{
+    hop->is_suspended = suspended;
+    if (!suspended)
+        queue_want(queue, hop);
+}
+
+/* --- Ends -------------------------------------------------------------------------------- */
+
+/* Next hops that had nothing to do for a whole sweep: mail to ever new domains must not make
+ * them ever more. */
+void queue_drop_idle_hops(struct queue *queue)
+{
+    list_each (node, &queue->all_hops) {
+        struct hop *hop = container_of(node, struct hop, in_hops);
+        if (hop_item_count(hop) || hop_is_resting(hop) || hop->is_suspended ||
+            !queue->may_drop(queue, hop))
+            hop->is_idle = false;
+        else if (hop->is_idle)
+            hop_free(queue, hop);
+        else
+            hop->is_idle = true;
+    }
+}

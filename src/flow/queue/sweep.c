@@ -1,0 +1,142 @@
+/* Walks over all messages, and the sweep: what is too old expires, what is late is told. */
+#include "flow/queue/internal.h"
+
+/* --- Walks ------------------------------------------------------------------------------- */
+
+void queue_walk_begin(struct queue *queue, struct queue_walk *walk)
+{
+    walk->at = &queue->in_order;
+    list_init(&walk->in_walks);
+    list_add_last(&queue->walks, &walk->in_walks);
+}
+
+struct message *queue_walk_next(struct queue *queue, struct queue_walk *walk)
+{
+    struct list *node = walk->at->next;
+
+    if (node == &queue->in_order)
+        return NULL;
+    walk->at = node;
+    __builtin_prefetch(node->next); /* a walk is one cache miss after another */
+    return container_of(node, struct message, in_queue);
+}
+
+void queue_walk_end(struct queue_walk *walk)
+{
+    list_remove(&walk->in_walks);
+}
+
+void queue_walks_pass(struct queue *queue, const struct message *message)
+{
+    list_each (node, &queue->walks) {
+        struct queue_walk *walk = container_of(node, struct queue_walk, in_walks);
+        if (walk->at == &message->in_queue)
+            walk->at = message->in_queue.prev;
+    }
+}
+
+/* --- Expiry ------------------------------------------------------------------------------ */
+
+enum { SWEEP_STEP = 2000, SWEEP_MS_MAX = 60000, SWEEP_MS_MIN = 50 };
+
+static int64_t sweep_wait_ms(const struct queue *queue)
+{
+    int64_t delay = queue->delay_notice_ms, wait;
+
+    wait = (delay && delay < queue->expiry_ms ? delay : queue->expiry_ms) / 8;
+
+    if (wait > SWEEP_MS_MAX)
+        return SWEEP_MS_MAX;
+    return wait < SWEEP_MS_MIN ? SWEEP_MS_MIN : wait;
+}
+
+static void expire_items(struct queue *queue, struct message *message)
+{
+    struct item *next;
+    size_t left = 0;
+
+    for (struct item *item = &message->first; item; item = item->next)
+        left += item_is_queued(item);
+    /* As long as one is left the message is there; after the last it may be gone. */
+    for (struct item *item = &message->first; left; item = next) {
+        next = item->next;
+        if (!item_is_queued(item))
+            continue;
+        left--;
+        queue_take_item(queue, item);
+        queue->expire(queue, item);
+    }
+}
+
+static bool is_delayed(const struct queue *queue, const struct message *message, int64_t now)
+{
+    return queue->delay_notice_ms && !message->is_delay_told && !message->delivering_count &&
+           now - message->arrived.ms >= queue->delay_notice_ms;
+}
+
+static void tell_delay(struct queue *queue, struct message *message)
+{
+    if (!queue->may_expire(queue, message))
+        return; /* too many notices are in work: at the next sweep */
+    message->is_delay_told = true;
+    queue->delay(queue, message);
+}
+
+/* True: MESSAGE was looked at, and may be gone.  False: it is to expire, which cannot be now. */
+static bool sweep_one(struct queue *queue, struct message *message, int64_t now)
+{
+    bool is_too_old = message->arrived.ms <= now - queue->expiry_ms;
+
+    if (message->is_suspended)
+        return true; /* neither grows old nor is late until it is resumed */
+    if (is_too_old && !queue->may_expire(queue, message))
+        return false;
+    if (is_too_old)
+        expire_items(queue, message);
+    else if (is_delayed(queue, message, now))
+        tell_delay(queue, message);
+    return true;
+}
+
+/* A stretch of the queue at a time, so that a million messages hold nothing up. */
+static void on_sweep(struct timer *timer)
+{
+    struct queue *queue = container_of(timer, struct queue, sweep);
+    int64_t now = loop_wall(queue->loop).ms;
+
+    for (int i = 0; i < SWEEP_STEP; i++) {
+        struct list *here = queue->sweeper.at;
+        struct message *message = queue_walk_next(queue, &queue->sweeper);
+        if (!message) {
+            queue->sweeper.at = &queue->in_order;
+            queue_drop_idle_hops(queue);
+            timer_start(timer, sweep_wait_ms(queue));
+            return;
+        }
+        if (!sweep_one(queue, message, now)) {
+            queue->sweeper.at = here;
+            timer_start(timer, SWEEP_MS_MIN);
+            return;
+        }
+    }
+    timer_start(timer, 1);
+}
+
+void queue_set_expiry(struct queue *queue, int64_t expiry_ms, int64_t delay_notice_ms)
+{
+    queue->expiry_ms = expiry_ms;
+    queue->delay_notice_ms = delay_notice_ms;
+    timer_start(&queue->sweep, sweep_wait_ms(queue));
+}
+
+void queue_init_sweep(struct queue *queue)
+{
+    timer_init(&queue->sweep, queue->loop, on_sweep);
+    queue_walk_begin(queue, &queue->sweeper);
+}
+
+void queue_stop_sweep(struct queue *queue)
+{
+    timer_stop(&queue->sweep);
+    queue_walk_end(&queue->sweeper);
+}
