@@ -58,6 +58,41 @@ static void check_domains(struct reader *reader)
     free(sorted);
 }
 
+static void check_default_domain(struct reader *reader)
+{
+    const struct settings *s = reader->settings;
+    const struct accepted_domain *first = NULL;
+
+    for (size_t i = 0; i < s->domain_count; i++) {
+        if (!s->domains[i].is_default)
+            continue;
+        if (first)
+            complaint_hint(complain(reader->complaints, s->domains[i].source,
+                               "there are two default domains"),
+                "the other one is \"%s\" on line %d of %.200s", first->pattern,
+                first->source.line, first->source.file);
+        first = first ? first : &s->domains[i];
+    }
+}
+
+/* A name that no connector has is a slip of the pen: the rule would never apply. */
+static void check_rewrites(struct reader *reader)
+{
+    const struct settings *s = reader->settings;
+
+    for (size_t i = 0; i < s->rewrite_count; i++) {
+        for (size_t k = 0; k < s->rewrites[i].receive_name_count; k++) {
+            bool is_known = false;
+            for (size_t c = 0; c < s->receive_count; c++)
+                is_known |=
+                    strcasecmp(s->receive[c].name, s->rewrites[i].receive_names[k]) == 0;
+            if (!is_known)
+                complain(reader->complaints, s->rewrites[i].source,
+                    "there is no receive connector \"%.64s\"", s->rewrites[i].receive_names[k]);
+        }
+    }
+}
+
 /* Where a connector's block writes the range that is disputed: joined ranges stand on several
  * lines, of which the first is shown. */
 static struct source_line range_line(const struct config_item *block, struct ip_range disputed)
@@ -150,6 +185,9 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_names(reader);
     check_domains(reader);
     check_groups(reader);
+    check_default_domain(reader);
+    check_rewrites(reader);
+    check_aliases(reader);
     check_bindings(reader);
     check_disputes(reader);
     check_ways_out(reader, root);

@@ -155,6 +155,8 @@ static const struct option options[] = {
     { "receive_connector", CONFIG_BLOCK, read_receive_connector, .may_repeat = true },
     { "permission_group", CONFIG_BLOCK, read_permission_group, .may_repeat = true },
     { "accepted_domain", CONFIG_BLOCK, read_accepted_domain, .may_repeat = true },
+    { "alias_files", CONFIG_LIST, read_alias_files },
+    { "rewrite_sender", CONFIG_BLOCK, read_sender_rewrite, .may_repeat = true },
     { "send_connector", CONFIG_BLOCK, read_send_connector, .may_repeat = true },
     { NULL },
 };
@@ -296,6 +298,7 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
         .may_lack_key = query->may_lack_key,
         .change = query->change };
 
+    reader.config = &config;
     config_parse(text, query->file, query->change, &config, complaints);
     reader.is_whole = complaints->error_count == errors_before;
     read_settings(&reader, &config.root, query->change);
@@ -308,6 +311,7 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
     config_done(&config);
     config_done(&reader.changed);
     free(reader.receive_items);
+    free(reader.alias_sources);
     if (complaints->error_count != errors_before) {
         settings_free(reader.settings);
         return ERR_SYNTAX;

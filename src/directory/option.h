@@ -7,13 +7,16 @@
 #include "mail/idna.h"
 
 struct reader {
+    struct config *config; /* whose list of files the settings take over */
     struct complaints *complaints;
     struct settings *settings;
     bool is_whole; /* no mistake of syntax: what is missing is missing indeed */
     bool may_lack_key;
     struct directory_change *change;          /* borrowed; may be NULL */
     const struct config_item **receive_items; /* of each settings->receive, for its lines */
-    size_t receive_item_count;                /* 0: the connector of an empty file */
+    struct source_line *alias_sources;        /* of each alias and target */
+    size_t alias_source_count;
+    size_t receive_item_count; /* 0: the connector of an empty file */
     /* The transport blocks, for their lines; NULL: none. */
     const struct config_item *transport, *transport_changed;
     struct config changed; /* transport.conf */
@@ -43,6 +46,14 @@ void read_send_connector(
     struct reader *, const struct option *, const struct config_item *, void *);
 void read_accepted_domain(
     struct reader *, const struct option *, const struct config_item *, void *);
+void read_sender_rewrite(
+    struct reader *, const struct option *, const struct config_item *, void *);
+
+/* alias_file.c */
+void read_alias_files(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void read_recipient_file(
+    struct reader *, const struct option *, const struct config_item *, void *);
 
 void read_permission_group(
     struct reader *, const struct option *, const struct config_item *, void *);
@@ -66,6 +77,7 @@ extern const char *const transport_names[];
 /* What no single block shows: the same name twice, connectors that dispute clients. */
 void check_settings(struct reader *reader, const struct config_item *root);
 void check_groups(struct reader *reader); /* and finds the user groups of connectors */
+void check_aliases(struct reader *reader);
 void check_cluster(struct reader *reader, const struct config_item *root);
 void check_transport(struct reader *reader, const struct config_item *root);
 void complain_of_twin(struct reader *reader, const char *kind, const char *name,

@@ -26,6 +26,22 @@ struct bytes domain_normal(struct bytes domain, char room[IDNA_BYTES_MAX])
     return bytes_of(room, n);
 }
 
+struct bytes mailbox_key(struct bytes local, struct bytes domain, char room[MAILBOX_KEY_BYTES])
+{
+    char domain_room[IDNA_BYTES_MAX];
+    size_t n = 0;
+
+    for (; n < local.n && n < ADDRESS_LOCAL_BYTES_MAX; n++)
+        room[n] = (char)ascii_lower(local.at[n]);
+    if (domain.n) {
+        domain = domain_normal(domain, domain_room);
+        room[n++] = '@';
+        memcpy(room + n, domain.at, domain.n);
+        n += domain.n;
+    }
+    return bytes_of(room, n);
+}
+
 uint32_t domain_fit(const char *pattern, struct bytes domain)
 {
     struct bytes p = bytes_text(pattern);

@@ -1,7 +1,9 @@
 #include "policy/settings.h"
 
 #include "base/mem.h"
+#include "policy/aliases.h"
 #include "policy/receive.h"
+#include "policy/recipients.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -284,6 +286,14 @@ static void free_lists(struct settings *settings)
         free(settings->user_groups[i].name);
         free_texts(settings->user_groups[i].users, settings->user_groups[i].user_count);
     }
+    for (size_t i = 0; i < settings->rewrite_count; i++) {
+        free(settings->rewrites[i].pattern);
+        free(settings->rewrites[i].to);
+        free_texts(
+            settings->rewrites[i].receive_names, settings->rewrites[i].receive_name_count);
+    }
+    free(settings->rewrites);
+    alias_table_free(settings->aliases);
     free(settings->address_lists);
     free(settings->user_groups);
 }
@@ -295,8 +305,11 @@ static void free_blocks(struct settings *settings)
         receive_connector_done(&settings->receive[i]);
     for (size_t i = 0; i < settings->send_count; i++)
         send_connector_done(&settings->send[i]);
-    for (size_t i = 0; i < settings->domain_count; i++)
+    for (size_t i = 0; i < settings->domain_count; i++) {
         free(settings->domains[i].pattern);
+        free(settings->domains[i].catch_all);
+        recipient_table_free(settings->domains[i].recipients);
+    }
     for (size_t i = 0; i < settings->node_count; i++) {
         free(settings->nodes[i].name);
         free(settings->nodes[i].host);

@@ -226,6 +226,18 @@ struct accepted_domain {
     char *pattern; /* "example.com", "*.example.com", "*"; lower case, A-labels */
     struct source_line source;
     enum domain_type type;
+    bool is_default;                    /* names without a domain are of this one */
+    struct recipient_table *recipients; /* who exists (AD-3); NULL: everybody */
+    char *catch_all; /* where mail for who does not exist goes; NULL: it is refused */
+};
+
+/* rewrite_sender "*@*.local": what devices call themselves, and what it becomes (AD-4). */
+struct sender_rewrite {
+    struct source_line source;
+    char *pattern;        /* policy/pattern.h */
+    char *to;             /* an address; "%u" and "%d" are the old local part and domain */
+    char **receive_names; /* connectors it is for; none: all */
+    size_t receive_name_count;
 };
 
 enum delivery_kind { DELIVERY_SMART_HOSTS, DELIVERY_MX, DELIVERY_LMTP, DELIVERY_MAILDIR };
@@ -324,6 +336,10 @@ struct settings {
     size_t address_list_count;
     struct user_group *user_groups;
     size_t user_group_count;
+
+    struct alias_table *aliases;     /* policy/aliases.h; NULL: none */
+    struct sender_rewrite *rewrites; /* the first that fits counts */
+    size_t rewrite_count;
 
     char *account_file;       /* what `relais user` writes; in the state folder by default */
     struct account *accounts; /* in the order of names */

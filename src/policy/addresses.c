@@ -1,0 +1,93 @@
+#include "policy/addresses.h"
+
+#include "base/buf.h"
+#include "policy/aliases.h"
+#include "policy/pattern.h"
+#include "policy/recipients.h"
+#include "policy/rights.h"
+
+#include <strings.h>
+
+const char *default_domain(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->domain_count; i++) {
+        if (settings->domains[i].is_default)
+            return settings->domains[i].pattern;
+    }
+    return settings->fqdn;
+}
+
+/* Names of the system (root, postmaster) are looked up in the domains whose mailboxes are ours. */
+static bool is_local(const struct accepted_domain *domain, const struct address *recipient)
+{
+    return recipient->domain.n == 0 || (domain && domain->type == DOMAIN_AUTHORITATIVE);
+}
+
+enum resolution recipient_resolve(const struct settings *settings,
+    const struct address *recipient, void (*each)(void *me, struct bytes address), void *me)
+{
+    const struct accepted_domain *domain = accepted_domain_find(settings, recipient->domain);
+    struct bytes home =
+        recipient->domain.n ? recipient->domain : bytes_text(default_domain(settings));
+
+    if (settings->aliases && alias_table_expand(settings->aliases, recipient->local, home,
+                                 is_local(domain, recipient), each, me))
+        return RESOLVED_ALIAS;
+    if (!domain || domain->type != DOMAIN_AUTHORITATIVE || !domain->recipients ||
+        recipient_table_has(domain->recipients, recipient->local, recipient->domain))
+        return RESOLVED_ITSELF;
+    if (!domain->catch_all)
+        return RESOLVED_NOBODY;
+    if (each)
+        each(me, bytes_text(domain->catch_all));
+    return RESOLVED_CATCH_ALL;
+}
+
+static bool is_for(
+    const struct sender_rewrite *rewrite, const struct receive_connector *connector)
+{
+    for (size_t i = 0; i < rewrite->receive_name_count; i++) {
+        if (strcasecmp(rewrite->receive_names[i], connector->name) == 0)
+            return true;
+    }
+    return rewrite->receive_name_count == 0;
+}
+
+/* "%u" and "%d" filled in; NULL: too long to be an address. */
+static char *fill_in(const char *to, const struct address *sender)
+{
+    struct buf out;
+    enum err err = OK;
+
+    buf_init(&out, ADDRESS_BYTES_MAX);
+    for (; *to && err == OK; to++) {
+        if (to[0] == '%' && to[1] == 'u')
+            err = buf_add(&out, sender->local);
+        else if (to[0] == '%' && to[1] == 'd')
+            err = buf_add(&out, sender->domain);
+        else
+            err = buf_add(&out, bytes_of(to, 1));
+        to += to[0] == '%' && (to[1] == 'u' || to[1] == 'd');
+    }
+    if (err == OK)
+        return buf_take_text(&out);
+    buf_done(&out);
+    return NULL;
+}
+
+char *sender_rewritten(const struct settings *settings,
+    const struct receive_connector *connector, const struct address *sender)
+{
+    struct pattern_subject subject;
+
+    if (settings->rewrite_count == 0 || sender->text.n == 0)
+        return NULL; /* a notification has nobody to be called differently */
+    pattern_subject_init(&subject, sender);
+    for (size_t i = 0; i < settings->rewrite_count; i++) {
+        const struct sender_rewrite *rewrite = &settings->rewrites[i];
+
+        if (is_for(rewrite, connector) && pattern_fits(rewrite->pattern, &subject))
+            return fill_in(rewrite->to, sender);
+    }
+    return NULL;
+}

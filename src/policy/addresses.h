@@ -1,0 +1,28 @@
+/* What addresses that clients give stand for: aliases, catch-all, and what devices call
+ * themselves (AD-3, AD-4).  Pure; any thread. */
+#ifndef POLICY_ADDRESSES_H
+#define POLICY_ADDRESSES_H
+
+#include "mail/address.h"
+#include "policy/settings.h"
+
+/* The domain of names that have none: the accepted domain marked as default, else the node's. */
+const char *default_domain(const struct settings *settings);
+
+enum resolution {
+    RESOLVED_ITSELF,    /* the address is what it is */
+    RESOLVED_ALIAS,     /* it stands for others */
+    RESOLVED_CATCH_ALL, /* nobody is called that; the domain has somebody for it */
+    RESOLVED_NOBODY,    /* nobody is called that: 550 5.1.1 */
+};
+
+/* EACH (may be NULL) is called for every address that RECIPIENT stands for, unless for itself;
+ * the text is valid inside the call. */
+enum resolution recipient_resolve(const struct settings *settings,
+    const struct address *recipient, void (*each)(void *me, struct bytes address), void *me);
+
+/* What SENDER becomes at that connector; NULL: it stays.  free() it. */
+char *sender_rewritten(const struct settings *settings,
+    const struct receive_connector *connector, const struct address *sender);
+
+#endif
