@@ -14,11 +14,20 @@ static void route(struct path *path, struct message *message)
     route_message(&path->router, message);
 }
 
+/* Whether it is ours to deliver, or to give up: nodes that are back may have taken it (R6). */
+static bool may_start(struct queue *queue, const struct message *message)
+{
+    struct path *path = queue->me;
+    return !message->is_held_back && node_may_deliver(path->node, message->entry.mid);
+}
+
 void path_begin(struct path *path, struct message *message)
 {
     if (message->pending_count) {
         route(path, message);
         queue_add(&path->queue, message);
+        if (may_start(&path->queue, message)) /* else once it is asked for again, in on_idle() */
+            discard_expanded(&path->discard, message);
         return;
     }
     /* All outcomes were written, the end of the message was not. */
@@ -93,13 +102,6 @@ static void on_expire(struct queue *queue, struct item *item)
     discard_expired(&path->discard, item);
 }
 
-/* Whether it is ours to deliver, or to give up: nodes that are back may have taken it (R6). */
-static bool may_start(struct queue *queue, const struct message *message)
-{
-    struct path *path = queue->me;
-    return !message->is_held_back && node_may_deliver(path->node, message->entry.mid);
-}
-
 static bool may_expire(struct queue *queue, const struct message *message)
 {
     struct path *path = queue->me;
@@ -123,10 +125,13 @@ static struct item *on_take(struct deliver *deliver, struct hop *hop, uint32_t r
 /* Nothing of it is under way, recipients are pending.  It may be gone then. */
 static void on_idle(struct path *path, struct message *message)
 {
-    if (message->is_withdrawn)
+    if (message->is_withdrawn) {
         path_give_back(path, message);
-    else
-        reroute_if_stale(path, message);
+        return;
+    }
+    reroute_if_stale(path, message);
+    if (may_start(&path->queue, message))
+        discard_expanded(&path->discard, message);
 }
 
 static void put_back(struct path *path, struct item *item)

@@ -2,6 +2,7 @@
 #include "directory/option.h"
 
 #include "base/mem.h"
+#include "mail/address.h"
 #include "policy/aliases.h"
 #include "policy/recipients.h"
 
@@ -99,8 +100,9 @@ static void add_target(
     if (target.n && target.at[0] == '\\') /* "not looked up any further" */
         target = bytes_skip(target, 1);
     if (target.n && (target.at[0] == '|' || target.at[0] == '/')) {
-        complaint_hint(complain(reader->complaints, where, "an alias cannot be a %s: '%.100s'",
-                           target.at[0] == '|' ? "program" : "file", (const char *)target.at),
+        complaint_hint(
+            complain(reader->complaints, where, "an alias cannot be a %s: '%.*s'",
+                target.at[0] == '|' ? "program" : "file", BYTES_ARGS(bytes_first(target, 100))),
             "mail is handed to programs and files by nobody here; give an address");
         return;
     }

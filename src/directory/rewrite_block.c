@@ -22,7 +22,7 @@ static bool is_template(const char *text)
         at[0] = 'x';
     }
     is_good =
-        is_good && address_parse(bytes_text(filled), ADDRESS_UTF8, &address) == ADDRESS_OK;
+        is_good && address_parse(bytes_text(filled), 0, &address) == ADDRESS_OK;
     free(filled);
     return is_good;
 }

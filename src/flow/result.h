@@ -15,6 +15,7 @@ struct result {
     enum fate fate;
     bool is_relayed_blind; /* delivered to a host that knows no DSN: a success notice is ours */
     bool is_final;         /* delivered into a mailbox: a success notice says "delivered" */
+    bool is_expanded;      /* it stood for others: a success notice says "expanded" */
     struct verdict verdict;
 };
 

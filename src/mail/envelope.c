@@ -33,6 +33,7 @@ enum tag {
     TAG_RECIPIENT,
     TAG_NOTIFY,
     TAG_ORCPT,
+    TAG_EXPANDED, /* of a recipient; number: 1 */
     TAG_COUNT
 };
 
@@ -133,6 +134,7 @@ static void write_all(struct writer *writer, const struct envelope *envelope)
         write_field(writer, TAG_RECIPIENT, recipient->address);
         write_number(writer, TAG_NOTIFY, recipient->notify);
         write_field(writer, TAG_ORCPT, recipient->orcpt);
+        write_number(writer, TAG_EXPANDED, recipient->is_expanded);
     }
 }
 
@@ -239,6 +241,8 @@ static uint64_t number_max(uint8_t tag)
         return UINT64_MAX;
     case TAG_NOTIFY:
         return NOTIFY_MAX;
+    case TAG_EXPANDED:
+        return 1;
     default:
         return 0;
     }
@@ -272,7 +276,7 @@ static bool set_number(struct envelope *out, const struct field *field)
         out->content_bytes = number;
         return true;
     default:
-        return true; /* NOTIFY: checked here, read by the cursor */
+        return true; /* NOTIFY, EXPANDED: checked here, read by the cursor */
     }
 }
 
@@ -319,7 +323,7 @@ static bool is_in_place(struct envelope *out, const struct field *field, uint32_
 {
     if (field->tag == TAG_RECIPIENT)
         return field->value.n > 0 && ++out->recipient_count <= ENVELOPE_RECIPIENTS_MAX;
-    if (field->tag == TAG_NOTIFY || field->tag == TAG_ORCPT)
+    if (field->tag == TAG_NOTIFY || field->tag == TAG_ORCPT || field->tag == TAG_EXPANDED)
         return out->recipient_count > 0;
     if (field->tag >= TAG_COUNT)
         return true;
@@ -365,6 +369,8 @@ static void read_recipient(struct bytes *rest, struct recipient *out)
             out->orcpt = field.value;
         else if (field.tag == TAG_NOTIFY && read_number(field.value, NOTIFY_MAX, &number))
             out->notify = (uint8_t)number;
+        else if (field.tag == TAG_EXPANDED && read_number(field.value, 1, &number))
+            out->is_expanded = number;
         *rest = at;
     }
 }

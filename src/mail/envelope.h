@@ -26,6 +26,8 @@ struct recipient {
     struct bytes address; /* local@domain as the client gave it */
     struct bytes orcpt;   /* "rfc822;a+2Bb@example.com", still in xtext; empty: none */
     uint8_t notify;       /* enum notify, or 0 */
+    bool is_expanded;     /* it stood for others, who follow: it only gets the report of that
+                             (RFC 3461, 5.2.7) */
 };
 
 struct envelope {

@@ -132,6 +132,16 @@ struct expansion {
     size_t count;
 };
 
+static bool is_same_mailbox(const char *a, const char *b)
+{
+    char room_a[MAILBOX_KEY_BYTES], room_b[MAILBOX_KEY_BYTES];
+    struct address one, other;
+
+    return parse(bytes_text(a), &one) && parse(bytes_text(b), &other) &&
+           bytes_equal(mailbox_key(one.local, one.domain, room_a),
+               mailbox_key(other.local, other.domain, room_b));
+}
+
 static void found_one(struct expansion *expansion, const char *target)
 {
     struct address address;
@@ -144,7 +154,7 @@ static void found_one(struct expansion *expansion, const char *target)
     else
         snprintf(text, sizeof text, "%s@%.*s", target, BYTES_ARGS(expansion->domain));
     for (size_t i = 0; i < expansion->count; i++) {
-        if (bytes_equal_nocase(bytes_text(expansion->found[i]), bytes_text(text)))
+        if (is_same_mailbox(expansion->found[i], text))
             return;
     }
     if (expansion->count == ALIAS_ADDRESSES_MAX)
@@ -188,7 +198,8 @@ size_t alias_table_expand(const struct alias_table *table, struct bytes local,
         return 0;
     expand(&expansion, alias, 0);
     for (size_t i = 0; i < expansion.count; i++) {
-        each(me, bytes_text(expansion.found[i]));
+        if (each)
+            each(me, bytes_text(expansion.found[i]));
         free(expansion.found[i]);
     }
     free(expansion.found);

@@ -1,5 +1,6 @@
 #include "policy/rights.h"
 
+#include "policy/addresses.h"
 #include "policy/domain.h"
 #include "policy/pattern.h"
 
@@ -89,7 +90,11 @@ static void decide_relay(const struct settings *settings,
     const struct accepted_domain *domain = accepted_domain_find(settings, recipient->domain);
     char room[100];
 
-    if (domain)
+    if (domain && recipient_resolve(settings, recipient, NULL, NULL) == RESOLVED_NOBODY)
+        decide_refusal(out, "recipient-unknown", connector->name,
+            verdict_of(550, STATUS(5, 1, 1), "User unknown"), "nobody is called that in %s",
+            domain->pattern);
+    else if (domain)
         decide(out, "accepted-domain", recipient_ok, "accepted domain %s", domain->pattern);
     else if (client_rights(settings, connector, client) & RIGHT_ANY_RECIPIENT)
         decide(out, "any-recipient", recipient_ok, "any-recipient by %s",

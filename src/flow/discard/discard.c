@@ -353,6 +353,31 @@ void discard_delayed(struct discard *discard, struct message *message)
     free(results);
 }
 
+void discard_expanded(struct discard *discard, struct message *message)
+{
+    struct envelope_cursor cursor;
+    struct recipient recipient;
+    struct result *results = NULL;
+    uint32_t count = 0;
+
+    envelope_recipients(message_envelope(message), &cursor);
+    for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
+        if (!recipient.is_expanded ||
+            !spool_is_pending(spool_entry_outcome(&message->entry, i)))
+            continue;
+        results = mem_grow(results, (count + 1) * sizeof *results);
+        results[count++] = (struct result){
+            .recipient = i,
+            .fate = FATE_DELIVERED,
+            .is_expanded = true,
+            .verdict = verdict_of(250, STATUS(2, 1, 5), "Expanded to other recipients"),
+        };
+    }
+    if (count)
+        notice_send(discard, message, results, count, "");
+    free(results);
+}
+
 void discard_removed(struct discard *discard, struct item *item, bool with_notice)
 {
     struct message *message = item->message;

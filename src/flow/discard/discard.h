@@ -44,6 +44,10 @@ void discard_expired(struct discard *discard, struct item *item);
  * asked not to be (RFC 3461, 4.1) or is nobody.  It stays queued. */
 void discard_delayed(struct discard *discard, struct message *message);
 
+/* The message stood for others where it says so (mail/envelope.h): their senders who wanted to know
+ * are told, and these recipients are done. */
+void discard_expanded(struct discard *discard, struct message *message);
+
 /* By command.  The message's queued items fail: with a notification, or without a word.  What
  * is being delivered just now goes on. */
 void discard_removed(struct discard *discard, struct item *item, bool with_notice);

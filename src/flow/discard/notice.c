@@ -112,6 +112,8 @@ static enum dsn_action action_of(const struct result *result)
         return DSN_FAILED;
     if (result->fate == FATE_DEFERRED)
         return DSN_DELAYED;
+    if (result->is_expanded)
+        return DSN_EXPANDED;
     return result->is_final ? DSN_DELIVERED : DSN_RELAYED;
 }
 

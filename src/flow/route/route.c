@@ -69,7 +69,8 @@ void route_message(struct router *router, struct message *message)
     envelope_recipients(message_envelope(message), &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
         struct item *item;
-        if (!spool_is_pending(spool_entry_outcome(&message->entry, i)))
+        if (recipient.is_expanded ||
+            !spool_is_pending(spool_entry_outcome(&message->entry, i)))
             continue;
         domain_of(router, recipient.address, domain);
         if (!hop || strcmp(domain, last_domain) != 0) {

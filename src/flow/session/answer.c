@@ -2,9 +2,11 @@
 #include "flow/session/internal.h"
 
 #include "base/mem.h"
+#include "policy/addresses.h"
 #include "policy/rights.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* --- Configuration of the engine --------------------------------------------------------- */
@@ -161,15 +163,29 @@ static void on_hello(struct session *session, const struct smtp_server_action *a
     session_answer(session, SMTP_SERVER_DECIDED, (struct verdict){ .code = 250 });
 }
 
-static void on_mail(struct session *session, const struct smtp_mail *mail)
+/* What a device calls itself becomes what the configuration says (AD-4). */
+static struct smtp_mail rewrite_sender(
+    struct session *session, const struct smtp_mail *mail, char **text)
+{
+    struct smtp_mail changed = *mail;
+    struct address sender;
+    char remark[ADDRESS_BYTES_MAX + 32];
+
+    *text = sender_rewritten(session->setup->settings, session->connector, &mail->sender);
+    if (!*text || address_parse(bytes_text(*text), ADDRESS_UTF8, &sender) != ADDRESS_OK)
+        return changed;
+    changed.sender = sender;
+    if (session->connector->logs_protocol) {
+        snprintf(remark, sizeof remark, "sender rewritten to <%s>", *text);
+        report_protocol(&session->protocol, '*', bytes_text(remark));
+    }
+    return changed;
+}
+
+static void decide_mail(struct session *session, const struct smtp_mail *mail)
 {
     struct decision decision;
 
-    if (!refresh_setup(session)) {
-        session_answer(session, SMTP_SERVER_STOPPED,
-            verdict_of(421, STATUS(4, 3, 2), "Configuration has changed, please reconnect"));
-        return;
-    }
     rights_decide_sender(session->setup->settings, session->connector, &session->client,
         &mail->sender, mail->size_bytes, &decision);
     if (decision_is_yes(&decision))
@@ -181,14 +197,32 @@ static void on_mail(struct session *session, const struct smtp_mail *mail)
     answer_decided(session, "MAIL", mail->sender.text, &decision);
 }
 
+static void on_mail(struct session *session, const struct smtp_mail *mail)
+{
+    struct smtp_mail changed;
+    char *sender;
+
+    if (!refresh_setup(session)) {
+        session_answer(session, SMTP_SERVER_STOPPED,
+            verdict_of(421, STATUS(4, 3, 2), "Configuration has changed, please reconnect"));
+        return;
+    }
+    changed = rewrite_sender(session, mail, &sender);
+    decide_mail(session, &changed);
+    free(sender);
+}
+
 static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)
 {
     struct decision decision;
 
     rights_decide_recipient(session->setup->settings, session->connector, &session->client,
         &rcpt->address, &decision);
-    if (decision_is_yes(&decision))
-        receipt_add_recipient(session->receipt, rcpt, decision.rule);
+    if (decision_is_yes(&decision) &&
+        !receipt_add_recipient(session->receipt, session->setup->settings, rcpt, decision.rule))
+        decide_refusal(&decision, "recipients", session->connector->name,
+            verdict_of(452, STATUS(4, 5, 3), "Too many recipients"),
+            "what the recipients stand for is more than a message can have");
     answer_decided(session, "RCPT", rcpt->address.text, &decision);
 }
 

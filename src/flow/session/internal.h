@@ -18,6 +18,7 @@ struct span {
 struct receipt_recipient {
     struct span address, orcpt;
     uint8_t notify;
+    bool is_expanded; /* it stands for those behind it */
 };
 
 enum { RECEIPT_RULES_MAX = 6, RECEIPT_RULES_BYTES = 200 };
@@ -80,8 +81,9 @@ struct session {
 /* RULE: what let the sender pass, as below the recipient. */
 struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule);
 struct bytes receipt_sender(const struct receipt *receipt);
-void receipt_add_recipient(
-    struct receipt *receipt, const struct smtp_rcpt *rcpt, const char *rule);
+/* With those it stands for.  False: more than a message can have. */
+bool receipt_add_recipient(struct receipt *receipt, const struct settings *settings,
+    const struct smtp_rcpt *rcpt, const char *rule);
 /* "any-sender,accepted-domain": for the log. */
 void receipt_format_rules(const struct receipt *receipt, char out[RECEIPT_RULES_BYTES]);
 /* Not while it is committing. */

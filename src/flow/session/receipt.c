@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "mail/trace.h"
 #include "os/clock.h"
+#include "policy/addresses.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -71,20 +72,79 @@ struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule)
     return receipt;
 }
 
-void receipt_add_recipient(
-    struct receipt *receipt, const struct smtp_rcpt *rcpt, const char *rule)
+static void add_recipient(struct receipt *receipt, struct bytes address, struct bytes orcpt,
+    uint8_t notify, bool is_expanded)
 {
-    note_rule(receipt, rule);
     if (receipt->recipient_count == receipt->recipient_room) {
         receipt->recipient_room = receipt->recipient_room ? receipt->recipient_room * 2 : 2;
         receipt->recipients = mem_grow(
             receipt->recipients, receipt->recipient_room * sizeof *receipt->recipients);
     }
     receipt->recipients[receipt->recipient_count++] = (struct receipt_recipient){
-        .address = keep(receipt, rcpt->address.text),
-        .orcpt = keep(receipt, rcpt->orcpt),
-        .notify = rcpt->notify,
+        .address = keep(receipt, address),
+        .orcpt = keep(receipt, orcpt),
+        .notify = notify,
+        .is_expanded = is_expanded,
     };
+}
+
+/* Those that a recipient stands for, as long as they are counted. */
+struct standing_for {
+    struct receipt *receipt;
+    const struct smtp_rcpt *rcpt;
+    uint8_t notify;
+    uint32_t count;
+};
+
+static void count_one(void *me, struct bytes address)
+{
+    struct standing_for *others = me;
+
+    (void)address;
+    others->count++;
+}
+
+static void add_one(void *me, struct bytes address)
+{
+    struct standing_for *others = me;
+
+    add_recipient(others->receipt, address, others->rcpt->orcpt, others->notify, false);
+}
+
+/* RFC 3461, 5.2.7: a report of success must not come from each of several recipients; that the
+ * one was expanded is told instead, by us.  Who wanted to know of nothing else hears no more. */
+static void share_notify(struct standing_for *others)
+{
+    const struct smtp_rcpt *rcpt = others->rcpt;
+    uint8_t rest = rcpt->notify & (uint8_t)~NOTIFY_SUCCESS;
+
+    others->notify = rcpt->notify;
+    if (others->count < 2 || !(rcpt->notify & NOTIFY_SUCCESS))
+        return;
+    others->notify = rest ? rest : NOTIFY_NEVER;
+    add_recipient(others->receipt, rcpt->address.text, rcpt->orcpt, NOTIFY_SUCCESS, true);
+}
+
+bool receipt_add_recipient(struct receipt *receipt, const struct settings *settings,
+    const struct smtp_rcpt *rcpt, const char *rule)
+{
+    struct standing_for others = { .receipt = receipt, .rcpt = rcpt };
+
+    note_rule(receipt, rule);
+    switch (recipient_resolve(settings, &rcpt->address, count_one, &others)) {
+    case RESOLVED_ALIAS:
+    case RESOLVED_CATCH_ALL:
+        if (receipt->recipient_count + others.count >= ENVELOPE_RECIPIENTS_MAX)
+            return false;
+        share_notify(&others);
+        recipient_resolve(settings, &rcpt->address, add_one, &others);
+        return true;
+    default:
+        if (receipt->recipient_count == ENVELOPE_RECIPIENTS_MAX)
+            return false;
+        add_recipient(receipt, rcpt->address.text, rcpt->orcpt, rcpt->notify, false);
+        return true;
+    }
 }
 
 void receipt_free(struct receipt *receipt)
@@ -193,6 +253,7 @@ static void list_recipients(const struct receipt *receipt, struct recipient *out
             .address = kept(receipt, receipt->recipients[i].address),
             .orcpt = kept(receipt, receipt->recipients[i].orcpt),
             .notify = receipt->recipients[i].notify,
+            .is_expanded = receipt->recipients[i].is_expanded,
         };
 }
 

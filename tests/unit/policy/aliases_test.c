@@ -1,0 +1,235 @@
+/* Who stands for whom, and who exists. */
+#include "kit.h"
+
+#include "base/mem.h"
+#include "policy/addresses.h"
+#include "policy/aliases.h"
+#include "policy/recipients.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void add_all(struct alias_table *table, const char *const *pairs)
+{
+    for (size_t i = 0; pairs[i]; i += 2)
+        check(pairs[i],
+            alias_table_add(table, bytes_text(pairs[i]), bytes_text(pairs[i + 1]), i));
+}
+
+static void append(void *me, struct bytes address)
+{
+    char *out = me;
+
+    snprintf(
+        out + strlen(out), 2000 - strlen(out), "%s%.*s", *out ? " " : "", BYTES_ARGS(address));
+}
+
+static const char *const names[] = { "root", "admin@example.com", "root", "backup", "Backup",
+    "b@example.org", "postmaster", "root", "team@example.com", "a", "team@example.com",
+    "b@example.com", "team@example.com", "A@EXAMPLE.com", "self", "self", "self",
+    "other@example.net", "chain", "team@example.com", "x@other.example", "y@other.example",
+    "quoted", "\"a b\"@example.com", NULL };
+
+static void aliases_stand_for_others(void **state)
+{
+    static const struct {
+        const char *local, *domain;
+        bool is_local;
+        const char *want;
+    } cases[] = {
+        { "root", "example.com", true, "admin@example.com b@example.org" },
+        { "ROOT", "example.com", true, "admin@example.com b@example.org" },
+        { "root", "example.org", false, "" },
+        { "postmaster", "sub.example.com", true, "admin@example.com b@example.org" },
+        { "team", "example.com", true, "a@example.com b@example.com" },
+        { "team", "EXAMPLE.COM", false, "a@EXAMPLE.COM b@example.com" },
+        { "team", "example.org", true, "" },
+        { "self", "example.com", true, "self@example.com other@example.net" },
+        { "chain", "sub.example.com", true, "a@sub.example.com b@example.com A@EXAMPLE.com" },
+        { "x", "other.example", false, "y@other.example" },
+        { "y", "other.example", true, "" },
+        { "quoted", "example.com", true, "\"a b\"@example.com" },
+        { "nobody", "example.com", true, "" },
+    };
+    struct alias_table *table = alias_table_new();
+    char got[2000];
+
+    (void)state;
+    add_all(table, names);
+    for (size_t i = 0; i < CASES(cases); i++) {
+        got[0] = '\0';
+        alias_table_expand(table, bytes_text(cases[i].local), bytes_text(cases[i].domain),
+            cases[i].is_local, append, got);
+        check_bytes(cases[i].local, bytes_text(got), bytes_text(cases[i].want));
+    }
+    check("no address", !alias_table_add(table, BYTES("a b"), BYTES("c"), 0));
+    check("no target", !alias_table_add(table, BYTES("a"), BYTES("@"), 0));
+    alias_table_free(table);
+}
+
+static void note_fault(void *me, const struct alias_fault *fault)
+{
+    char *out = me;
+
+    snprintf(out + strlen(out), 2000 - strlen(out), "%zu: %s\n", fault->source, fault->text);
+}
+
+static void circles_are_found(void **state)
+{
+    static const char *const circle[] = { "a", "b", "b", "c", "c", "a", "fine", "x@y.example",
+        "self", "self", NULL };
+    struct alias_table *table = alias_table_new();
+    char got[2000] = "", name[20], target[20];
+
+    (void)state;
+    add_all(table, circle);
+    alias_table_check(table, note_fault, got);
+    check_bytes("circle", bytes_text(got),
+        BYTES("0: the alias \"a\" leads back to itself, by \"c\"\n"
+              "2: the alias \"b\" leads back to itself, by \"a\"\n"
+              "4: the alias \"c\" leads back to itself, by \"b\"\n"));
+    got[0] = '\0'; /* and yet it ends */
+    alias_table_expand(table, BYTES("a"), BYTES("example.com"), true, append, got);
+    check_bytes("ends", bytes_text(got), BYTES("a@example.com"));
+    alias_table_free(table);
+
+    table = alias_table_new();
+    for (int i = 0; i < ALIAS_DEPTH_MAX + 1; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        snprintf(target, sizeof target, "n%d", i + 1);
+        alias_table_add(table, bytes_text(name), bytes_text(target), 0);
+    }
+    got[0] = '\0';
+    alias_table_check(table, note_fault, got);
+    check("too deep", strstr(got, "nested deeper than 20") != NULL);
+    alias_table_free(table);
+
+    table = alias_table_new();
+    for (int i = 0; i <= ALIAS_ADDRESSES_MAX; i++) {
+        snprintf(target, sizeof target, "n%d@x.example", i);
+        alias_table_add(table, BYTES("all"), bytes_text(target), 0);
+    }
+    got[0] = '\0';
+    alias_table_check(table, note_fault, got);
+    check("too many", strstr(got, "stands for more than 5000") != NULL);
+    alias_table_free(table);
+}
+
+static struct accepted_domain *add_domain(
+    struct settings *settings, const char *pattern, enum domain_type type)
+{
+    settings->domains =
+        mem_grow(settings->domains, (settings->domain_count + 1) * sizeof *settings->domains);
+    settings->domains[settings->domain_count] =
+        (struct accepted_domain){ .pattern = mem_text(pattern), .type = type };
+    return &settings->domains[settings->domain_count++];
+}
+
+static struct address address_known(const char *text)
+{
+    struct address address;
+    unsigned flags = ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY;
+
+    check(text, address_parse(bytes_text(text), flags, &address) == ADDRESS_OK);
+    return address;
+}
+
+static void recipients_are_resolved(void **state)
+{
+    static const struct {
+        const char *recipient;
+        enum resolution want;
+        const char *others;
+    } cases[] = {
+        { "known@example.com", RESOLVED_ITSELF, "" },
+        { "KNOWN@Example.COM", RESOLVED_ITSELF, "" },
+        { "nobody@example.com", RESOLVED_NOBODY, "" },
+        { "root@example.com", RESOLVED_ALIAS, "admin@example.com b@example.org" },
+        { "here@example.com", RESOLVED_ITSELF, "" },
+        { "here@catch.example", RESOLVED_CATCH_ALL, "lost@example.com" },
+        { "known@catch.example", RESOLVED_ITSELF, "" },
+        { "nobody@catch.example", RESOLVED_CATCH_ALL, "lost@example.com" },
+        { "root@relay.example", RESOLVED_ITSELF, "" },
+        { "x@other.example", RESOLVED_ALIAS, "y@other.example" },
+        { "anybody@elsewhere.example", RESOLVED_ITSELF, "" },
+        { "postmaster", RESOLVED_ALIAS, "admin@example.com b@example.org" },
+    };
+    struct settings *settings = settings_new("node.example");
+    struct accepted_domain *domain;
+
+    (void)state;
+    settings->aliases = alias_table_new();
+    add_all(settings->aliases, names);
+    domain = add_domain(settings, "example.com", DOMAIN_AUTHORITATIVE);
+    domain->recipients = recipient_table_new();
+    recipient_table_add(domain->recipients, BYTES("known"), BYTES_NONE);
+    recipient_table_add(domain->recipients, BYTES("known"), BYTES_NONE);
+    recipient_table_add(domain->recipients, BYTES("here"), BYTES("example.com"));
+    check("twice is once", recipient_table_count(domain->recipients) == 2);
+    domain = add_domain(settings, "catch.example", DOMAIN_AUTHORITATIVE);
+    domain->recipients = recipient_table_new();
+    domain->catch_all = mem_text("lost@example.com");
+    recipient_table_add(domain->recipients, BYTES("known"), BYTES_NONE);
+    recipient_table_add(domain->recipients, BYTES("here"), BYTES("example.com"));
+    add_domain(settings, "relay.example", DOMAIN_INTERNAL_RELAY);
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct address address = address_known(cases[i].recipient);
+        char got[2000] = "";
+        check(cases[i].recipient,
+            recipient_resolve(settings, &address, append, got) == cases[i].want);
+        check_bytes(cases[i].recipient, bytes_text(got), bytes_text(cases[i].others));
+    }
+    settings_free(settings);
+}
+
+static void senders_are_rewritten(void **state)
+{
+    static const struct {
+        const char *connector, *sender, *want;
+    } cases[] = {
+        { "In", "root@printer.local", "root.printer.local@example.com" },
+        { "In", "ROOT@Printer.Local", "ROOT.Printer.Local@example.com" },
+        { "In", "scan@[192.0.2.7]", "scanner@example.com" },
+        { "Out", "scan@[192.0.2.7]", NULL },
+        { "In", "a@example.com", NULL },
+        { "In", "", NULL },
+    };
+    struct settings *settings = settings_new("node.example");
+    struct receive_connector connector;
+
+    (void)state;
+    settings->rewrites = mem_new(2 * sizeof *settings->rewrites);
+    settings->rewrite_count = 2;
+    settings->rewrites[0].pattern = mem_text("*@*.local");
+    settings->rewrites[0].to = mem_text("%u.%d@example.com");
+    settings->rewrites[1].pattern = mem_text("scan@[192.0.2.7]");
+    settings->rewrites[1].to = mem_text("scanner@example.com");
+    settings->rewrites[1].receive_names = mem_new(sizeof(char *));
+    settings->rewrites[1].receive_names[0] = mem_text("in");
+    settings->rewrites[1].receive_name_count = 1;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct address sender = { .text = BYTES_NONE };
+        char *got;
+
+        receive_connector_init(&connector, cases[i].connector);
+        if (*cases[i].sender)
+            sender = address_known(cases[i].sender);
+        got = sender_rewritten(settings, &connector, &sender);
+        check_bytes(cases[i].sender, bytes_text(got ? got : "none"),
+            bytes_text(cases[i].want ? cases[i].want : "none"));
+        free(got);
+        receive_connector_done(&connector);
+    }
+    settings_free(settings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(aliases_stand_for_others),
+        cmocka_unit_test(circles_are_found),
+        cmocka_unit_test(recipients_are_resolved),
+        cmocka_unit_test(senders_are_rewritten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
