@@ -246,7 +246,9 @@ static void on_done_flushed(struct spool_barrier *barrier)
 {
     struct copy_in *copy = container_of(barrier, struct copy_in, barrier);
 
-    if (barrier->err == OK)
+    /* With the links gone nobody hears the answer any more: it ends as if we had died here, and a
+     * disk that fails does not keep the process from ending. */
+    if (barrier->err == OK || copy->node->are_links_stopped)
         end_commit(copy);
     else
         timer_start(&copy->again, 200);

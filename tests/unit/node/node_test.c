@@ -1,9 +1,12 @@
 #include "node_kit.h"
 
+#include "os/file.h"
 #include "report/report.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct world world;
 
@@ -439,6 +442,68 @@ static void test_stop_under_load(void **state)
     world_until(&world, is_empty, NULL);
 }
 
+/* --- A disk that fails -------------------------------------------------------------------------- */
+
+/* With the spool's threads: nothing yet; the copy was written; it was flushed; so many flushes failed
+ * since. */
+enum { COPY_BYTES = 30000 };
+enum { NOTHING_YET, WRITTEN, FLUSHED };
+static atomic_int disk_of_two;
+
+static bool is_of_two(const struct file_event *event)
+{
+    char name[64], path[256] = "";
+
+    snprintf(name, sizeof name, "/proc/self/fd/%d", event->fd);
+    return readlink(name, path, sizeof path - 1) > 0 && strstr(path, two->folder);
+}
+
+static enum err fail_after_the_copy(void *me, const struct file_event *event, size_t *n_max)
+{
+    (void)me;
+    (void)n_max;
+    if (event->fd < 0 || !is_of_two(event))
+        return OK;
+    if (event->call == FILE_CALL_WRITE && event->n > COPY_BYTES &&
+        event->n < COPY_BYTES + 4000 && !atomic_load(&disk_of_two))
+        atomic_store(&disk_of_two, WRITTEN);
+    if (event->call != FILE_CALL_SYNC || !atomic_load(&disk_of_two))
+        return OK;
+    return atomic_fetch_add(&disk_of_two, 1) == WRITTEN ? OK : ERR_IO;
+}
+
+/* The copy is on its disk, and what is done of it does not get there. */
+static bool is_stuck(void *me)
+{
+    (void)me;
+    return node_find_entry(two->node, letter_mid(1)) && atomic_load(&disk_of_two) > FLUSHED + 1;
+}
+
+/* The node ends all the same: nobody hears its answer any more. */
+static void test_stop_while_the_disk_fails(void **state)
+{
+    static const struct file_faults faults = { .before = fail_after_the_copy };
+    struct letter *letter;
+
+    (void)state;
+    machine_stop(&world, two);
+    letter = accept_one(one, 1, COPY_BYTES, 4);
+    assert_int_equal(letter->verdict, LEDGER_SINGLE);
+    letter_deliver(letter, 1);
+    node_partly(one->node, letter->mid);
+    machine_start(two);
+    atomic_store(&disk_of_two, NOTHING_YET);
+    file_set_faults(&faults);
+    world_until(&world, is_stuck, NULL);
+    assert_int_equal(facts_of(one).redundant, 0);
+    machine_stop(&world, two);
+    file_set_faults(NULL);
+    machine_start(two);
+    assert_int_equal(facts_of(two).held, 1); /* what the disk had is there */
+    letter_settle(letter);
+    world_until(&world, is_empty, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -462,6 +527,7 @@ int main(void)
         TEST(test_off_and_on),
         TEST(test_more_names_than_places),
         TEST(test_stop_under_load),
+        TEST(test_stop_while_the_disk_fails),
     };
 
     if (report_init(&log, why) != OK)
