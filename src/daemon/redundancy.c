@@ -142,9 +142,19 @@ static void plural(uint64_t count, const char *one, const char *many, char out[8
 
 /* --- The verdict ------------------------------------------------------------------------- */
 
-static bool is_down(const struct ledger_peer_facts *peer)
+/* One ask that failed is no silence yet: with heartbeats of a tenth of a second the verdict would
+ * change with each answer that is late. */
+static bool is_there(const struct redundancy *what, const struct ledger_peer_facts *peer)
 {
-    return peer->is_configured && peer->state != LEDGER_LIVE;
+    bool is_late = peer->state == LEDGER_SILENT && peer->contact_ms >= 0 &&
+                   what->now.ms - peer->contact_ms < REDUNDANCY_SILENT_AFTER_MS;
+
+    return peer->is_configured && (peer->state == LEDGER_LIVE || is_late);
+}
+
+static bool is_down(const struct redundancy *what, const struct ledger_peer_facts *peer)
+{
+    return peer->is_configured && !is_there(what, peer);
 }
 
 /* The nodes that are not there, one after the other; false: all are. */
@@ -155,7 +165,7 @@ static bool describe_down(const struct redundancy *what, char out[REDUNDANCY_TEX
     out[0] = 0;
     for (uint32_t i = 0; i < what->peer_count; i++) {
         char text[REDUNDANCY_TEXT_BYTES];
-        if (!is_down(&what->peers[i]))
+        if (!is_down(what, &what->peers[i]))
             continue;
         redundancy_describe(&what->peers[i], what->now, text);
         at += (size_t)snprintf(
@@ -169,7 +179,7 @@ static bool describe_down(const struct redundancy *what, char out[REDUNDANCY_TEX
 static bool any_live(const struct redundancy *what)
 {
     for (uint32_t i = 0; i < what->peer_count; i++) {
-        if (what->peers[i].is_configured && what->peers[i].state == LEDGER_LIVE)
+        if (is_there(what, &what->peers[i]))
             return true;
     }
     return false;
@@ -253,7 +263,7 @@ static void raise_for_nodes(const struct redundancy *what, const struct alarms *
 {
     for (uint32_t i = 0; i < what->peer_count; i++) {
         char text[REDUNDANCY_TEXT_BYTES];
-        if (!is_down(&what->peers[i]))
+        if (!is_down(what, &what->peers[i]))
             continue;
         redundancy_describe(&what->peers[i], what->now, text);
         raise(alarms, "%s", text);

@@ -16,7 +16,11 @@ struct redundancy {
     struct moment now;
 };
 
-enum { REDUNDANCY_TEXT_BYTES = 400, REDUNDANCY_ALARM_AFTER_MS = 60000 };
+enum {
+    REDUNDANCY_TEXT_BYTES = 400,
+    REDUNDANCY_ALARM_AFTER_MS = 60000,
+    REDUNDANCY_SILENT_AFTER_MS = 1000,
+};
 
 /* Is every message that waits here on two nodes, and would the next one be?  WHY: the reason,
  * without that verdict: "3 messages have one copy, oldest 2m: ex02 silent for 1m15s". */

@@ -37,6 +37,10 @@ static const struct scene scenes[] = {
         true, "every message is on two nodes; ex03 silent for 1m15s" },
     { "silent, none waits", false, 1, { { "ex02", LEDGER_SILENT, 9900 } }, 0, 0, SINGLE_NOT,
         false, "no other node takes copies: ex02 silent for 9.9 s" },
+    { "one answer is late", false, 1, { { "ex02", LEDGER_SILENT, 999 } }, 0, 0, SINGLE_NOT,
+        true, "every message is on two nodes" },
+    { "silent for a second", false, 1, { { "ex02", LEDGER_SILENT, 1000 } }, 0, 0, SINGLE_NOT,
+        false, "no other node takes copies: ex02 silent for 1.0 s" },
     { "never there", false, 1, { { "ex02", LEDGER_JOINING, -1 } }, 0, 0, SINGLE_NOT, false,
         "no other node takes copies: ex02 never answered" },
     { "three with one copy", false, 1, { { "ex02", LEDGER_SILENT, 75400 } }, 3, 120000,
@@ -151,12 +155,13 @@ static void raises_alarms(void **state)
     set.facts.counts[LEDGER_PEER_WENT_BACK] = 1;
     set.facts.counts[LEDGER_OWN_STORE_NEW] = 1;
     set.peers[0].state = LEDGER_SILENT;
+    set.peers[0].contact_ms = NOW - 1100;
     redundancy_each_alarm(&set.what, add_line, text);
     assert_string_equal(text,
         "one copy for too long: 2 messages, oldest 1m\n"
         "set aside: 1 message (relais shadow list --aside)\n"
         "unclaimed: 7 copies (relais shadow list --unclaimed)\n"
-        "ex02 silent for 0.1 s\n"
+        "ex02 silent for 1.1 s\n"
         "audits found differences since the start: 3\n"
         "a node's store went back since the start: 1\n"
         "this node had to begin a new store since the start\n"
