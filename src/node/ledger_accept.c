@@ -47,6 +47,14 @@ uint8_t ledger_pick_peer(const struct ledger *ledger, uint16_t tried, bool local
     return best;
 }
 
+/* The lists of copies under way are in the order of this time: late_copies() goes by it. */
+static void begin_attempt(struct ledger *ledger, struct row *row)
+{
+    row->attempt_ms = ledger->now.ms;
+    list_remove(&row->in_role);
+    list_add_last(row->is_accepting ? &ledger->accepting : &ledger->copying, &row->in_role);
+}
+
 /* Adds the peer's store to the possible holders; true: it was among them. */
 static bool aim_at(struct ledger *ledger, struct row *row, uint8_t number)
 {
@@ -57,7 +65,7 @@ static bool aim_at(struct ledger *ledger, struct row *row, uint8_t number)
     row->holders |= bit;
     row->copy_to = number;
     row->is_copy_sent = false;
-    row->attempt_ms = ledger->now.ms;
+    begin_attempt(ledger, row);
     row->tried |= (uint16_t)(1u << number);
     return was_there;
 }
@@ -69,13 +77,10 @@ static void send_copy(struct ledger *ledger, struct row *row, struct ledger_acti
     action->peer = row->copy_to;
     ledger_fill_standing(ledger, row, &action->standing);
     row->is_copy_sent = true;
-    row->attempt_ms = ledger->now.ms;
+    begin_attempt(ledger, row);
     ledger->peers[row->copy_to].copies_in_flight++;
-    if (!row->is_accepting)
-        return;
-    list_remove(&row->in_role);
-    list_add_last(&ledger->accepting, &row->in_role);
-    ledger_due_at(ledger, ledger->now.ms + ledger->settings.copy_timeout_ms);
+    if (row->is_accepting)
+        ledger_due_at(ledger, ledger->now.ms + ledger->settings.copy_timeout_ms);
 }
 
 /* The place of a further copy is durable. */
@@ -470,8 +475,6 @@ static bool is_to_be_copied(const struct ledger *ledger, const struct row *row)
 static void copy_one(
     struct ledger *ledger, struct row *row, uint8_t peer, struct ledger_actions *actions)
 {
-    list_remove(&row->in_role);
-    list_add_last(&ledger->copying, &row->in_role);
     ledger->copying_count++;
     if (aim_at(ledger, row, peer))
         send_copy(ledger, row, actions);

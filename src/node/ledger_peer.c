@@ -52,7 +52,9 @@ void ledger_tell_state(struct ledger *ledger, uint8_t number, struct ledger_acti
     struct peer *peer = &ledger->peers[number];
     enum ledger_peer_state state = ledger_peer_state(ledger, peer);
 
-    if (state == peer->told_state)
+    /* One that is heard again is asked what it has taken before or after it was said to live,
+     * and is not said to live once more when it has answered. */
+    if (state == peer->told_state || state == LEDGER_FENCED)
         return;
     peer->told_state = state;
     if (state == LEDGER_LIVE || state == LEDGER_SILENT || state == LEDGER_GONE)

@@ -500,6 +500,8 @@ static void test_copied_delivered_discarded(void **state)
     assert_true(accept(world, 0, 1, SHADOW_FAILURE_REJECT));
     assert_int_equal(world->machine[0].verdict, LEDGER_REDUNDANT);
     check_all(world, 1, "PH");
+    for (int i = 0; i < 2; i++) /* each was said to live once */
+        assert_int_equal(world->machine[i].events[LEDGER_PEER_LIVE], 1);
     settle(world, 0, 1);
     check_all(world, 1, "--");
     world_free(world);
@@ -556,6 +558,48 @@ static void test_holder_refuses(void **state)
     assert_int_equal(world->machine[0].verdict, LEDGER_REJECT);
     pass(world, 2000);
     check_all(world, 1, "--");
+    world_free(world);
+}
+
+static unsigned count_actions(
+    const struct machine *machine, enum ledger_action_type type, enum ledger_event event)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < machine->actions.count; i++) {
+        const struct ledger_action *action = &machine->actions.list[i];
+        count += action->type == type && (type != LEDGER_EVENT || action->event == event);
+    }
+    return count;
+}
+
+/* The first is tried at a second node, whose place is not durable yet: the time of the one behind
+ * it runs out all the same.  (Nothing is done here of what is ordered.) */
+static void test_a_late_copy_behind_one_that_waits(void **state)
+{
+    struct world *world = world_new(3);
+    struct machine *machine = &world->machine[0];
+    const struct shadow_outcome refused = { SHADOW_REFUSED,
+        .verdict = { 452, { 4, 3, 1 }, "full" } };
+    struct standing standing;
+    uint8_t to;
+
+    (void)state;
+    for (uint8_t n = 1; n <= 2; n++) {
+        world->now.ms += 10;
+        assert_true(ledger_accept(machine->ledger, world->now, mid_of(n), SHADOW_FAILURE_ACCEPT,
+            &standing, &machine->actions));
+        ledger_on_committed(machine->ledger, world->now, mid_of(n), true, &machine->actions);
+    }
+    assert_int_equal(count_actions(machine, LEDGER_COPY, 0), 2);
+    to = machine->actions.list[0].peer;
+    world->now.ms += 500;
+    ledger_on_outcome(machine->ledger, world->now, to, mid_of(1), &refused, &machine->actions);
+    assert_int_equal(count_actions(machine, LEDGER_STAND, 0), 1);
+    assert_int_equal(count_actions(machine, LEDGER_EVENT, LEDGER_HAREDIRECTFAIL), 1);
+    world->now.ms += 500;
+    ledger_on_time(machine->ledger, world->now, &machine->actions);
+    assert_int_equal(count_actions(machine, LEDGER_EVENT, LEDGER_HAREDIRECTFAIL), 2);
     world_free(world);
 }
 
@@ -1061,6 +1105,7 @@ int main(void)
         cmocka_unit_test(test_a_copy_comes_after_its_notice),
         cmocka_unit_test(test_nobody_to_hold_it),
         cmocka_unit_test(test_holder_refuses),
+        cmocka_unit_test(test_a_late_copy_behind_one_that_waits),
         cmocka_unit_test(test_primary_dies_and_returns),
         cmocka_unit_test(test_settled_before_it_is_copied_again),
         cmocka_unit_test(test_primary_loses_its_disk),
