@@ -192,7 +192,8 @@ static void decide_mail(struct session *session, const struct smtp_mail *mail)
         decide_room(session, mail->size_bytes, &decision);
     if (decision_is_yes(&decision)) {
         assert(!session->receipt);
-        session->receipt = receipt_new(mail, decision.rule);
+        session->receipt = receipt_new(
+            mail, decision.rule, !(session->client.rights & RIGHT_INTERNAL_HEADERS));
     }
     answer_decided(session, "MAIL", mail->sender.text, &decision);
 }
@@ -239,25 +240,50 @@ static void on_body_begin(struct session *session)
     answer_decided(session, "DATA", BYTES_NONE, &decision);
 }
 
+/* The message is given up; the engine reads on to its end. */
+static void give_up_body(struct session *session, const struct decision *decision)
+{
+    report_reject(session, "DATA", BYTES_NONE, decision->rule, &decision->verdict);
+    spool_abandon(&session->receipt->writer);
+    session_answer(session, SMTP_SERVER_BODY_FAILED, decision->verdict);
+}
+
 static void on_body(struct session *session, struct bytes content)
 {
-    struct receipt *receipt = session->receipt;
     struct decision decision = { .verdict = { .code = 250 } };
 
-    if (!receipt->writer)
+    if (!session->receipt->writer)
         return; /* given up already: the engine is being told */
-    receipt_add(receipt, session, content, &decision);
-    if (decision_is_yes(&decision))
+    receipt_add(session->receipt, session, content, &decision);
+    if (!decision_is_yes(&decision))
+        give_up_body(session, &decision);
+}
+
+static void log_stripped(struct session *session)
+{
+    char text[80];
+    int n;
+
+    if (session->receipt->strip.count == 0 || !session->config.logs_lines)
         return;
-    report_reject(session, "DATA", BYTES_NONE, decision.rule, &decision.verdict);
-    spool_abandon(&receipt->writer);
-    session_answer(session, SMTP_SERVER_BODY_FAILED, decision.verdict);
+    n = snprintf(text, sizeof text, "%u internal header fields removed: no right to them",
+        session->receipt->strip.count);
+    report_protocol(&session->protocol, '*', bytes_of(text, (size_t)n));
 }
 
 static void on_body_end(struct session *session)
 {
-    if (session->receipt->writer)
-        receipt_store(session->receipt, session);
+    struct receipt *receipt = session->receipt;
+    struct decision decision = { .verdict = { .code = 250 } };
+
+    if (receipt->writer) {
+        receipt_end(receipt, session, &decision);
+        if (!decision_is_yes(&decision))
+            give_up_body(session, &decision);
+    }
+    log_stripped(session);
+    if (receipt->writer)
+        receipt_store(receipt, session);
     else /* it failed in this very step, before the engine could be told */
         session->answer.type = SMTP_SERVER_REFUSED;
 }

@@ -4,6 +4,7 @@
 
 #include "flow/session/session.h"
 #include "mail/scan.h"
+#include "mail/strip.h"
 #include "os/conn.h"
 #include "policy/client.h"
 #include "policy/decision.h"
@@ -30,8 +31,9 @@ struct receipt {
     struct session_house *house;
     struct mid mid;
     struct spool_writer *writer;
-    struct scan scan;
-    struct buf text; /* what MAIL and RCPT said */
+    struct strip strip;
+    struct scan scan; /* of what is kept */
+    struct buf text;  /* what MAIL and RCPT said */
     struct span sender, envid, auth;
     /* What let the sender and the recipients pass: literals, each once. */
     const char *rules[RECEIPT_RULES_MAX];
@@ -78,8 +80,9 @@ struct session {
 
 /* --- receipt.c --------------------------------------------------------------------------- */
 
-/* RULE: what let the sender pass, as below the recipient. */
-struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule);
+/* RULE: what let the sender pass, as below the recipient.  STRIPS: header fields of the
+ * organisation's own are taken out. */
+struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule, bool strips);
 struct bytes receipt_sender(const struct receipt *receipt);
 /* With those it stands for.  False: more than a message can have. */
 bool receipt_add_recipient(struct receipt *receipt, const struct settings *settings,
@@ -89,9 +92,10 @@ void receipt_format_rules(const struct receipt *receipt, char out[RECEIPT_RULES_
 /* Not while it is committing. */
 void receipt_free(struct receipt *receipt);
 
-/* Adds content; DECISION, a yes, becomes a no when the message is to be given up. */
+/* Adds content, and at its END what was held back; DECISION, a yes, becomes a no when the message is to be given up. */
 void receipt_add(struct receipt *receipt, struct session *session, struct bytes content,
     struct decision *decision);
+void receipt_end(struct receipt *receipt, struct session *session, struct decision *decision);
 
 /* All content is there: writes the envelope and gives all to secure. */
 void receipt_store(struct receipt *receipt, struct session *session);

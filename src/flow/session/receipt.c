@@ -53,7 +53,7 @@ void receipt_format_rules(const struct receipt *receipt, char out[RECEIPT_RULES_
             out + n, RECEIPT_RULES_BYTES - n, "%s%.30s", i ? "," : "", receipt->rules[i]);
 }
 
-struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule)
+struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule, bool strips)
 {
     struct receipt *receipt = mem_new(sizeof *receipt);
 
@@ -68,6 +68,7 @@ struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule)
     receipt->priority = mail->priority;
     receipt->is_smtputf8 = mail->is_smtputf8;
     note_rule(receipt, rule);
+    strip_init(&receipt->strip, strips);
     scan_init(&receipt->scan);
     return receipt;
 }
@@ -199,7 +200,8 @@ static void decide_failure(
             "%s", err_text(err));
 }
 
-void receipt_add(struct receipt *receipt, struct session *session, struct bytes content,
+/* Content that is kept. */
+static void append(struct receipt *receipt, struct session *session, struct bytes content,
     struct decision *decision)
 {
     bool was_in_header = !receipt->scan.header_ended;
@@ -212,6 +214,23 @@ void receipt_add(struct receipt *receipt, struct session *session, struct bytes 
         decide_failure(err, session->connector, decision);
     else if (was_in_header)
         decide_header(&receipt->scan, session->connector, decision);
+}
+
+void receipt_add(struct receipt *receipt, struct session *session, struct bytes content,
+    struct decision *decision)
+{
+    struct bytes run;
+
+    while (decision_is_yes(decision) && strip_next(&receipt->strip, &content, &run))
+        append(receipt, session, run, decision);
+}
+
+void receipt_end(struct receipt *receipt, struct session *session, struct decision *decision)
+{
+    struct bytes held = strip_end(&receipt->strip);
+
+    if (held.n)
+        append(receipt, session, held, decision);
 }
 
 /* The header fields of ours that go before the content. */
