@@ -395,6 +395,7 @@ enum err path_open(
     path->routed_by = setup_hold(setup);
     setup_slot_init(&path->setup, &setup);
     join_stages(path, now);
+    path_open_devices(path);
     err = path_open_houses(path, now);
     if (err != OK) {
         snprintf(why, 512, "cannot start a network loop: %s", err_text(err));

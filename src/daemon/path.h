@@ -29,6 +29,11 @@ struct path {
     struct deliver deliver;
     struct discard discard;
     struct accept accept;
+    struct rates rates;
+    struct devices devices;
+    struct timer devices_due; /* to be written */
+    uint64_t devices_written; /* devices_changes() then */
+    bool is_writing_devices;
     struct path_house *houses;
     uint32_t house_count, next_house;
     uint64_t damage_count;  /* records set aside at recovery */

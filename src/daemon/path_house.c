@@ -146,6 +146,8 @@ enum err path_open_houses(struct path *path, const struct settings *settings)
             .loop = house->loop,
             .secure = &path->secure,
             .setup = &path->setup,
+            .rates = &path->rates,
+            .devices = &path->devices,
             .on_gone = on_gone,
             .on_empty = on_empty,
             .me = house,

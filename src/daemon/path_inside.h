@@ -25,6 +25,11 @@ void path_free_houses(struct path *path); /* and what they had */
 void path_open_session(struct accept *accept, int fd, const struct arrival *arrival,
     struct setup *setup, const struct receive_connector *connector);
 
+/* --- path_devices.c -------------------------------------------------------------------------- */
+
+void path_open_devices(struct path *path);
+void path_close_devices(struct path *path); /* after the last session */
+
 /* --- path_recover.c -------------------------------------------------------------------------- */
 
 /* What was found in the spool, until the stages stand. */

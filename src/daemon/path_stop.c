@@ -32,7 +32,8 @@ static void on_node_stopped(void *me)
 static bool is_all_ended(const struct path *path)
 {
     return path->houses_left == 0 && path->deliver.connection_count == 0 &&
-           path->discard.notice_count == 0 && path->reading_count == 0;
+           path->discard.notice_count == 0 && path->reading_count == 0 &&
+           !path->is_writing_devices;
 }
 
 static void on_stop_step(struct timer *timer)
@@ -93,6 +94,7 @@ void path_close(struct path *path)
     secure_done(&path->secure);
     spool_close(path->spool); /* its threads may still post to the houses' loops */
     path_free_houses(path);
+    path_close_devices(path);
     dns_free(path->dns);
     setup_free(path->routed_by);
     setup_slot_done(&path->setup);

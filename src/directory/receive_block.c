@@ -50,7 +50,7 @@ static const struct choice limits[] = {
     { "source-share", LIMIT_SOURCE_SHARE },
     { "message-rate", LIMIT_MESSAGE_RATE },
     { "recipients", LIMIT_RECIPIENTS },
-    { "message-size", LIMIT_MESSAGE_SIZE },
+    { "size", LIMIT_MESSAGE_SIZE },
     { "header-size", LIMIT_HEADER_SIZE },
     { "hops", LIMIT_HOPS },
     { "local-hops", LIMIT_LOCAL_HOPS },

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "os/clock.h"
+#include "policy/limits.h"
 
 #include <stdlib.h>
 

@@ -5,7 +5,8 @@
 #ifndef FLOW_RATES_H
 #define FLOW_RATES_H
 
-#include "policy/limits.h"
+#include "base/bytes.h"
+#include "base/time.h"
 
 #include <pthread.h>
 

@@ -129,7 +129,48 @@ static void begin_field(struct scan *scan)
         count_up(&scan->delivered_to_count);
     scan->field = (uint8_t)field;
     scan->value_n = 0;
+    scan->depth = scan->word_at = 0;
+    scan->is_after_by = false;
     scan->state = VALUE;
+}
+
+static void end_word(struct scan *scan)
+{
+    if (scan->word_at == 0)
+        return;
+    if (scan->is_after_by && scan->is_own && scan->word_at == scan->own.n)
+        count_up(&scan->own_count);
+    scan->is_after_by = scan->is_by && scan->word_at == 2;
+    scan->word_at = 0;
+}
+
+static void add_to_word(struct scan *scan, uint8_t c)
+{
+    size_t at = scan->word_at;
+
+    if (at == 0)
+        scan->is_by = scan->is_own = true;
+    scan->is_by = scan->is_by && at < 2 && ascii_lower(c) == "by"[at];
+    scan->is_own =
+        scan->is_own && at < scan->own.n && ascii_lower(c) == ascii_lower(scan->own.at[at]);
+    if (scan->word_at < UINT8_MAX)
+        scan->word_at++;
+}
+
+/* Looks for "by OWN" outside of comments (RFC 5321, 4.4); PART has no LF. */
+static void look_for_own(struct scan *scan, struct bytes part)
+{
+    for (size_t i = 0; i < part.n; i++) {
+        uint8_t c = part.at[i];
+        if (c <= ' ' || c == ';' || c == '(' || c == ')' || scan->depth)
+            end_word(scan);
+        else
+            add_to_word(scan, c);
+        if (c == '(' && scan->depth < UINT8_MAX)
+            scan->depth++;
+        else if (c == ')' && scan->depth)
+            scan->depth--;
+    }
 }
 
 /* Where the value of this field is kept; NULL: nowhere. */
@@ -260,6 +301,8 @@ static size_t on_value(struct scan *scan, struct bytes content, uint64_t at)
     struct bytes part = bytes_first(content, lf);
 
     keep_value(scan, part);
+    if (scan->field == RECEIVED && scan->own.n)
+        look_for_own(scan, part);
     if (!scan->has_utf8_header && has_8bit(part))
         scan->has_utf8_header = true;
     if (lf == BYTES_NOT_FOUND)

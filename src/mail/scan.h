@@ -16,11 +16,14 @@ enum {
 };
 
 struct scan {
+    struct bytes own; /* whose Received fields are counted by themselves; set it after
+                         scan_init(), borrowed; empty: nobody's */
     /* What was seen. */
     bool has_date, has_message_id, has_from;
     bool has_dot_line, has_8bit, has_utf8_header, has_nul;
     bool header_ended;       /* the empty line was seen (or a line that is no field) */
     uint16_t received_count; /* Received fields */
+    uint16_t own_count;      /* of those: written by `own` */
     uint16_t delivered_to_count;
     /* Up to and with the empty line; up to the line that is no field, where none was. */
     uint64_t header_bytes;
@@ -40,6 +43,10 @@ struct scan {
     char name[SCAN_NAME_MAX];
     uint16_t value_n;
     char priority_text[SCAN_PRIORITY_MAX + 1];
+    /* In a Received field: */
+    uint8_t depth;   /* of comments */
+    uint8_t word_at; /* bytes of the word so far */
+    bool is_by, is_own, is_after_by;
 };
 
 void scan_init(struct scan *scan);

@@ -8,6 +8,7 @@ static const struct {
     enum limit limit;
     const char *name;
     struct verdict verdict;
+    bool is_fixed; /* the text is the specification's, or the engine's: no tag behind it */
 } limits[LIMIT_COUNT] = {
     { LIMIT_CONNECTIONS, "connections",
         { 421, { 4, 3, 2 }, "Too many connections, try again later" } },
@@ -18,15 +19,16 @@ static const struct {
     { LIMIT_MESSAGE_RATE, "message-rate",
         { 450, { 4, 7, 1 },
             "Message submission rate for this client has exceeded the configured limit" } },
-    { LIMIT_RECIPIENTS, "recipients", { 452, { 4, 5, 3 }, "too many recipients" } },
-    { LIMIT_MESSAGE_SIZE, "message-size",
+    { LIMIT_RECIPIENTS, "recipients", { 452, { 4, 5, 3 }, "too many recipients" }, true },
+    { LIMIT_MESSAGE_SIZE, "size",
         { 552, { 5, 3, 4 }, "Message size exceeds fixed maximum message size" } },
     { LIMIT_HEADER_SIZE, "header-size",
         { 552, { 5, 3, 4 }, "Header size exceeds fixed maximum" } },
-    { LIMIT_HOPS, "hops", { 554, { 5, 4, 14 }, "Hop count exceeded - possible mail loop" } },
+    { LIMIT_HOPS, "hops", { 554, { 5, 4, 14 }, "Hop count exceeded - possible mail loop" },
+        true },
     { LIMIT_LOCAL_HOPS, "local-hops",
         { 554, { 5, 4, 14 }, "Hop count exceeded - the message was here before" } },
-    { LIMIT_ERRORS, "errors", { 421, { 4, 7, 0 }, "Too many errors" } },
+    { LIMIT_ERRORS, "errors", { 421, { 4, 7, 0 }, "Too many errors" }, true },
     { LIMIT_LOGINS, "logins", { 421, { 4, 7, 0 }, "Too many failed logins" } },
 };
 
@@ -57,8 +59,12 @@ void limit_refuse(
 
     while (limits[i].limit != limit)
         i++;
-    decide(out, limits[i].name, limits[i].verdict, "limit %s of connector %s", limits[i].name,
-        connector->name);
+    if (limits[i].is_fixed)
+        decide(out, limits[i].name, limits[i].verdict, "limit %s of connector %s",
+            limits[i].name, connector->name);
+    else
+        decide_refusal(out, limits[i].name, connector->name, limits[i].verdict,
+            "limit %s of connector %s", limits[i].name, connector->name);
 }
 
 void limits_decide(

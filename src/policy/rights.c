@@ -240,6 +240,7 @@ void rights_decide_sender(const struct settings *settings,
     decide_right(settings, connector, client, sender, out);
     if (!decision_is_yes(out) || !patterns_let_pass(connector, &rules, sender, out))
         return;
-    if (size_bytes > connector->size_bytes_max && !(rights & RIGHT_BYPASS_SIZE_LIMIT))
+    if (size_bytes > connector->size_bytes_max && !(rights & RIGHT_BYPASS_SIZE_LIMIT) &&
+        !(connector->report_only & LIMIT_MESSAGE_SIZE))
         decide_size(connector, out);
 }

@@ -20,6 +20,7 @@ static const struct event_shape shapes[REPORT_EVENT_COUNT] = {
     [REPORT_DISCONNECT] = { "disconnect", REPORT_INFO, IDS },
     [REPORT_NO_CONNECTOR] = { "no_connector", REPORT_WARNING, IDS },
     [REPORT_REJECT] = { "reject", REPORT_INFO, IDS },
+    [REPORT_WOULD_REFUSE] = { "would_refuse", REPORT_INFO, IDS },
     [REPORT_RECEIVED] = { "received", REPORT_INFO, IDS },
     [REPORT_STORE_FAILED] = { "store_failed", REPORT_ERROR, IDS },
     [REPORT_UNTOLD] = { "untold", REPORT_INFO, IDS },

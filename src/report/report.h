@@ -46,6 +46,7 @@ enum report_event {
     REPORT_DISCONNECT,
     REPORT_NO_CONNECTOR, /* nothing matches the peer */
     REPORT_REJECT,       /* a refusal of policy, with its reply */
+    REPORT_WOULD_REFUSE, /* the same of a limit in report mode: nothing was refused */
     REPORT_RECEIVED,     /* durable: 250 is said */
     REPORT_STORE_FAILED,
     REPORT_UNTOLD,   /* stored, and the client was gone: it may send again (D2) */

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "os/conn.h"
+#include "policy/limits.h"
 #include "report/report.h"
 
 #include <assert.h>
@@ -133,20 +134,55 @@ static void report_no_connector(const struct endpoint *peer, const struct endpoi
         R_CHARS("text", "no receive connector's binding and remote_ranges match"));
 }
 
-/* Why this connection may not stay; NULL: it may. */
-static const char *over_limit(struct accept *accept, const struct settings *settings,
+static void report_would_refuse(
+    const struct receive_connector *connector, const struct endpoint *peer, enum limit limit)
+{
+    struct decision decision;
+    char text[ENDPOINT_TEXT_BYTES];
+
+    limit_refuse(connector, limit, &decision);
+    endpoint_format(peer, text);
+    report(REPORT_WOULD_REFUSE, R_CHARS("connector", connector->name), R_CHARS("client", text),
+        R_CHARS("stage", "CONNECT"), R_CHARS("limit", limit_name(limit)),
+        R_NUMBER("code", decision.verdict.code), R_CHARS("text", decision.verdict.text));
+}
+
+static struct limits_connections count_connections(struct accept *accept,
     const struct receive_connector *connector, const struct arrival *arrival)
 {
     const struct count *of_connector = find_connector(accept, connector->name, false);
     const struct count *of_source = find_source(accept, arrival->peer, false);
 
-    if (accept->connection_count >= settings->connections_max ||
-        (of_connector && of_connector->connections >= connector->connections_max))
-        return "421 4.3.2 Too many connections, try again later\r\n";
-    if (!arrival->is_unix && of_source &&
-        of_source->connections >= connector->connections_per_source_max)
-        return "421 4.7.0 Too many connections from your address, try again later\r\n";
-    return NULL;
+    return (struct limits_connections){
+        .of_connector = of_connector ? of_connector->connections : 0,
+        .of_source = of_source ? of_source->connections : 0,
+        .is_unix = arrival->is_unix,
+    };
+}
+
+/* Whether this connection may stay.  False: OUT is the line that says why not. */
+static bool is_within_limits(struct accept *accept, const struct settings *settings,
+    const struct receive_connector *connector, const struct arrival *arrival,
+    const struct endpoint *peer, char out[VERDICT_TEXT_BYTES + 2])
+{
+    struct limits_connections facts = count_connections(accept, connector, arrival);
+    unsigned passed = limits_of_connection(connector, &facts),
+             reported = passed & connector->report_only;
+    struct decision decision;
+    enum limit limit;
+
+    if (accept->connection_count >= settings->connections_max)
+        limit_refuse(connector, LIMIT_CONNECTIONS, &decision);
+    else
+        limits_decide(connector, passed, &decision);
+    if (!decision_is_yes(&decision)) {
+        verdict_format(&decision.verdict, out);
+        strcat(out, "\r\n");
+        return false;
+    }
+    while (limit_next(&reported, &limit))
+        report_would_refuse(connector, peer, limit);
+    return true;
 }
 
 static void on_accept(
@@ -163,7 +199,7 @@ static void on_accept(
         .port = local->port,
     };
     const struct receive_connector *connector = receive_choose(setup->settings, &arrival);
-    const char *reply;
+    char reply[VERDICT_TEXT_BYTES + 2];
 
     if (!connector) {
         report_no_connector(peer, local);
@@ -176,8 +212,7 @@ static void on_accept(
         setup_free(setup);
         return;
     }
-    reply = over_limit(accept, setup->settings, connector, &arrival);
-    if (reply) {
+    if (!is_within_limits(accept, setup->settings, connector, &arrival, peer, reply)) {
         report_refusal(connector, peer, reply);
         turn_away(accept, fd, reply);
         setup_free(setup);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "policy/addresses.h"
+#include "policy/limits.h"
 #include "policy/rights.h"
 
 #include <assert.h>
@@ -42,11 +43,11 @@ static char *expand_banner(
 
 void session_know_client(struct session *session)
 {
-    const struct receive_connector *connector = session->connector;
+    const struct settings *settings = session->setup->settings;
 
-    client_know(session->setup->settings, connector, &session->client);
+    client_know(settings, session->connector, &session->client);
     session->config.size_bytes_max =
-        session->client.rights & RIGHT_BYPASS_SIZE_LIMIT ? 0 : connector->size_bytes_max;
+        limits_size_max(settings, session->connector, &session->client);
 }
 
 static const char default_banner[] = "%{fqdn} ESMTP relais";
@@ -64,14 +65,19 @@ void session_configure(struct session *session)
     session->config = (struct smtp_server_config){
         .fqdn = bytes_text(fqdn),
         .banner = bytes_text(session->banner),
-        .recipients_max = connector->recipients_max,
-        .errors_max = connector->errors_max,
+        .recipients_max = limits_recipients_max(connector),
+        .errors_max =
+            connector->report_only & LIMIT_ERRORS ? UINT32_MAX : connector->errors_max,
         .mails_max = connector->messages_per_session_max,
         .offers_starttls =
             connector->tls == TLS_MODE_OFFERED || connector->tls == TLS_MODE_REQUIRED,
         .requires_tls = connector->tls == TLS_MODE_REQUIRED,
         .is_tls = connector->tls == TLS_MODE_IMPLICIT,
         .tolerates_bare_lf = connector->tolerances & TOLERATE_BARE_LF,
+        .tolerates_path_spaces = connector->tolerances & TOLERATE_PATH_SPACES,
+        .tolerates_no_brackets = connector->tolerances & TOLERATE_NO_BRACKETS,
+        .tolerates_bad_helo = connector->tolerances & TOLERATE_BAD_HELO,
+        .tolerates_no_helo = connector->tolerances & TOLERATE_NO_HELO,
         .logs_lines = connector->logs_protocol,
     };
     session->protocol.connector = connector->name;
@@ -182,6 +188,20 @@ static struct smtp_mail rewrite_sender(
     return changed;
 }
 
+/* A yes becomes a no when this user, or address, has sent too much in this minute (PE-8). */
+static void decide_rate(struct session *session, struct decision *decision)
+{
+    const struct receive_connector *connector = session->connector;
+    uint32_t max = limits_rate_max(session->setup->settings, connector, &session->client);
+
+    if (!max || session_takes_rate(session, max))
+        return;
+    if (connector->report_only & LIMIT_MESSAGE_RATE)
+        session_would_refuse(session, "MAIL", LIMIT_MESSAGE_RATE);
+    else
+        limit_refuse(connector, LIMIT_MESSAGE_RATE, decision);
+}
+
 static void decide_mail(struct session *session, const struct smtp_mail *mail)
 {
     struct decision decision;
@@ -190,10 +210,13 @@ static void decide_mail(struct session *session, const struct smtp_mail *mail)
         &mail->sender, mail->size_bytes, &decision);
     if (decision_is_yes(&decision))
         decide_room(session, mail->size_bytes, &decision);
+    if (decision_is_yes(&decision))
+        decide_rate(session, &decision); /* last, since it counts */
     if (decision_is_yes(&decision)) {
         assert(!session->receipt);
         session->receipt = receipt_new(
             mail, decision.rule, !(session->client.rights & RIGHT_INTERNAL_HEADERS));
+        session->receipt->scan.own = session->config.fqdn;
     }
     answer_decided(session, "MAIL", mail->sender.text, &decision);
 }
@@ -224,6 +247,9 @@ static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)
         decide_refusal(&decision, "recipients", session->connector->name,
             verdict_of(452, STATUS(4, 5, 3), "Too many recipients"),
             "what the recipients stand for is more than a message can have");
+    else if (decision_is_yes(&decision) &&
+             session->engine.recipient_count == session->connector->recipients_max)
+        session_would_refuse(session, "RCPT", LIMIT_RECIPIENTS); /* else the engine refuses */
     answer_decided(session, "RCPT", rcpt->address.text, &decision);
 }
 
@@ -330,6 +356,9 @@ void session_do(struct session *session, const struct smtp_server_action *action
         return;
     case SMTP_SERVER_PROTOCOL_ERROR:
         session->is_refused = true;
+        if (session->engine.error_count == session->connector->errors_max + 1 &&
+            session->connector->report_only & LIMIT_ERRORS)
+            session_would_refuse(session, "COMMAND", LIMIT_ERRORS);
         return;
     case SMTP_SERVER_AUTH_BEGIN:
     case SMTP_SERVER_AUTH_RESPONSE:

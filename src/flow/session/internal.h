@@ -8,6 +8,7 @@
 #include "os/conn.h"
 #include "policy/client.h"
 #include "policy/decision.h"
+#include "policy/limits.h"
 #include "proto/smtp/server.h"
 #include "report/report.h"
 
@@ -46,6 +47,7 @@ struct receipt {
     int8_t priority;
     bool is_smtputf8;
     bool is_committing;
+    unsigned reported;   /* enum limit: said of this message already */
     uint8_t last_two[2]; /* of the content: does it end with CRLF? */
 };
 
@@ -70,8 +72,13 @@ struct session {
     char *banner;                             /* expanded */
     struct report_session protocol;           /* its id is the session's */
     char counted_as[SESSION_CONNECTOR_BYTES]; /* the connector accept counted it under */
-    bool has_answer;                          /* `answer` goes into the engine next */
-    bool wants_tls;                           /* start it once the engine's turn is over */
+    struct {
+        uint64_t messages, bytes;
+        struct moment last; /* when the table of devices was told */
+    } unnoted;              /* what it was not told yet */
+    bool has_been_noted;
+    bool has_answer; /* `answer` goes into the engine next */
+    bool wants_tls;  /* start it once the engine's turn is over */
     bool is_closing;
     bool is_refused; /* since the last turn: what is to be sent waits in the tarpit */
     struct smtp_server_event answer;
@@ -112,6 +119,16 @@ void session_do(struct session *session, const struct smtp_server_action *action
 void session_answer(
     struct session *session, enum smtp_server_event_type type, struct verdict verdict);
 void session_drop_receipt(struct session *session);
+
+/* --- note.c ---------------------------------------------------------------------------------- */
+
+/* A limit in report mode was passed. */
+void session_would_refuse(struct session *session, const char *stage, enum limit limit);
+/* Counts a message of this client; false: over PER_MINUTE. */
+bool session_takes_rate(struct session *session, uint32_t per_minute);
+/* For the table of devices: a message is there; and the session is over. */
+void session_count_message(struct session *session, uint64_t bytes);
+void session_note_device(struct session *session);
 
 /* --- session.c, for the others ------------------------------------------------------------ */
 

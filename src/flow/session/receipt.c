@@ -6,6 +6,7 @@
 #include "mail/trace.h"
 #include "os/clock.h"
 #include "policy/addresses.h"
+#include "policy/limits.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -159,19 +160,26 @@ void receipt_free(struct receipt *receipt)
     free(receipt);
 }
 
-static void decide_header(const struct scan *scan, const struct receive_connector *connector,
-    struct decision *decision)
+static void decide_header(
+    struct receipt *receipt, struct session *session, struct decision *decision)
 {
-    if (scan->received_count > connector->hops_max)
-        decide(decision, "hops",
-            verdict_of(554, STATUS(5, 4, 14), "Hop count exceeded - possible mail loop"),
-            "more than %u Received fields", connector->hops_max);
-    else if ((scan->header_ended ? scan->header_bytes : scan->bytes) >
-             connector->header_bytes_max)
-        decide_refusal(decision, "header-size", connector->name,
-            verdict_of(552, STATUS(5, 3, 4), "Header size exceeds fixed maximum"),
-            "a header of more than %llu bytes",
-            (unsigned long long)connector->header_bytes_max);
+    const struct scan *scan = &receipt->scan;
+    const struct receive_connector *connector = session->connector;
+    struct limits_header facts = {
+        .received = scan->received_count,
+        .received_own = scan->own_count,
+        .bytes = scan->header_ended ? scan->header_bytes : scan->bytes,
+    };
+    unsigned passed = limits_of_header(connector, &facts), unsaid;
+    enum limit limit;
+
+    if (!passed)
+        return;
+    unsaid = passed & connector->report_only & ~receipt->reported;
+    receipt->reported |= unsaid;
+    while (limit_next(&unsaid, &limit))
+        session_would_refuse(session, "DATA", limit);
+    limits_decide(connector, passed, decision);
 }
 
 static void note_last_two(struct receipt *receipt, struct bytes content)
@@ -188,9 +196,7 @@ static void decide_failure(
     enum err err, const struct receive_connector *connector, struct decision *decision)
 {
     if (err == ERR_LIMIT)
-        decide_refusal(decision, "size", connector->name,
-            verdict_of(552, STATUS(5, 3, 4), "Message size exceeds fixed maximum message size"),
-            "size_max of connector %s", connector->name);
+        limit_refuse(connector, LIMIT_MESSAGE_SIZE, decision);
     else if (err == ERR_SPACE)
         decide(decision, "storage",
             verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage"), "no room");
@@ -213,7 +219,7 @@ static void append(struct receipt *receipt, struct session *session, struct byte
     if (err != OK)
         decide_failure(err, session->connector, decision);
     else if (was_in_header)
-        decide_header(&receipt->scan, session->connector, decision);
+        decide_header(receipt, session, decision);
 }
 
 void receipt_add(struct receipt *receipt, struct session *session, struct bytes content,
@@ -363,6 +369,10 @@ void receipt_store(struct receipt *receipt, struct session *session)
     struct message *message;
 
     scan_end(&receipt->scan);
+    if (receipt->scan.bytes > session->connector->size_bytes_max &&
+        session->connector->report_only & LIMIT_MESSAGE_SIZE)
+        session_would_refuse(session, "DATA", LIMIT_MESSAGE_SIZE);
+    session_count_message(session, receipt->scan.bytes);
     message = make_message(receipt, session);
     receipt->is_committing = true;
     receipt->session = session;

@@ -96,6 +96,7 @@ static void free_session(struct session *session)
         R_CHARS("connector", session->connector->name),
         R_CHARS("client", session->protocol.peer));
     report_protocol(&session->protocol, '-', BYTES_NONE);
+    session_note_device(session);
     if (session->receipt && session->receipt->is_committing) {
         session->receipt->session = NULL; /* it goes on without us, */
         leaves = false;                   /* and leaves the house in our place */
@@ -333,7 +334,7 @@ void session_open(struct session_house *house, const struct session_start *start
     house->count++;
     timer_init(&session->idle, house->loop, on_idle);
     timer_init(&session->tarpit, house->loop, on_tarpit);
-    session->last_input = session->last_data = loop_now(house->loop);
+    session->last_input = session->last_data = session->unnoted.last = loop_now(house->loop);
     session_configure(session);
     smtp_server_init(&session->engine, &session->config);
     if (conn_accept(house->loop, start->fd, &handler, session, &session->conn) != OK) {

@@ -6,6 +6,8 @@
 #ifndef FLOW_SESSION_SESSION_H
 #define FLOW_SESSION_SESSION_H
 
+#include "flow/devices.h"
+#include "flow/rates.h"
 #include "flow/secure.h"
 #include "flow/setup.h"
 #include "policy/receive.h"
@@ -15,6 +17,8 @@ struct session_house {
     struct loop *loop;
     struct secure *secure;
     struct setup_slot *setup;
+    struct rates *rates;
+    struct devices *devices;
     struct list sessions;
     size_t count;
     bool is_stopping;

@@ -161,14 +161,31 @@ static const struct limit_case {
     uint32_t all, connector, source;
     unsigned kept;     /* of four */
     const char *reply; /* to the others */
+    uint32_t share;    /* percent */
+    unsigned report_only;
 } limit_cases[] = {
     { "no limit", "127.0.0.0/8", 100, 100, 100, 4, NULL },
     { "per source", "127.0.0.0/8", 100, 100, 2, 2,
-        "421 4.7.0 Too many connections from your address, try again later\r\n" },
+        "421 4.7.0 Too many connections from your address, try again later "
+        "[connections-per-source@in]\r\n" },
     { "per connector", "127.0.0.0/8", 100, 3, 100, 3,
-        "421 4.3.2 Too many connections, try again later\r\n" },
+        "421 4.3.2 Too many connections, try again later [connections@in]\r\n" },
     { "of all", "127.0.0.0/8", 1, 100, 100, 1,
-        "421 4.3.2 Too many connections, try again later\r\n" },
+        "421 4.3.2 Too many connections, try again later [connections@in]\r\n" },
+    { "a share of a connector", "127.0.0.0/8", 100, 20, 100, 2,
+        "421 4.7.0 Too large a share of connections from your address [source-share@in]\r\n",
+        10 },
+    { "one may always come", "127.0.0.0/8", 100, 20, 100, 1,
+        "421 4.7.0 Too large a share of connections from your address [source-share@in]\r\n",
+        2 },
+    { "told, not refused", "127.0.0.0/8", 100, 1, 1, 4, NULL, 2,
+        LIMIT_CONNECTIONS | LIMIT_CONNECTIONS_PER_SOURCE | LIMIT_SOURCE_SHARE },
+    { "one of two is told", "127.0.0.0/8", 100, 2, 1, 2,
+        "421 4.3.2 Too many connections, try again later [connections@in]\r\n", 0,
+        LIMIT_CONNECTIONS_PER_SOURCE },
+    { "of all, whatever the connector reports", "127.0.0.0/8", 1, 100, 100, 1,
+        "421 4.3.2 Too many connections, try again later [connections@in]\r\n", 0,
+        LIMIT_CONNECTIONS },
     { "nobody's range", "10.0.0.0/8", 100, 100, 100, 0,
         "554 5.7.1 No service for your address here\r\n" },
 };
@@ -184,6 +201,8 @@ static void test_limits(void **state)
         settings->connections_max = c->all;
         settings->receive[0].connections_max = c->connector;
         settings->receive[0].connections_per_source_max = c->source;
+        settings->receive[0].source_share_percent = c->share;
+        settings->receive[0].report_only = c->report_only;
         bench_init(&bench, settings);
         for (int n = 0; n < 4; n++) {
             dial(&bench);

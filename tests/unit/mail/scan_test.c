@@ -165,6 +165,49 @@ static void the_header_ends_before_the_end(void **state)
     assert_true(scan.header_ended);
 }
 
+static void own_received_fields_are_counted(void **state)
+{
+    static const struct {
+        const char *name;
+        struct bytes content;
+        uint16_t own, all;
+    } fields[] = {
+        { "one of ours",
+            BYTES("Received: from a (b [1.2.3.4])\r\n\tby relay.test with ESMTP\r\n"
+                  "\tid 1; today\r\n\r\n"),
+            1, 1 },
+        { "in any case, at the end of a line", BYTES("received: BY Relay.TEST\r\n\r\n"), 1, 1 },
+        { "before a semicolon", BYTES("Received: by relay.test; today\r\n\r\n"), 1, 1 },
+        { "two, and another's between",
+            BYTES("Received: by relay.test id 1\r\nReceived: by other.test\r\n"
+                  "Received: from x by relay.test (y) id 2\r\n\r\n"),
+            2, 3 },
+        { "longer and shorter names",
+            BYTES("Received: by relay.test.example\r\nReceived: by relay\r\n"
+                  "Received: by not.relay.test\r\n\r\n"),
+            0, 3 },
+        { "from us, not by us", BYTES("Received: from relay.test by other.test\r\n\r\n"), 0,
+            1 },
+        { "in a comment", BYTES("Received: from a (by relay.test (x)) by b\r\n\r\n"), 0, 1 },
+        { "in another field", BYTES("X-Note: by relay.test\r\n\r\n"), 0, 0 },
+        { "a by at the end, then a name", BYTES("Received: from a by\r\nX: relay.test\r\n\r\n"),
+            0, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(fields); i++) {
+        for (size_t cut = 0; cut <= fields[i].content.n; cut++) {
+            struct scan scan;
+            scan_init(&scan);
+            scan.own = BYTES("relay.test");
+            scan_feed(&scan, bytes_first(fields[i].content, cut));
+            scan_feed(&scan, bytes_skip(fields[i].content, cut));
+            check(fields[i].name, scan.own_count == fields[i].own);
+            check(fields[i].name, scan.received_count == fields[i].all);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +215,7 @@ int main(void)
         cmocka_unit_test(any_cut_gives_the_same),
         cmocka_unit_test(byte_by_byte_gives_the_same),
         cmocka_unit_test(the_header_ends_before_the_end),
+        cmocka_unit_test(own_received_fields_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,90 @@
+/* What a session leaves behind: its place in the rates, and in the table of devices. */
+#include "flow/session/internal.h"
+
+enum { NOTE_EVERY_MS = 60 * 1000, KEY_BYTES = 512 };
+
+_Static_assert((int)DEVICE_BARE_LF == (int)SMTP_TOLERATED_BARE_LF &&
+                   (int)DEVICE_PATH_SPACES == (int)SMTP_TOLERATED_PATH_SPACES &&
+                   (int)DEVICE_NO_BRACKETS == (int)SMTP_TOLERATED_NO_BRACKETS &&
+                   (int)DEVICE_BAD_HELO == (int)SMTP_TOLERATED_BAD_HELO &&
+                   (int)DEVICE_NO_HELO == (int)SMTP_TOLERATED_NO_HELO,
+    "the engine and the table speak of the same tolerances");
+
+void session_would_refuse(struct session *session, const char *stage, enum limit limit)
+{
+    struct decision decision;
+
+    limit_refuse(session->connector, limit, &decision);
+    report(REPORT_WOULD_REFUSE, R_SESSION(session->protocol.id),
+        R_CHARS("connector", session->connector->name),
+        R_CHARS("client", session->protocol.peer), R_CHARS("stage", stage),
+        R_CHARS("limit", limit_name(limit)), R_NUMBER("code", decision.verdict.code),
+        R_CHARS("text", decision.verdict.text));
+}
+
+bool session_takes_rate(struct session *session, uint32_t per_minute)
+{
+    const char *connector = session->connector->name;
+    struct bytes who = session->client.user
+                           ? bytes_text(session->client.user)
+                           : bytes_of(session->arrival.peer.byte, sizeof session->arrival.peer);
+    uint8_t key[KEY_BYTES];
+    size_t n = strlen(connector) + 1;
+
+    memcpy(key, connector, n);
+    key[n++] = session->client.user != NULL; /* no name is taken for an address */
+    who = bytes_first(who, sizeof key - n);
+    memcpy(key + n, who.at, who.n);
+    return rates_take(session->house->rates, bytes_of(key, n + who.n), per_minute,
+        loop_now(session->house->loop));
+}
+
+static unsigned needs_of(const struct session *session, const struct tls_facts *tls)
+{
+    unsigned needs = session->engine.tolerated;
+
+    if (tls && (strcmp(tls->version, "TLSv1") == 0 || strcmp(tls->version, "TLSv1.1") == 0))
+        needs |= DEVICE_OLD_TLS;
+    if (session->client.user && !tls)
+        needs |= DEVICE_AUTH_CLEAR;
+    return needs;
+}
+
+static void note(struct session *session)
+{
+    const struct tls_facts *tls = session->conn ? conn_tls(session->conn) : NULL;
+    struct device_seen seen = {
+        .ip = session->arrival.peer,
+        .is_unix = session->arrival.is_unix,
+        .connector = session->connector->name,
+        .helo = session->client_name,
+        .tls = tls ? tls->version : NULL,
+        .user = session->client.user,
+        .needs = needs_of(session, tls),
+        .messages = session->unnoted.messages,
+        .bytes = session->unnoted.bytes,
+        .sessions = !session->has_been_noted,
+        .now = loop_wall(session->house->loop),
+    };
+
+    session->unnoted.messages = session->unnoted.bytes = 0;
+    session->unnoted.last = loop_now(session->house->loop);
+    session->has_been_noted = true;
+    devices_note(session->house->devices, &seen);
+}
+
+/* A session may last for days. */
+void session_count_message(struct session *session, uint64_t bytes)
+{
+    session->unnoted.messages++;
+    session->unnoted.bytes += bytes;
+    if (loop_now(session->house->loop).ms - session->unnoted.last.ms >= NOTE_EVERY_MS)
+        note(session);
+}
+
+/* Whoever only looked in is not one of those who use the relay. */
+void session_note_device(struct session *session)
+{
+    if (session->unnoted.messages || session->engine.tolerated)
+        note(session);
+}
