@@ -92,7 +92,9 @@ bool tool_options(struct tool *tool, int *argc, char **argv, const struct option
 const struct settings *tool_settings(struct tool *tool)
 {
     /* The key is the daemon's, and no reason to know nothing. */
-    struct directory_query query = { .file = tool->config_file, .may_lack_key = true };
+    struct directory_query query = {
+        .file = tool->config_file, .may_lack_key = true, .skips_accounts = true
+    };
     struct complaints complaints = { 0 };
     char host[256] = "localhost";
     enum err err;
@@ -123,7 +125,9 @@ void tool_print_complaints(const struct complaints *complaints)
 
 const struct settings *tool_settings_needed(struct tool *tool, int *code)
 {
-    struct directory_query query = { .file = tool->config_file, .may_lack_key = true };
+    struct directory_query query = {
+        .file = tool->config_file, .may_lack_key = true, .skips_accounts = true
+    };
     struct complaints complaints = { 0 };
     enum err err;
 

@@ -89,6 +89,13 @@ int cmd_cluster_leave(struct tool *tool, int argc, char **argv);
 int cmd_cluster_show(struct tool *tool, int argc, char **argv);
 int cmd_get_transport(struct tool *tool, int argc, char **argv);
 int cmd_set_transport(struct tool *tool, int argc, char **argv);
+int cmd_user_list(struct tool *tool, int argc, char **argv);
+int cmd_user_add(struct tool *tool, int argc, char **argv);
+int cmd_user_passwd(struct tool *tool, int argc, char **argv);
+int cmd_user_addresses(struct tool *tool, int argc, char **argv);
+int cmd_user_disable(struct tool *tool, int argc, char **argv);
+int cmd_user_enable(struct tool *tool, int argc, char **argv);
+int cmd_user_remove(struct tool *tool, int argc, char **argv);
 int cmd_help(struct tool *tool, int argc, char **argv);
 
 #endif

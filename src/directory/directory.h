@@ -42,6 +42,7 @@ struct directory_query {
     const char *file;
     struct directory_change *change; /* may be NULL */
     bool may_lack_key;               /* `relais cluster init` is about to make it */
+    bool skips_accounts;             /* `relais user` is about to mend them */
 };
 enum err directory_read(const struct directory_query *query, struct settings **out,
     struct complaints *complaints) MUST_USE;

@@ -137,11 +137,44 @@ static void read_section(struct reader *reader, const struct option *option,
     }
 }
 
+/* A file of /etc/pam.d, not a path. */
+static void read_pam_service(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    if (strchr(item->values[0].text, '/'))
+        complaint_hint(complain(reader->complaints, value_line(item, 0),
+                           "'%s' is a name, not '%.100s'", option->name, item->values[0].text),
+            "pam_service = \"relais\" goes by /etc/pam.d/relais");
+    else
+        read_text(reader, option, item, into);
+}
+
+/* As the keytab has it, with "@" for "/" as GSSAPI writes it. */
+static void read_kerberos_service(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    const char *text = item->values[0].text, *at = strchr(text, '@');
+
+    if (at && at > text && domain_is_name(bytes_text(at + 1)))
+        read_text(reader, option, item, into);
+    else
+        complaint_hint(complain(reader->complaints, value_line(item, 0),
+                           "'%s' cannot be '%.100s'", option->name, text),
+            "\"smtp@mail.example.com\" for the keytab's smtp/mail.example.com");
+}
+
 static const struct option options[] = {
     { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
     { "node", CONFIG_VALUE, read_host_name, AT(node) },
     { "control_socket", CONFIG_VALUE, read_path, AT(control_socket) },
     { "state_folder", CONFIG_VALUE, read_path, AT(state_folder) },
+    { "account_file", CONFIG_VALUE, read_path, AT(account_file) },
+    { "pam_service", CONFIG_VALUE, read_pam_service, AT(pam_service) },
+    { "kerberos_keytab", CONFIG_VALUE, read_path, AT(kerberos_keytab) },
+    { "kerberos_service", CONFIG_VALUE, read_kerberos_service, AT(kerberos_service) },
+    { "kerberos_realm", CONFIG_VALUE, read_text, AT(kerberos_realm) },
+    { "addresses_per_account", CONFIG_VALUE, read_number, AT(addresses_per_account_max), 0,
+        100000 },
     { "spool", CONFIG_BLOCK, read_section },
     { "queue", CONFIG_BLOCK, read_section },
     { "dsn", CONFIG_BLOCK, read_section },
@@ -259,6 +292,8 @@ static void read_state(
     name_state_file(settings, "node.key", "key", cluster, &settings->cluster_key_file);
     name_state_file(
         settings, "node.pem", "certificate", cluster, &settings->cluster_certificate_file);
+    name_state_file(settings, "accounts", "account_file", root, &settings->account_file);
+    read_accounts(reader);
     reader->transport = config_find(root, "transport");
     read_transport_file(reader, change);
 }
@@ -296,7 +331,8 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
     struct reader reader = { .complaints = complaints,
         .settings = settings_of_this_machine(),
         .may_lack_key = query->may_lack_key,
-        .change = query->change };
+        .change = query->change,
+        .skips_accounts = query->skips_accounts };
 
     reader.config = &config;
     config_parse(text, query->file, query->change, &config, complaints);

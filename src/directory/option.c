@@ -314,6 +314,16 @@ void read_choice(struct reader *reader, const struct option *option,
             reader, value_line(item, 0), option->name, value_of(item), option->choices);
 }
 
+const struct choice auth_mechanisms[] = {
+    { "plain", AUTH_PLAIN },
+    { "login", AUTH_LOGIN },
+    { "scram-sha-256", AUTH_SCRAM_SHA_256 },
+    { "scram-sha-256-plus", AUTH_SCRAM_SHA_256_PLUS },
+    { "gssapi", AUTH_GSSAPI },
+    { "external", AUTH_EXTERNAL },
+    { NULL, 0 },
+};
+
 void read_flags(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {

@@ -11,8 +11,8 @@ struct reader {
     struct complaints *complaints;
     struct settings *settings;
     bool is_whole; /* no mistake of syntax: what is missing is missing indeed */
-    bool may_lack_key;
-    struct directory_change *change;          /* borrowed; may be NULL */
+    struct directory_change *change; /* borrowed; may be NULL */
+    bool may_lack_key, skips_accounts;
     const struct config_item **receive_items; /* of each settings->receive, for its lines */
     struct source_line *alias_sources;        /* of each alias and target */
     size_t alias_source_count;
@@ -73,6 +73,12 @@ void read_remote_ranges(
 /* The parameters of the transport block, and in the same order what cmdlets call them. */
 extern const struct option transport_options[];
 extern const char *const transport_names[];
+
+/* The accounts, which stand in a file of their own. */
+void read_accounts(struct reader *reader);
+
+/* AUTH mechanisms by their names in small letters; ends with a NULL name. */
+extern const struct choice auth_mechanisms[];
 
 /* What no single block shows: the same name twice, connectors that dispute clients. */
 void check_settings(struct reader *reader, const struct config_item *root);

@@ -76,6 +76,7 @@ size_t conn_kept_bytes(const struct conn *conn);
  * on_tls gets ERR_TLS.  on_tls is not called from inside this call. */
 void conn_start_tls(struct conn *conn, struct tls_context *context, const char *host);
 const struct tls_facts *conn_tls(const struct conn *conn); /* NULL: plain */
+void conn_tls_binding(const struct conn *conn, struct tls_binding *out); /* plain: n 0 */
 const char *conn_tls_error(const struct conn *conn);       /* after ERR_TLS; never NULL */
 
 const struct endpoint *conn_peer(const struct conn *conn);

@@ -115,6 +115,13 @@ const struct tls_facts *conn_tls(const struct conn *conn)
     return conn_tls_is_up(conn) ? tls_stream_facts(conn->tls->stream) : NULL;
 }
 
+void conn_tls_binding(const struct conn *conn, struct tls_binding *out)
+{
+    *out = (struct tls_binding){ 0 };
+    if (conn_tls_is_up(conn))
+        tls_stream_binding(conn->tls->stream, out);
+}
+
 const char *conn_tls_error(const struct conn *conn)
 {
     const char *text =

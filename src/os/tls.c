@@ -340,6 +340,33 @@ const struct tls_facts *tls_stream_facts(const struct tls_stream *stream)
     return &stream->facts;
 }
 
+/* Of the Finished messages the first is meant: the server's when the session was resumed.  TLS
+ * 1.2 without the extended master secret binds nothing (RFC 7627, 1). */
+static size_t unique(const struct tls_stream *stream, uint8_t *out, size_t room)
+{
+    SSL *ssl = stream->ssl;
+    bool is_ours = !SSL_is_server(ssl) == !stream->facts.is_resumed;
+
+    if (SSL_get_extms_support(ssl) != 1)
+        return 0;
+    return is_ours ? SSL_get_finished(ssl, out, room) : SSL_get_peer_finished(ssl, out, room);
+}
+
+void tls_stream_binding(const struct tls_stream *stream, struct tls_binding *out)
+{
+    static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266, 2 */
+    enum { EXPORTED_BYTES = 32 };
+
+    *out = (struct tls_binding){ .is_exporter = SSL_version(stream->ssl) >= TLS1_3_VERSION };
+    if (!stream->is_up)
+        return;
+    if (!out->is_exporter)
+        out->n = unique(stream, out->byte, sizeof out->byte);
+    else if (SSL_export_keying_material(stream->ssl, out->byte, EXPORTED_BYTES, label,
+                 sizeof label - 1, NULL, 0, 1) == 1)
+        out->n = EXPORTED_BYTES;
+}
+
 const char *tls_stream_error(const struct tls_stream *stream)
 {
     return stream->error ? stream->error : "";

@@ -98,6 +98,13 @@ struct tls_facts {
     struct tls_pin pin;                /* the other side's key */
 };
 
+/* What binds an exchange above TLS to this very connection (RFC 9266, RFC 5929). */
+struct tls_binding {
+    bool is_exporter; /* tls-exporter, from TLS 1.3 on; else tls-unique */
+    size_t n;         /* 0: there is none */
+    uint8_t byte[64];
+};
+
 /* A stream turns bytes of the wire into bytes of the application and back; it does no I/O. */
 enum err tls_stream_new(struct tls_context *context, bool is_server, const char *host,
     struct tls_stream **out) MUST_USE;
@@ -113,6 +120,7 @@ enum err tls_stream_write(
 void tls_stream_close(struct tls_stream *stream, struct buf *wire); /* appends close_notify */
 bool tls_stream_is_up(const struct tls_stream *stream);             /* the handshake is done */
 const struct tls_facts *tls_stream_facts(const struct tls_stream *stream);
+void tls_stream_binding(const struct tls_stream *stream, struct tls_binding *out);
 const char *tls_stream_error(const struct tls_stream *stream);
 
 #endif

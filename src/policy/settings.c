@@ -231,6 +231,8 @@ struct settings *settings_new(const char *hostname)
         .node = mem_copy(hostname, strlen(hostname) + 1),
         .control_socket = mem_text("/run/relais/control"),
         .state_folder = mem_text("/var/lib/relais"),
+        .account_file = mem_text("/var/lib/relais/accounts"),
+        .addresses_per_account_max = 10,
         .cluster_certificate_file = mem_text("/var/lib/relais/node.pem"),
         .cluster_key_file = mem_text("/var/lib/relais/node.key"),
         .spool_folder = mem_text("/var/spool/relais"),
@@ -353,5 +355,6 @@ void settings_free(struct settings *settings)
     free(settings->pam_service);
     free(settings->kerberos_keytab);
     free(settings->kerberos_service);
+    free(settings->kerberos_realm);
     free(settings);
 }

@@ -118,6 +118,7 @@ struct account {
     char *scram; /* SCRAM-SHA-256's verifier: RFC 5803; NULL: none */
     bool is_disabled;
     struct address_patterns addresses; /* that he may send as */
+    int line;                          /* of the file */
 };
 
 /* A file with a certificate, its chain and its key. */
@@ -301,6 +302,7 @@ struct send_connector {
     char *certificate_file, *key_file; /* a client certificate; NULL: none */
     char *user, *password;
     unsigned mechanisms;              /* enum auth_mechanism it may use */
+    bool auth_without_tls;            /* the password may go out in clear */
     uint32_t messages_per_minute_max; /* per next hop; 0: unlimited (SC-7) */
     uint32_t connections_max;         /* per next hop */
     uint32_t messages_per_connection; /* 0: unlimited */
@@ -347,6 +349,8 @@ struct settings {
     char *pam_service;      /* a second source of passwords; NULL: none */
     char *kerberos_keytab;  /* for GSSAPI; NULL: the system's */
     char *kerberos_service; /* "smtp@host"; NULL: smtp at the connector's fqdn */
+    char *kerberos_realm;   /* principals of this one go by their first part; NULL: none do */
+    uint32_t addresses_per_account_max; /* in a day; more are warned of; 0: any number (PE-7) */
 
     char *spool_folder;
     uint64_t spool_segment_bytes, spool_bytes_max, spool_free_bytes_min, spool_memory_bytes_max;
