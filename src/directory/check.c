@@ -1,5 +1,6 @@
 /* What no single block of a configuration shows. */
 #include "directory/option.h"
+#include "directory/tls_options.h"
 
 #include "base/mem.h"
 #include "policy/receive.h"
@@ -191,6 +192,7 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_bindings(reader);
     check_disputes(reader);
     check_ways_out(reader, root);
+    check_dane(reader);
     check_cluster(reader, root);
     check_transport(reader, root);
 }

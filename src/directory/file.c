@@ -62,6 +62,7 @@ static const struct option dsn_options[] = {
 static const struct option dns_options[] = {
     { "servers", CONFIG_LIST, read_servers },
     { "timeout", CONFIG_VALUE, read_duration, AT(dns_timeout_ms), 100, 5 * MINUTE },
+    { "trust_anchor", CONFIG_VALUE, read_file, AT(dns_trust_anchor) },
     { NULL },
 };
 

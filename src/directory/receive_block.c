@@ -1,5 +1,6 @@
 /* receive_connector "Name" { ... } */
 #include "directory/option.h"
+#include "directory/tls_options.h"
 
 #include "base/mem.h"
 #include "policy/client.h"
@@ -20,10 +21,6 @@ static const struct choice tls_modes[] = {
     { "implicit", TLS_MODE_IMPLICIT },
     { NULL, 0 },
 };
-
-/* enum tls_version of os/tls.h. */
-static const struct choice tls_versions[] = { { "1.0", 0 }, { "1.1", 1 }, { "1.2", 2 },
-    { "1.3", 3 }, { NULL, 0 } };
 
 static const struct choice roles[] = { { "clients", 0 }, { "internal", 1 }, { NULL, 0 } };
 
@@ -148,18 +145,6 @@ static void read_banner(struct reader *reader, const struct option *option,
     }
 }
 
-static void read_tls_min(struct reader *reader, const struct option *option,
-    const struct config_item *item, void *into)
-{
-    const struct choice *choice = choice_find(tls_versions, item->values[0].text);
-
-    if (choice)
-        ((struct receive_connector *)into)->tls_version_min = (uint8_t)choice->value;
-    else
-        complain_of_choice(
-            reader, value_line(item, 0), option->name, item->values[0].text, tls_versions);
-}
-
 static void read_role(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
@@ -170,33 +155,6 @@ static void read_role(struct reader *reader, const struct option *option,
     else
         complain_of_choice(
             reader, value_line(item, 0), option->name, item->values[0].text, roles);
-}
-
-static struct certificate *first_certificate(struct receive_connector *connector)
-{
-    if (connector->certificate_count == 0) {
-        connector->certificates = mem_new(sizeof *connector->certificates);
-        connector->certificate_count = 1;
-    }
-    return connector->certificates;
-}
-
-static void read_certificate(struct reader *reader, const struct option *option,
-    const struct config_item *item, void *into)
-{
-    struct option as_file = *option;
-
-    as_file.at = offsetof(struct certificate, certificate_file);
-    read_file(reader, &as_file, item, first_certificate(into));
-}
-
-static void read_key(struct reader *reader, const struct option *option,
-    const struct config_item *item, void *into)
-{
-    struct option as_file = *option;
-
-    as_file.at = offsetof(struct certificate, key_file);
-    read_file(reader, &as_file, item, first_certificate(into));
 }
 
 /* The guard looks at it by itself; here it is only checked. */
@@ -227,9 +185,12 @@ static const struct option options[] = {
     { "refuse_recipients", CONFIG_LIST, read_patterns, AT(recipients_refused) },
     { "open_relay_i_mean_it", CONFIG_VALUE, read_meaning_it },
     { "tls", CONFIG_VALUE, read_choice, AT(tls), .choices = tls_modes },
-    { "certificate", CONFIG_VALUE, read_certificate },
-    { "key", CONFIG_VALUE, read_key },
-    { "tls_min", CONFIG_VALUE, read_tls_min },
+    { "certificate", CONFIG_LIST, read_certificates },
+    { "key", CONFIG_LIST, read_keys },
+    { "client_certificate", CONFIG_VALUE, read_client_certificate },
+    { "client_ca", CONFIG_VALUE, read_file, AT(client_ca_file) },
+    { "client_fingerprints", CONFIG_LIST, read_client_fingerprints },
+    { "tls_min", CONFIG_VALUE, read_tls_version, AT(tls_version_min) },
     { "protocol_log", CONFIG_VALUE, read_flag, AT(logs_protocol) },
     { "add_missing_headers", CONFIG_VALUE, read_flag, AT(adds_missing_headers) },
     { "tolerate", CONFIG_LIST, read_flags, AT(tolerances), .choices = tolerances },
@@ -357,13 +318,7 @@ static void check(struct reader *reader, const struct receive_connector *connect
         complain_of_missing(reader, item, "bindings", "{ \"*:25\" }");
     if (reader->is_whole && has_network && !connector->is_internal)
         complain_of_missing(reader, item, "remote_ranges", "{ \"192.0.2.0/24\" }");
-    if (connector->certificate_count && !connector->certificates->certificate_file)
-        complaint_hint(complain(reader->complaints, config_find(item, "key")->where,
-                           "there is a key but no certificate"),
-            "certificate = \"/etc/relais/mail.pem\"");
-    if (connector->tls == TLS_MODE_OFF && connector->certificate_count)
-        complain_warning(reader->complaints, config_find(item, "certificate")->where,
-            "the certificate is not used: tls is off");
+    check_receive_tls(reader, connector, item);
     guard_against_open_relay(reader, connector, item);
 }
 

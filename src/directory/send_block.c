@@ -1,8 +1,10 @@
 /* send_connector "Name" { ... } */
 #include "directory/option.h"
+#include "directory/tls_options.h"
 
 #include "base/mem.h"
 #include "mail/address.h"
+#include "policy/send_tls.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -10,32 +12,6 @@
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 enum { SMTP_PORT = 25, LMTP_PORT = 24, RETRIES_MAX = 1000, COST_MAX = 65535 };
-
-enum tls_word { TLS_NONE, TLS_MAY, TLS_ENCRYPT, TLS_IMPLICIT };
-static const struct choice tls_words[] = {
-    { "none", TLS_NONE },
-    { "may", TLS_MAY },
-    { "encrypt", TLS_ENCRYPT },
-    { "implicit", TLS_IMPLICIT },
-    { NULL, 0 },
-};
-
-static void read_tls(struct reader *reader, const struct option *option,
-    const struct config_item *item, void *into)
-{
-    struct send_connector *connector = into;
-    const struct choice *choice = choice_find(tls_words, item->values[0].text);
-
-    if (!choice) {
-        complain_of_choice(
-            reader, value_line(item, 0), option->name, item->values[0].text, tls_words);
-        return;
-    }
-    connector->is_implicit_tls = choice->value == TLS_IMPLICIT;
-    connector->tls = choice->value == TLS_NONE  ? SEND_TLS_NONE
-                     : choice->value == TLS_MAY ? SEND_TLS_MAY
-                                                : SEND_TLS_ENCRYPT;
-}
 
 bool domain_pattern_parse(struct bytes text, char out[IDNA_BYTES_MAX])
 {
@@ -330,8 +306,12 @@ static const struct option options[] = {
     { "maildir", CONFIG_VALUE, read_maildir, AT(maildir) },
     { "fqdn", CONFIG_VALUE, read_host_name, AT(fqdn) },
     { "source_address", CONFIG_VALUE, read_source },
-    { "tls", CONFIG_VALUE, read_tls },
-
+    { "tls", CONFIG_VALUE, read_send_tls },
+    { "tls_policy", CONFIG_BLOCK, read_tls_policy, .may_repeat = true },
+    { "implicit_tls", CONFIG_VALUE, read_flag, AT(is_implicit_tls) },
+    { "tls_min", CONFIG_VALUE, read_tls_version, AT(tls_version_min) },
+    { "tls_fingerprints", CONFIG_LIST, read_tls_fingerprints },
+    { "ca_file", CONFIG_VALUE, read_file, AT(ca_file) },
     { "certificate", CONFIG_VALUE, read_file, AT(certificate_file) },
     { "key", CONFIG_VALUE, read_file, AT(key_file) },
     { "user", CONFIG_VALUE, read_text, AT(user) },
@@ -400,7 +380,8 @@ static void check(struct reader *reader, const struct send_connector *connector,
         complain(reader->complaints,
             config_find(item, connector->user ? "user" : "password")->where,
             "'user' and 'password' go together");
-    if (connector->password && connector->tls != SEND_TLS_ENCRYPT)
+    check_send_tls(reader, connector, item);
+    if (connector->password && !send_tls_is_sure(connector))
         complaint_hint(
             complain_warning(reader->complaints, config_find(item, "password")->where,
                 "the password may go out in clear: tls is not required"),

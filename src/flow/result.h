@@ -17,6 +17,9 @@ struct result {
     bool is_final;         /* delivered into a mailbox: a success notice says "delivered" */
     bool is_expanded;      /* it stood for others: a success notice says "expanded" */
     struct verdict verdict;
+    const char
+        *tls; /* "verify TLSv1.3 CIPHER verified", "" in clear; borrowed for the call; NULL:
+                        no connection at all */
 };
 
 #endif

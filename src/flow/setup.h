@@ -6,7 +6,7 @@
 #define FLOW_SETUP_H
 
 #include "os/tls.h"
-#include "policy/settings.h"
+#include "policy/send_tls.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -15,7 +15,8 @@ struct setup {
     atomic_uint holders;
     struct settings *settings;
     struct tls_context **receive_tls; /* one a receive connector; NULL: TLS is off */
-    struct tls_context **send_tls;    /* one a send connector; NULL: TLS is off */
+    /* One a send connector and level; NULL: that connector has no use for it. */
+    struct tls_context *(*send_tls)[SEND_TLS_COUNT];
 };
 
 /* Takes SETTINGS, on failure too.  WHY names the connector and the file. */
@@ -26,8 +27,10 @@ void setup_free(struct setup *setup); /* lets go; NULL too */
 /* The context that belongs to one of this setup's connectors. */
 struct tls_context *setup_receive_tls(
     const struct setup *setup, const struct receive_connector *connector);
+/* LEVEL is one of the connector's, MAY or ENCRYPT where it has any but NONE.  Each level has
+ * sessions of its own to resume, so that none gets by what it asks of a certificate. */
 struct tls_context *setup_send_tls(
-    const struct setup *setup, const struct send_connector *connector);
+    const struct setup *setup, const struct send_connector *connector, enum send_tls level);
 
 struct setup_slot {
     pthread_mutex_t lock; /* around "read the pointer and hold it", and its change */

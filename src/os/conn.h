@@ -75,6 +75,9 @@ size_t conn_kept_bytes(const struct conn *conn);
  * when it is called from there: bytes that came in the clear are never taken for TLS, so then
  * on_tls gets ERR_TLS.  on_tls is not called from inside this call. */
 void conn_start_tls(struct conn *conn, struct tls_context *context, const char *host);
+/* The same as a client that goes by TLSA records: DANE is borrowed for the call. */
+void conn_start_tls_dane(struct conn *conn, struct tls_context *context, const char *host,
+    const struct tls_dane *dane);
 const struct tls_facts *conn_tls(const struct conn *conn); /* NULL: plain */
 void conn_tls_binding(const struct conn *conn, struct tls_binding *out); /* plain: n 0 */
 const char *conn_tls_error(const struct conn *conn);       /* after ERR_TLS; never NULL */

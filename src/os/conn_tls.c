@@ -27,12 +27,15 @@ void conn_tls_fail(struct conn *conn, enum err err)
     conn_ask_step(conn);
 }
 
-void conn_start_tls(struct conn *conn, struct tls_context *context, const char *host)
+static void start(struct conn *conn, struct tls_context *context, const char *host,
+    const struct tls_dane *dane)
 {
     struct conn_tls *tls = mem_new(sizeof *tls);
     enum err err = tls_stream_new(context, !host, host, &tls->stream);
 
     assert(!conn->tls && conn->state == CONN_OPEN);
+    if (err == OK && dane)
+        err = tls_stream_use_dane(tls->stream, dane);
     conn->tls = tls;
     /* What is still to be sent in the clear goes first, as it is. */
     tls->wire = conn->out;
@@ -47,6 +50,17 @@ void conn_start_tls(struct conn *conn, struct tls_context *context, const char *
     if (err != OK)
         conn_tls_fail(conn, err);
     send_wire(conn);
+}
+
+void conn_start_tls(struct conn *conn, struct tls_context *context, const char *host)
+{
+    start(conn, context, host, NULL);
+}
+
+void conn_start_tls_dane(struct conn *conn, struct tls_context *context, const char *host,
+    const struct tls_dane *dane)
+{
+    start(conn, context, host, dane);
 }
 
 void conn_tls_input(struct conn *conn, struct bytes wire, struct buf *plain)

@@ -121,6 +121,9 @@ static bool set_up_client(struct tls_stream *stream, const char *host)
     if (name.n > HOST_BYTES_MAX)
         return false;
     stream->host = bytes_to_text(name);
+    /* Nothing is resumed under DANE: the records may have changed meanwhile. */
+    if (stream->context->uses_dane)
+        return tls_begin_dane(stream->ssl, stream->host);
     session = tls_sessions_take(stream->context->sessions, stream->host);
     if (session) {
         SSL_set_session(stream->ssl, session);
@@ -186,6 +189,24 @@ void tls_note_pin(const SSL *ssl, const struct tls_pin *pin)
     stream->facts.pin = *pin;
 }
 
+void tls_note_fingerprint(const SSL *ssl, const char *fingerprint)
+{
+    struct tls_stream *stream = SSL_get_app_data(ssl);
+
+    snprintf(stream->facts.peer_fingerprint, TLS_FINGERPRINT_BYTES, "%s", fingerprint);
+}
+
+enum err tls_stream_use_dane(struct tls_stream *stream, const struct tls_dane *dane)
+{
+    assert(stream->context->uses_dane && !stream->is_up);
+    ERR_clear_error();
+    if (tls_add_dane(stream->ssl, dane) == OK)
+        return OK;
+    stream->over = ERR_TLS;
+    stream->error = bytes_to_text(BYTES("no TLSA record is usable"));
+    return ERR_TLS;
+}
+
 /* --- Reading ----------------------------------------------------------------------------- */
 
 /* A node's handshake: so that the administrator can compare. */
@@ -211,6 +232,10 @@ static enum err fail(struct tls_stream *stream)
     err_ignore(buf_add_text(&error, text ? text : "protocol error"));
     if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && stream->facts.has_pin)
         add_foreign_pin(stream, &error);
+    else if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED &&
+             verify == X509_V_ERR_APPLICATION_VERIFICATION)
+        err_ignore(buf_printf(&error, ": %s is not pinned here",
+            stream->facts.peer_fingerprint[0] ? stream->facts.peer_fingerprint : "it"));
     else if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
         err_ignore(buf_printf(&error, ": %s", X509_verify_cert_error_string(verify)));
     stream->error = buf_take_text(&error);

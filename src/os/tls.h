@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/tlsa.h"
 
 struct tls_context;
 struct tls_stream;
@@ -34,7 +35,12 @@ struct tls_client_settings {
     const char *ca_file;          /* NULL: the system's */
     const char *certificate_file; /* NULL: none */
     const char *key_file;
-    bool verifies; /* chain and name; else encryption alone */
+    /* At most one of these three; none: encryption alone. */
+    bool verifies;                   /* chain and name */
+    const char *const *fingerprints; /* "sha256:HEX": the certificate is one of these, and
+                                        nothing else is asked of it */
+    size_t fingerprint_count;
+    bool uses_dane; /* each stream is told of its TLSA records */
     enum tls_version version_min;
 };
 
@@ -109,6 +115,18 @@ struct tls_binding {
 enum err tls_stream_new(struct tls_context *context, bool is_server, const char *host,
     struct tls_stream **out) MUST_USE;
 void tls_stream_free(struct tls_stream *stream);
+
+/* What DNS says of a server's certificate; all borrowed for the call. */
+struct tls_dane {
+    const struct tlsa *records; /* secured by DNSSEC */
+    size_t record_count;
+    const char *const *names; /* that usage 2 takes besides the stream's host: RFC 7672, 3.2 */
+    size_t name_count;
+};
+
+/* Before the first read, for a client's stream of a context that uses DANE; the stream's host is
+ * the name the records were found at.  ERR_TLS: no record is usable. */
+enum err tls_stream_use_dane(struct tls_stream *stream, const struct tls_dane *dane) MUST_USE;
 
 /* Gives IN (from the wire) to the stream.  Handshake answers and alerts are appended to WIRE,
  * application bytes to PLAIN.  ERR_TLS: over, tls_stream_error() has the text.  ERR_CLOSED: the

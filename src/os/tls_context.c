@@ -78,9 +78,9 @@ void tls_context_free(struct tls_context *context)
     SSL_CTX_free(context->ssl);
     tls_sessions_free(context->sessions);
     free(context->pins);
-    for (size_t i = 0; i < context->client_fingerprint_count; i++)
-        free(context->client_fingerprints[i]);
-    free(context->client_fingerprints);
+    for (size_t i = 0; i < context->fingerprint_count; i++)
+        free(context->fingerprints[i]);
+    free(context->fingerprints);
     free(context);
 }
 
@@ -184,6 +184,17 @@ static enum err use_authorities(
     return OK;
 }
 
+static enum err trust(struct tls_context *context, const struct tls_client_settings *settings,
+    char why[TLS_ERROR_BYTES])
+{
+    if (settings->uses_dane)
+        return tls_enable_dane(context, why);
+    if (settings->fingerprint_count == 0)
+        return use_authorities(context->ssl, settings, why);
+    tls_pin_server(context, settings);
+    return OK;
+}
+
 enum err tls_client_context(const struct tls_client_settings *settings,
     struct tls_context **out, char why[TLS_ERROR_BYTES])
 {
@@ -193,7 +204,7 @@ enum err tls_client_context(const struct tls_client_settings *settings,
     if (!context)
         return tls_why("TLS", why);
     set_up_client(context);
-    err = use_authorities(context->ssl, settings, why);
+    err = trust(context, settings, why);
     if (err == OK && settings->certificate_file)
         err = tls_use_certificate(
             context->ssl, settings->certificate_file, settings->key_file, why);

@@ -16,10 +16,10 @@ struct tls_context {
     bool is_node;                  /* for both sides; the other's key is one of: */
     struct tls_pin *pins;
     size_t pin_count;
-    /* A server's: the clients it knows. */
-    bool has_client_ca;
-    char **client_fingerprints;
-    size_t client_fingerprint_count;
+    bool has_client_ca;  /* a server's: by whom the clients it knows are signed */
+    bool uses_dane;      /* a client's */
+    char **fingerprints; /* of the clients, or of the servers, that are known */
+    size_t fingerprint_count;
 };
 
 /* tls_context.c */
@@ -48,9 +48,19 @@ enum err tls_ask_client(struct tls_context *context, const struct tls_server_set
 void tls_note_peer(const struct tls_context *context, SSL *ssl, struct tls_facts *facts);
 void tls_fingerprint(X509 *certificate, char out[TLS_FINGERPRINT_BYTES]); /* or "" */
 
+/* tls_verify.c: what a client asks of a server's certificate. */
+void tls_pin_server(struct tls_context *context, const struct tls_client_settings *settings);
+void tls_keep_fingerprints(
+    struct tls_context *context, const char *const *fingerprints, size_t count);
+bool tls_has_fingerprint(const struct tls_context *context, const char *fingerprint);
+enum err tls_enable_dane(struct tls_context *context, char why[TLS_ERROR_BYTES]) MUST_USE;
+bool tls_begin_dane(SSL *ssl, const char *base);
+enum err tls_add_dane(SSL *ssl, const struct tls_dane *dane) MUST_USE;
+
 /* tls.c: the host that SSL is connected to as a client, or NULL. */
 const char *tls_host_of(const SSL *ssl);
 /* tls.c: the other side's key, whether it is welcome or not. */
 void tls_note_pin(const SSL *ssl, const struct tls_pin *pin);
+void tls_note_fingerprint(const SSL *ssl, const char *fingerprint);
 
 #endif

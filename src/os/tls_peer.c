@@ -3,7 +3,6 @@
  * A client's certificate never ends a handshake: a device with an expired one shall get an
  * answer that says so (policy/rights.h), not an alert that it does not show.  The chain's
  * verdict stays in the TLS session, so that a resumed one says the same. */
-#include "base/mem.h"
 #include "base/utf8.h"
 #include "os/tls_inside.h"
 
@@ -11,7 +10,6 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
-#include <strings.h>
 
 /* --- Asking ------------------------------------------------------------------------------ */
 
@@ -28,24 +26,14 @@ static int on_client_certificate(X509_STORE_CTX *store, void *me)
     return 1;
 }
 
-static void copy_fingerprints(
-    struct tls_context *context, const struct tls_server_settings *settings)
-{
-    size_t count = settings->client_fingerprint_count;
-
-    context->client_fingerprints = mem_new(count * sizeof *context->client_fingerprints);
-    for (size_t i = 0; i < count; i++)
-        context->client_fingerprints[i] = mem_text(settings->client_fingerprints[i]);
-    context->client_fingerprint_count = count;
-}
-
 enum err tls_ask_client(struct tls_context *context, const struct tls_server_settings *settings,
     char why[TLS_ERROR_BYTES])
 {
     const char *ca = settings->client_ca_file;
 
     ERR_clear_error();
-    copy_fingerprints(context, settings);
+    tls_keep_fingerprints(
+        context, settings->client_fingerprints, settings->client_fingerprint_count);
     if (ca) {
         STACK_OF(X509_NAME) * names;
         if (SSL_CTX_load_verify_file(context->ssl, ca) != 1)
@@ -148,15 +136,6 @@ static void copy_subject(X509 *certificate, char out[TLS_NAME_BYTES])
     BIO_free(text);
 }
 
-static bool has_known_fingerprint(const struct tls_context *context, const char *fingerprint)
-{
-    for (size_t i = 0; i < context->client_fingerprint_count; i++) {
-        if (strcasecmp(context->client_fingerprints[i], fingerprint) == 0)
-            return true;
-    }
-    return false;
-}
-
 void tls_note_peer(const struct tls_context *context, SSL *ssl, struct tls_facts *facts)
 {
     X509 *certificate = SSL_get0_peer_certificate(ssl);
@@ -168,7 +147,8 @@ void tls_note_peer(const struct tls_context *context, SSL *ssl, struct tls_facts
     if (!find_email(certificate, facts->peer_name))
         find_common_name(certificate, facts->peer_name);
     facts->peer_is_known =
-        (context->has_client_ca && SSL_get_verify_result(ssl) == X509_V_OK) ||
-        has_known_fingerprint(context, facts->peer_fingerprint);
+        SSL_is_server(ssl) &&
+        ((context->has_client_ca && SSL_get_verify_result(ssl) == X509_V_OK) ||
+            tls_has_fingerprint(context, facts->peer_fingerprint));
     ERR_clear_error();
 }

@@ -9,6 +9,7 @@
 struct client {
     const char *user;              /* authenticated as; NULL: nobody */
     const struct account *account; /* of that user, in the snapshot; NULL: none is kept here */
+    bool has_certificate;          /* showed one, whoever he is */
     bool is_partner;               /* showed a certificate that the connector knows */
     bool is_server;                /* a node of the organisation */
     bool is_tls;

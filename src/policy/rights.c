@@ -198,14 +198,34 @@ static void decide_right(const struct settings *settings,
         decide_no_right(client, needed, out);
 }
 
+/* As Postfix has it: the handshake goes on whatever was shown, and policy refuses. */
+static void decide_no_certificate(const struct receive_connector *connector,
+    const struct client *client, struct decision *out)
+{
+    if (client->has_certificate)
+        decide_refusal(out, "client-certificate", connector->name,
+            verdict_of(550, STATUS(5, 7, 1), "SMTP; Client certificate is not known here"),
+            "connector %s requires a client certificate that it knows", connector->name);
+    else
+        decide(out, "client-certificate",
+            verdict_of(530, STATUS(5, 7, 0), "Client certificate required"),
+            "connector %s requires a client certificate, and the client showed none",
+            connector->name);
+}
+
 /* What the connector wants before anybody may say MAIL; the engine says the same. */
 static bool has_introduced_himself(const struct receive_connector *connector,
     const struct client *client, struct decision *out)
 {
-    if (connector->tls == TLS_MODE_REQUIRED && !client->is_tls)
+    bool wants_tls =
+        connector->tls == TLS_MODE_REQUIRED || connector->requires_client_certificate;
+
+    if (wants_tls && !client->is_tls)
         decide(out, "tls",
             verdict_of(530, STATUS(5, 7, 0), "Must issue a STARTTLS command first"),
             "connector %s requires TLS", connector->name);
+    else if (connector->requires_client_certificate && !client->is_partner)
+        decide_no_certificate(connector, client, out);
     else if (connector->requires_auth && !client->user)
         decide(out, "authentication",
             verdict_of(530, STATUS(5, 7, 0), "Authentication required"),

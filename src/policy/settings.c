@@ -338,6 +338,7 @@ void settings_free(struct settings *settings)
     free_accounts(settings);
     free_texts(settings->source_files, settings->source_file_count);
     free_texts(settings->dns_servers, settings->dns_server_count);
+    free(settings->dns_trust_anchor);
     free(settings->file);
     free(settings->fqdn);
     free(settings->node);

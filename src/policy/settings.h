@@ -377,6 +377,7 @@ struct settings {
     char **dns_servers; /* none: those of /etc/resolv.conf */
     size_t dns_server_count;
     int64_t dns_timeout_ms;
+    char *dns_trust_anchor; /* DNSKEY or DS records; NULL: DNSSEC is not looked at */
 
     enum log_target log_target;
     char *log_file;

@@ -12,21 +12,31 @@ enum { UNDER_WAY_MAX = 8, NO_TLS_MS = 600000 };
 
 /* --- Beginning and end ------------------------------------------------------------------- */
 
+/* What the level comes to: DANE is what DNS said of the host, MAY is in clear for a while after
+ * a handshake that failed. */
+static void choose_tls(struct delivery *delivery)
+{
+    delivery->tls_asked = destination_tls(delivery->destination, delivery->host);
+    delivery->tls = delivery->tls_asked;
+    if (delivery->tls == SEND_TLS_MAY && delivery->host->no_tls_until.ms > delivery->active.ms)
+        delivery->tls = SEND_TLS_NONE;
+}
+
 static void configure(struct delivery *delivery)
 {
     const struct send_connector *connector = delivery->connector;
     const struct settings *settings = delivery->setup->settings;
-    enum smtp_client_tls tls = SMTP_CLIENT_TLS_NONE;
+    enum smtp_client_tls tls = SMTP_CLIENT_TLS_MUST;
 
-    if (connector->tls == SEND_TLS_ENCRYPT)
-        tls = SMTP_CLIENT_TLS_MUST;
-    else if (connector->tls == SEND_TLS_MAY &&
-             delivery->host->no_tls_until.ms <= delivery->active.ms)
+    choose_tls(delivery);
+    if (delivery->tls == SEND_TLS_NONE)
+        tls = SMTP_CLIENT_TLS_NONE;
+    else if (delivery->tls == SEND_TLS_MAY)
         tls = SMTP_CLIENT_TLS_MAY;
     delivery->config = (struct smtp_client_config){
         .fqdn = bytes_text(connector->fqdn ? connector->fqdn : settings->fqdn),
         .is_lmtp = connector->delivery == DELIVERY_LMTP,
-        .tls = delivery->host->is_unix ? SMTP_CLIENT_TLS_NONE : tls,
+        .tls = tls,
         .is_tls = connector->is_implicit_tls && !delivery->host->is_unix,
         .uses_chunking = connector->uses_chunking,
         .uses_pipelining = connector->uses_pipelining,
@@ -146,6 +156,7 @@ static void on_result(struct delivery *delivery, const struct smtp_client_action
     *result = (struct result){
         .recipient = item_recipient(sending->item, action->recipient),
         .verdict = verdict_of(reply->code, reply->status, "%s", reply->text),
+        .tls = delivery->tls_text,
     };
     sending->is_in_doubt |= action->stage == SMTP_CLIENT_IN_DOUBT;
     if (is_ok && action->stage == SMTP_CLIENT_AT_END) {
@@ -200,12 +211,18 @@ static void on_ready(struct delivery *delivery)
         list_add_last(&delivery->destination->ready, &delivery->in_ready);
 }
 
+static void start_tls(struct delivery *delivery)
+{
+    conn_start_tls(delivery->conn,
+        setup_send_tls(delivery->setup, delivery->connector, delivery->tls),
+        delivery->host->name);
+}
+
 static void do_action(struct delivery *delivery, const struct smtp_client_action *action)
 {
     switch (action->type) {
     case SMTP_CLIENT_START_TLS:
-        conn_start_tls(delivery->conn, setup_send_tls(delivery->setup, delivery->connector),
-            delivery->host->name);
+        start_tls(delivery);
         return;
     case SMTP_CLIENT_UP:
         on_up(delivery);
@@ -415,8 +432,7 @@ static void on_connected(void *me, enum err err)
     endpoint_format(conn_local(delivery->conn), delivery->protocol.local);
     report_protocol(&delivery->protocol, '+', BYTES_NONE);
     if (delivery->config.is_tls)
-        conn_start_tls(delivery->conn, setup_send_tls(delivery->setup, delivery->connector),
-            delivery->host->name);
+        start_tls(delivery);
     else
         delivery_step(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_CONNECTED });
 }
@@ -460,6 +476,23 @@ static void on_room(void *me)
     turn(delivery);
 }
 
+/* "verify TLSv1.3 TLS_AES_256_GCM_SHA384 verified", for the delivery line. */
+static void note_tls(struct delivery *delivery)
+{
+    const struct tls_facts *facts = conn_tls(delivery->conn);
+
+    snprintf(delivery->tls_text, sizeof delivery->tls_text, "%s %s %s %s",
+        send_tls_name(delivery->tls_asked), facts->version, facts->cipher,
+        facts->is_verified ? "verified" : "not-verified");
+}
+
+/* 4.7.5: RFC 7672 and Postfix have it for certificates too. */
+static struct verdict tls_failure(const struct delivery *delivery)
+{
+    return verdict_of(451, STATUS(4, 7, 5), "TLS handshake failed (level %s): %s",
+        send_tls_name(delivery->tls_asked), conn_tls_error(delivery->conn));
+}
+
 static void on_tls(void *me, enum err err)
 {
     struct delivery *delivery = me;
@@ -467,9 +500,10 @@ static void on_tls(void *me, enum err err)
     if (err != OK) {
         delivery->is_tls_trouble =
             delivery->config.tls == SMTP_CLIENT_TLS_MAY && !delivery->config.is_tls;
-        lose(delivery, verdict_of(451, STATUS(4, 7, 5), "TLS handshake failed"));
+        lose(delivery, tls_failure(delivery));
         return;
     }
+    note_tls(delivery);
     delivery_step(delivery, &(struct smtp_client_event){
                                 .type = delivery->config.is_tls ? SMTP_CLIENT_CONNECTED
                                                                 : SMTP_CLIENT_TLS_STARTED });

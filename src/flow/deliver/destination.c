@@ -73,6 +73,17 @@ static const char *mx_domain(const struct hop *hop)
     return NULL;
 }
 
+enum send_tls destination_tls(const struct destination *destination, const struct host *host)
+{
+    const char *name = mx_domain(destination->hop);
+    const struct tls_policy *policy;
+
+    if (host->is_unix)
+        return SEND_TLS_NONE;
+    return send_tls_level(
+        destination->hop->connector, bytes_text(name ? name : host->name), &policy);
+}
+
 struct destination *destination_get(struct deliver *deliver, struct hop *hop)
 {
     struct destination *destination = hop->destination;

@@ -8,7 +8,12 @@
 #include "proto/smtp/client.h"
 #include "report/report.h"
 
-enum { HOST_ADDRESSES_MAX = 16, HOST_ERROR_BYTES = 400, HOST_TEXT_BYTES = 400 };
+enum {
+    HOST_ADDRESSES_MAX = 16,
+    HOST_ERROR_BYTES = 400,
+    HOST_TEXT_BYTES = 400,
+    TLS_TEXT_BYTES = 112
+};
 
 /* One host behind a next hop, and whether it answers (the circuit breaker). */
 struct host {
@@ -97,6 +102,9 @@ struct delivery {
     char text[HOST_TEXT_BYTES]; /* "name[address]:port" */
     char *error;                /* why the session ended before it was up */
     unsigned depth;             /* steps of the engine that are running */
+    enum send_tls tls_asked;    /* as configured */
+    enum send_tls tls;          /* what that comes to with this host */
+    char tls_text[TLS_TEXT_BYTES];
     bool is_up, is_ready, is_quitting, is_closing, is_tls_trouble;
     bool has_failed; /* the engine says that the host is to be left alone for a while */
     bool had_more;   /* the last event needed more than one list of actions */
@@ -107,6 +115,8 @@ struct delivery {
 struct destination *destination_get(struct deliver *deliver, struct hop *hop);
 /* One more connection, to the best host that answers. */
 void destination_open(struct destination *destination);
+/* The level that is configured for a host of it. */
+enum send_tls destination_tls(const struct destination *destination, const struct host *host);
 void destination_free_if_done(struct destination *destination);
 /* The hop goes on without it, or goes: it ends with what is under way. */
 void destination_forget(struct destination *destination);

@@ -38,6 +38,7 @@ static void report_delivery(const struct item *item, const struct recipient *rec
         R_CHARS("connector", item->hop->connector ? item->hop->connector->name : "unreachable"),
         R_CHARS("queue", item->hop->name),
         R_CHARS("relay", *host ? host : "none"),
+        R_CHARS("tls", result->tls && *result->tls ? result->tls : "none"),
         R_MS("delay", now - envelope->arrived.ms),
         R_CHARS("dsn", status),
         R_CHARS("status", status_word(result)),

@@ -211,6 +211,18 @@ void session_on_room(void *me)
     conn_resume(session->conn);
 }
 
+static void log_tls(struct session *session, const struct tls_facts *tls)
+{
+    char text[400];
+    int n = snprintf(text, sizeof text, "TLS started: %s %s", tls->version, tls->cipher);
+
+    if (tls->peer_fingerprint[0])
+        n += snprintf(text + n, sizeof text - (size_t)n, ", client certificate %s: %s",
+            tls->peer_is_known ? "known" : "not known",
+            tls->peer_subject[0] ? tls->peer_subject : tls->peer_fingerprint);
+    report_protocol(&session->protocol, '*', bytes_of(text, strnlen(text, (size_t)n)));
+}
+
 static void on_tls(void *me, enum err err)
 {
     struct session *session = me;
@@ -223,13 +235,12 @@ static void on_tls(void *me, enum err err)
         return;
     }
     tls = conn_tls(session->conn);
-    if (session->config.logs_lines) {
-        char text[96];
-        int n = snprintf(text, sizeof text, "TLS started: %s %s", tls->version, tls->cipher);
-        report_protocol(&session->protocol, '*', bytes_of(text, (size_t)n));
-    }
-    session->last_input = loop_now(session->house->loop);
     session->client.is_tls = true;
+    session->client.has_certificate = tls->peer_fingerprint[0];
+    session->client.is_partner = tls->peer_is_known;
+    if (session->config.logs_lines)
+        log_tls(session, tls);
+    session->last_input = loop_now(session->house->loop);
     session_know_client(session);
     step_and_settle(session,
         session->config.is_tls ? SMTP_SERVER_OPENED : SMTP_SERVER_TLS_STARTED,

@@ -1,0 +1,34 @@
+/* Options about TLS, of both kinds of connectors: inside of directory/.  Main loop's thread. */
+#ifndef DIRECTORY_TLS_OPTIONS_H
+#define DIRECTORY_TLS_OPTIONS_H
+
+#include "directory/option.h"
+
+/* "1.0" to "1.3" into a uint8_t. */
+void read_tls_version(
+    struct reader *, const struct option *, const struct config_item *, void *);
+
+/* Into a struct receive_connector. */
+void read_certificates(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void read_keys(struct reader *, const struct option *, const struct config_item *, void *);
+void read_client_certificate(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void read_client_fingerprints(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void check_receive_tls(struct reader *reader, const struct receive_connector *connector,
+    const struct config_item *block);
+
+/* Into a struct send_connector. */
+void read_send_tls(struct reader *, const struct option *, const struct config_item *, void *);
+void read_tls_policy(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void read_tls_fingerprints(
+    struct reader *, const struct option *, const struct config_item *, void *);
+void check_send_tls(struct reader *reader, const struct send_connector *connector,
+    const struct config_item *block);
+
+/* Once all is read: DANE without DNSSEC. */
+void check_dane(struct reader *reader);
+
+#endif

@@ -1,0 +1,154 @@
+/* Options about TLS, of both kinds of connectors. */
+#include "directory_kit.h"
+
+#include <stdio.h>
+
+static struct settings *read_text(const char *text, char complaints_text[8000])
+{
+    struct complaints complaints = { 0 };
+    struct settings *settings = NULL;
+
+    if (directory_read_text(bytes_text(text), "t.conf", &settings, &complaints) != OK)
+        assert_null(settings);
+    list_complaints(&complaints, true, complaints_text);
+    complaints_done(&complaints);
+    return settings;
+}
+
+#define OUT "send_connector \"Out\" { address_spaces = {\"*\"} mx = true }\n"
+#define IN "receive_connector \"In\" { bindings = {\"*:25\"} remote_ranges = {\"10.0.0.0/8\"} "
+#define SEND "send_connector \"S\" { address_spaces = {\"*\"} mx = true "
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define COLONS                                                                                 \
+    "01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:"  \
+    "AB:CD:EF"
+
+static void complaints_are_made(void **state)
+{
+    static const struct {
+        const char *name, *text, *want;
+    } cases[] = {
+        { "good receive",
+            IN "certificate = {/dev/null, \"/dev/null\"} key = {/dev/null, /dev/null} "
+               "client_certificate = ask client_ca = /dev/null }\n" OUT,
+            "" },
+        { "good send",
+            SEND "tls = verify ca_file = /dev/null tls_min = 1.3 tls_policy \"a.example\" { "
+                 "tls = secure } tls_fingerprints = {\"sha256:" HEX "\"} }\n",
+            "" },
+        { "key alone", IN "key = /dev/null }\n" OUT, "1: there is a key but no certificate" },
+        { "fewer keys", IN "certificate = {/dev/null, /dev/null} key = /dev/null }\n" OUT,
+            "1: there are 2 certificates and 1 keys | as many keys as certificates" },
+        { "no such certificate", IN "certificate = {/dev/null,\n/nonexistent} }\n" OUT,
+            "2: 'certificate': cannot read \"/nonexistent\" | there is no such file" },
+        { "certificate without TLS", IN "tls = off certificate = /dev/null }\n" OUT,
+            "1? the certificate is not used: tls is off" },
+        { "asks in vain", IN "client_certificate = require }\n" OUT,
+            "1: no client's certificate would be known | client_ca =" },
+        { "asks in clear",
+            IN "tls = off client_certificate = ask client_ca = /dev/null }\n" OUT,
+            "1: a client cannot show a certificate: tls is off" },
+        { "knows, but asks not", IN "client_fingerprints = {\"sha256:" HEX "\"} }\n" OUT,
+            "1? 'client_fingerprints' is not used: clients are not asked" },
+        { "another word", IN "client_certificate = required }\n" OUT,
+            "1: 'client_certificate' cannot be 'required' | did you mean 'require'?" },
+        { "fingerprints",
+            IN "client_certificate = ask client_fingerprints = { \"sha256:" COLONS "\",\n\"" HEX
+               "\",\n\"sha256:0123\",\n\"sha256:0" HEX "\",\n\"sha256:0:123\" } }\n" OUT,
+            "2: 'client_fingerprints' cannot have~3: 'client_fingerprints' cannot have "
+            "'sha256:0123' | \"sha256:\" and 64 hex digits~4: ~5: " },
+        { "level", SEND "tls = dane_only }\n",
+            "1: 'tls' cannot be 'dane_only' | did you mean 'dane-only'?" },
+        { "pins missing", SEND "tls = secure }\n",
+            "1: secure TLS needs the certificate's fingerprint" },
+        { "pins not used", SEND "tls_fingerprints = {\"sha256:" HEX "\"} }\n",
+            "1? 'tls_fingerprints' is not used: tls is not secure" },
+        { "authorities not used", SEND "tls = encrypt ca_file = /dev/null }\n",
+            "1? 'ca_file' is not used: tls is not verify" },
+        { "implicit none", SEND "tls = none implicit_tls = yes }\n",
+            "1: 'implicit_tls', but tls is none" },
+        { "DANE without DNSSEC", SEND "tls = dane }\n",
+            "1: send connector \"S\" uses DANE, but nothing is known~| dns { trust_anchor" },
+        { "DANE of a domain without DNSSEC",
+            SEND "tls_policy \"*.example\" { tls = dane-only } }\n",
+            "1: send connector \"S\" uses DANE" },
+        { "DANE", SEND "tls = dane }\ndns { trust_anchor = /dev/null }\n", "" },
+        { "policy of no domain", SEND "tls_policy \"a b\" { tls = may } }\n",
+            "1: 'a b' is no domain | tls_policy \"example.com\"" },
+        { "policy of nothing", SEND "tls_policy \"a.example\" { } }\n",
+            "1: this tls_policy says nothing" },
+        { "policy from the first byte", SEND "tls_policy \"a.example\" { tls = implicit } }\n",
+            "1: 'tls' cannot be 'implicit'" },
+        { "password that may be seen",
+            SEND "user = u password = p tls = verify tls_policy \"a.example\" { tls = may } "
+                 "}\n",
+            "1? the password may go out in clear" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        char got[8000];
+        settings_free(read_text(cases[i].text, got));
+        if (*cases[i].want)
+            check_parts(cases[i].name, got, cases[i].want);
+        else
+            check_bytes(cases[i].name, bytes_text(got), BYTES(""));
+    }
+}
+
+static void receive_options_are_kept(void **state)
+{
+    char got[8000];
+    struct settings *s =
+        read_text(IN "certificate = {/dev/null, /dev/zero} key = {/dev/zero, /dev/null} "
+                     "client_certificate = require client_ca = /dev/null "
+                     "client_fingerprints = {\"SHA256:" COLONS "\"} tls_min = 1.1 }\n" OUT,
+            got);
+    const struct receive_connector *c = s->receive;
+
+    (void)state;
+    check("two", c->certificate_count == 2);
+    check_bytes("first", bytes_text(c->certificates[0].certificate_file), BYTES("/dev/null"));
+    check_bytes("its key", bytes_text(c->certificates[0].key_file), BYTES("/dev/zero"));
+    check_bytes("second", bytes_text(c->certificates[1].certificate_file), BYTES("/dev/zero"));
+    check_bytes("its key", bytes_text(c->certificates[1].key_file), BYTES("/dev/null"));
+    check("asks", c->asks_client_certificate && c->requires_client_certificate);
+    check_bytes("authorities", bytes_text(c->client_ca_file), BYTES("/dev/null"));
+    check("one", c->client_fingerprint_count == 1 && c->tls_version_min == 1);
+    check_bytes("in one form", bytes_text(c->client_fingerprints[0]), BYTES("sha256:" HEX));
+    settings_free(s);
+}
+
+static void send_options_are_kept(void **state)
+{
+    char got[8000];
+    struct settings *s = read_text(SEND
+        "tls = verify ca_file = /dev/null tls_min = 1.3 implicit_tls = yes "
+        "tls_fingerprints = {\"sha256:" HEX
+        "\"} tls_policy \"B\303\274cher.example\" { tls = secure } "
+        "tls_policy \"*.b.example\" { tls = dane } }\ndns { trust_anchor = /dev/zero }\n",
+        got);
+    const struct send_connector *c = s->send;
+
+    (void)state;
+    check("level", c->tls == SEND_TLS_VERIFY && c->is_implicit_tls && c->tls_version_min == 3);
+    check_bytes("authorities", bytes_text(c->ca_file), BYTES("/dev/null"));
+    check_bytes("pin", bytes_text(c->tls_fingerprints[0]), BYTES("sha256:" HEX));
+    check("policies", c->tls_policy_count == 2 && c->tls_policies[0].tls == SEND_TLS_SECURE &&
+                          c->tls_policies[1].tls == SEND_TLS_DANE);
+    check_bytes(
+        "A-label", bytes_text(c->tls_policies[0].pattern), BYTES("xn--bcher-kva.example"));
+    check_bytes("anchor", bytes_text(s->dns_trust_anchor), BYTES("/dev/zero"));
+    settings_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(complaints_are_made),
+        cmocka_unit_test(receive_options_are_kept),
+        cmocka_unit_test(send_options_are_kept),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
