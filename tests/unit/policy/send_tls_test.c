@@ -144,12 +144,14 @@ static void a_client_certificate_is_required(void **state)
             .is_partner = cases[i].is_known };
         struct decision decision;
         receive_connector_init(&connector, "In");
+        connector.groups |= GROUP_PARTNERS;
         connector.asks_client_certificate = connector.requires_client_certificate =
             cases[i].requires;
         rights_decide_sender(settings, &connector, &client, &sender, 0, &decision);
         check(cases[i].name, decision.verdict.code == cases[i].code);
         if (cases[i].code != 250)
-            check_bytes(cases[i].name, bytes_text(decision.rule), BYTES("client-certificate"));
+            check_bytes(cases[i].name, bytes_text(decision.rule),
+                cases[i].is_tls ? BYTES("client-certificate") : BYTES("tls"));
         receive_connector_done(&connector);
     }
     settings_free(settings);
