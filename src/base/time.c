@@ -42,6 +42,60 @@ static struct civil civil_of(struct wall wall)
     return c;
 }
 
+/* Digits of a fixed width and what must follow them; false: they do not. */
+static bool take_digits(struct bytes *rest, size_t width, uint64_t max, int64_t *out)
+{
+    uint64_t number;
+
+    if (rest->n < width || !bytes_to_number(bytes_first(*rest, width), max, &number))
+        return false;
+    *rest = bytes_skip(*rest, width);
+    *out = (int64_t)number;
+    return true;
+}
+
+static bool take_byte(struct bytes *rest, uint8_t byte)
+{
+    if (rest->n == 0 || ascii_lower(rest->at[0]) != byte)
+        return false;
+    *rest = bytes_skip(*rest, 1);
+    return true;
+}
+
+/* The inverse of civil_of(): false when there is no such day. */
+static bool days_to(int64_t year, int64_t month, int64_t day, int64_t *out)
+{
+    int64_t y = month <= 2 ? year - 1 : year; /* a leap day ends its year */
+    int64_t days = 365 * y + y / 4 - y / 100 + y / 400 +
+                   (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1 - 719468;
+    struct civil back = civil_of((struct wall){ days * 86400000 });
+
+    *out = days;
+    return back.year == year && back.month == month && back.day == day;
+}
+
+bool wall_parse_iso(struct bytes text, struct wall *out)
+{
+    int64_t year, month, day, hour = 0, minute = 0, second = 0, days;
+
+    if (!take_digits(&text, 4, 9999, &year) || !take_byte(&text, '-') ||
+        !take_digits(&text, 2, 12, &month) || !take_byte(&text, '-') ||
+        !take_digits(&text, 2, 31, &day) || !days_to(year, month, day, &days))
+        return false;
+    if (take_byte(&text, 't') || take_byte(&text, ' ')) {
+        if (!take_digits(&text, 2, 23, &hour) || !take_byte(&text, ':') ||
+            !take_digits(&text, 2, 59, &minute))
+            return false;
+        if (take_byte(&text, ':') && !take_digits(&text, 2, 59, &second))
+            return false;
+        take_byte(&text, 'z');
+    }
+    if (text.n)
+        return false;
+    out->ms = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000;
+    return true;
+}
+
 void wall_format_rfc5322(struct wall wall, char out[DATE_RFC5322_BYTES])
 {
     static const char days[] = "SunMonTueWedThuFriSat";

@@ -23,6 +23,9 @@ void wall_format_rfc5322(struct wall wall, char out[DATE_RFC5322_BYTES]);
 /* "2026-11-21T17:59:07.123Z" (RFC 3339). */
 void wall_format_iso(struct wall wall, char out[DATE_ISO_BYTES]);
 
+/* "2026-11-21", "2026-11-21T17:59", "2026-11-21 17:59:07", with "Z" or without: UTC. */
+bool wall_parse_iso(struct bytes text, struct wall *out);
+
 /* "90s", "30m", "2h", "5d", "250ms", "1h30m", or "hh:mm:ss" and "d.hh:mm:ss" as administrators
  * of Exchange write them.  A bare number is refused: a time needs its unit. */
 bool duration_parse(struct bytes text, int64_t *out_ms);

@@ -80,9 +80,47 @@ static void formats_durations(void **state)
     }
 }
 
+static void reads_dates(void **state)
+{
+    static const struct {
+        const char *text, *want; /* NULL: none */
+    } dates[] = {
+        { "2026-11-21", "2026-11-21T00:00:00.000Z" },
+        { "2026-11-21T17:59", "2026-11-21T17:59:00.000Z" },
+        { "2026-11-21 17:59:07", "2026-11-21T17:59:07.000Z" },
+        { "2026-11-21t17:59:07z", "2026-11-21T17:59:07.000Z" },
+        { "1970-01-01", "1970-01-01T00:00:00.000Z" },
+        { "2024-02-29", "2024-02-29T00:00:00.000Z" },
+        { "2000-02-29", "2000-02-29T00:00:00.000Z" },
+        { "2023-02-29", NULL },
+        { "1900-02-29", NULL },
+        { "2026-13-01", NULL },
+        { "2026-00-01", NULL },
+        { "2026-01-32", NULL },
+        { "2026-1-1", NULL },
+        { "2026-11-21T24:00", NULL },
+        { "2026-11-21T12", NULL },
+        { "2026-11-21T12:00:00x", NULL },
+        { "2026-11-21Z", NULL },
+        { "", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(dates); i++) {
+        char got[DATE_ISO_BYTES] = "";
+        struct wall wall;
+        bool is_date = wall_parse_iso(bytes_text(dates[i].text), &wall);
+        check(dates[i].text, is_date == (dates[i].want != NULL));
+        if (is_date)
+            wall_format_iso(wall, got);
+        check_bytes(dates[i].text, bytes_text(got), bytes_text(dates[i].want));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_dates),
         cmocka_unit_test(formats_dates),
         cmocka_unit_test(parses_durations),
         cmocka_unit_test(formats_durations),
