@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+PRINTF(4, 0)
 static void fill(struct decision *out, const char *rule, const struct verdict *verdict,
     const char *why_format, va_list arguments)
 {
