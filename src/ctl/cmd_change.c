@@ -117,10 +117,8 @@ static int simple(
     struct ctl_object *request;
     int code;
 
-    if (!tool_options(tool, &argc, argv, NULL, 0, &code))
+    if (!tool_options_only(tool, argc, argv, NULL, 0, &code))
         return code;
-    if (argc)
-        return tool_usage(tool, "unexpected '%.60s'", argv[0]);
     request = link_request(command);
     return ask(tool, &request, done);
 }

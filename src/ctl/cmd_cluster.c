@@ -175,10 +175,8 @@ int cmd_cluster_init(struct tool *tool, int argc, char **argv)
     bool is_new;
     int code;
 
-    if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
+    if (!tool_options_only(tool, argc, argv, options, OPTION_COUNT(options), &code))
         return code;
-    if (argc)
-        return tool_usage(tool, "unexpected '%.60s'", argv[0]);
     self.settings = tool_settings_needed(tool, &code);
     if (!self.settings)
         return code;
@@ -267,10 +265,8 @@ int cmd_cluster_show(struct tool *tool, int argc, char **argv)
     struct self self = { NULL };
     int code;
 
-    if (!tool_options(tool, &argc, argv, NULL, 0, &code))
+    if (!tool_options_only(tool, argc, argv, NULL, 0, &code))
         return code;
-    if (argc)
-        return tool_usage(tool, "unexpected '%.60s'", argv[0]);
     self.settings = tool_settings_needed(tool, &code);
     if (!self.settings)
         return code;

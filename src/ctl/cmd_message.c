@@ -176,6 +176,18 @@ static int get(struct tool *tool, const char *id, struct mid mid, struct ctl_obj
     return offline_message(tool, mid, row, &content->bytes);
 }
 
+/* The command's OPTIONS, and one id.  False: *code is what to end with. */
+static bool read_arguments(struct tool *tool, int *argc, char **argv,
+    const struct option *options, size_t count, struct mid *mid, int *code)
+{
+    if (!tool_options(tool, argc, argv, options, count, code))
+        return false;
+    if (*argc == 1)
+        return parse_id(tool, argv[0], mid, code);
+    *code = tool_usage(tool, "one message id is needed");
+    return false;
+}
+
 int cmd_message_show(struct tool *tool, int argc, char **argv)
 {
     bool wants_body = false;
@@ -187,11 +199,7 @@ int cmd_message_show(struct tool *tool, int argc, char **argv)
     struct mid mid;
     int code;
 
-    if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
-        return code;
-    if (argc != 1)
-        return tool_usage(tool, "one message id is needed");
-    if (!parse_id(tool, argv[0], &mid, &code))
+    if (!read_arguments(tool, &argc, argv, options, OPTION_COUNT(options), &mid, &code))
         return code;
     content.only_header = !wants_body;
     buf_init(&content.bytes, CONTENT_BYTES_MAX);
@@ -244,11 +252,7 @@ int cmd_message_export(struct tool *tool, int argc, char **argv)
     struct mid mid;
     int code;
 
-    if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
-        return code;
-    if (argc != 1)
-        return tool_usage(tool, "one message id is needed");
-    if (!parse_id(tool, argv[0], &mid, &code))
+    if (!read_arguments(tool, &argc, argv, options, OPTION_COUNT(options), &mid, &code))
         return code;
     buf_init(&content.bytes, CONTENT_BYTES_MAX);
     code = ask_content(tool, argv[0], &content);

@@ -223,9 +223,7 @@ int cmd_queues(struct tool *tool, int argc, char **argv)
 {
     int code;
 
-    if (!tool_options(tool, &argc, argv, NULL, 0, &code))
+    if (!tool_options_only(tool, argc, argv, NULL, 0, &code))
         return code;
-    if (argc)
-        return tool_usage(tool, "unexpected '%.60s'", argv[0]);
     return list_queues(tool);
 }

@@ -20,21 +20,13 @@ static struct ctl_object *request_to(const char *what)
 
 int cmd_shadow_status(struct tool *tool, int argc, char **argv)
 {
-    struct ctl_object *request, *status = NULL;
+    struct ctl_object *request;
     int code;
 
-    if (!tool_options(tool, &argc, argv, NULL, 0, &code))
+    if (!tool_options_only(tool, argc, argv, NULL, 0, &code))
         return code;
-    if (argc)
-        return tool_usage(tool, "unexpected '%.60s'", argv[0]);
     request = request_to("status");
-    code = link_ask(tool, &request, NULL, &status);
-    if (code == LINK_DOWN)
-        return link_needed(tool);
-    if (code == EX_OK && status)
-        (tool->is_json ? print_json_row : shadow_print_status)(status);
-    ctl_free(status);
-    return code;
+    return link_show(tool, &request, shadow_print_status, link_needed);
 }
 
 /* --- List -------------------------------------------------------------------------------- */
@@ -118,10 +110,8 @@ int cmd_shadow_list(struct tool *tool, int argc, char **argv)
     };
     int code;
 
-    if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
+    if (!tool_options_only(tool, argc, argv, options, OPTION_COUNT(options), &code))
         return code;
-    if (argc)
-        return tool_usage(tool, "unexpected '%.60s'", argv[0]);
     if ((held != NULL) + unclaimed + aside + single > 1)
         return tool_usage(tool, "one of --held, --unclaimed, --aside and --single");
     return list(tool,

@@ -174,19 +174,11 @@ static int status_offline(struct tool *tool)
 
 int cmd_status(struct tool *tool, int argc, char **argv)
 {
-    struct ctl_object *request, *status = NULL;
+    struct ctl_object *request;
     int code;
 
-    if (!tool_options(tool, &argc, argv, NULL, 0, &code))
+    if (!tool_options_only(tool, argc, argv, NULL, 0, &code))
         return code;
-    if (argc)
-        return tool_usage(tool, "unexpected '%.60s'", argv[0]);
     request = link_request("status");
-    code = link_ask(tool, &request, NULL, &status);
-    if (code == LINK_DOWN)
-        return status_offline(tool);
-    if (code == EX_OK && status)
-        (tool->is_json ? print_json_row : print_status)(status);
-    ctl_free(status);
-    return code;
+    return link_show(tool, &request, print_status, status_offline);
 }

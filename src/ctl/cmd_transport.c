@@ -66,10 +66,8 @@ int cmd_get_transport(struct tool *tool, int argc, char **argv)
     struct ctl_object *request;
     int code;
 
-    if (!tool_options(tool, &argc, argv, NULL, 0, &code))
+    if (!tool_options_only(tool, argc, argv, NULL, 0, &code))
         return code;
-    if (argc)
-        return tool_usage(tool, "unexpected '%.60s'", argv[0]);
     listing.is_json = tool->is_json;
     listing.all = ctl_new();
     request = link_request("get-transport-config");

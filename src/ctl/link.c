@@ -1,4 +1,5 @@
 #include "ctl/link.h"
+#include "ctl/print.h"
 
 #include "os/address.h"
 
@@ -212,5 +213,19 @@ int link_ask(struct tool *tool, struct ctl_object **request, const struct link_r
     }
     ctl_free(*request);
     *request = NULL;
+    return code;
+}
+
+int link_show(struct tool *tool, struct ctl_object **request,
+    void (*print)(const struct ctl_object *answer), int (*when_down)(struct tool *tool))
+{
+    struct ctl_object *answer = NULL;
+    int code = link_ask(tool, request, NULL, &answer);
+
+    if (code == LINK_DOWN)
+        return when_down(tool);
+    if (code == EX_OK && answer)
+        (tool->is_json ? print_json_row : print)(answer);
+    ctl_free(answer);
     return code;
 }

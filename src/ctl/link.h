@@ -20,6 +20,11 @@ struct link_reader {
 int link_ask(struct tool *tool, struct ctl_object **request, const struct link_reader *reader,
     struct ctl_object **answer);
 
+/* Asks, and prints the answer: with PRINT, or as JSON.  WHEN_DOWN is called, and its exit code
+ * returned, when nobody listens. */
+int link_show(struct tool *tool, struct ctl_object **request,
+    void (*print)(const struct ctl_object *answer), int (*when_down)(struct tool *tool));
+
 /* A request with its command. */
 struct ctl_object *link_request(const char *command);
 

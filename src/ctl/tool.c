@@ -87,6 +87,16 @@ bool tool_options(struct tool *tool, int *argc, char **argv, const struct option
     return false;
 }
 
+bool tool_options_only(struct tool *tool, int argc, char **argv, const struct option *options,
+    size_t count, int *exit_code)
+{
+    if (!tool_options(tool, &argc, argv, options, count, exit_code))
+        return false;
+    if (argc)
+        *exit_code = tool_usage(tool, "unexpected '%.60s'", argv[0]);
+    return argc == 0;
+}
+
 /* --- Settings ---------------------------------------------------------------------------- */
 
 const struct settings *tool_settings(struct tool *tool)

@@ -36,6 +36,10 @@ int tool_run(int argc, char **argv);
 bool tool_options(struct tool *tool, int *argc, char **argv, const struct option *options,
     size_t count, int *exit_code);
 
+/* The same where nothing but options may be given. */
+bool tool_options_only(struct tool *tool, int argc, char **argv, const struct option *options,
+    size_t count, int *exit_code);
+
 /* Prints "relais COMMAND: TEXT" and the usage on stderr; returns EX_USAGE. */
 int tool_usage(const struct tool *tool, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -64,9 +64,9 @@ static void add_text(struct writer *writer, const char *text)
     add(writer, bytes_text(text));
 }
 
-/* "NAME: PREFIXvalue", folded; "" as PREFIX where there is none. */
-static void add_field(
-    struct writer *writer, const char *name, const char *prefix, struct bytes value)
+/* "NAME: PREFIXvalue", folded by FILL; "" as PREFIX where there is none. */
+static void add_folded(struct writer *writer, const char *name, const char *prefix,
+    struct bytes value, void (*fill)(struct fold *fold, struct bytes text, bool is_utf8))
 {
     struct fold fold;
 
@@ -75,22 +75,20 @@ static void add_field(
     fold_begin(&fold, writer->out, name, " ");
     fold_mark(&fold, ": ");
     fold_mark(&fold, prefix);
-    fold_words(&fold, value, writer->dsn->is_utf8);
+    fill(&fold, value, writer->dsn->is_utf8);
     writer->err = fold_end(&fold);
+}
+
+static void add_field(
+    struct writer *writer, const char *name, const char *prefix, struct bytes value)
+{
+    add_folded(writer, name, prefix, value, fold_words);
 }
 
 static void add_address(
     struct writer *writer, const char *name, const char *prefix, struct bytes address)
 {
-    struct fold fold;
-
-    if (writer->err != OK)
-        return;
-    fold_begin(&fold, writer->out, name, " ");
-    fold_mark(&fold, ": ");
-    fold_mark(&fold, prefix);
-    fold_address(&fold, address, writer->dsn->is_utf8);
-    writer->err = fold_end(&fold);
+    add_folded(writer, name, prefix, address, fold_address);
 }
 
 static void add_date(struct writer *writer, const char *name, struct wall wall)

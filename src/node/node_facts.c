@@ -36,28 +36,30 @@ struct spool_entry *node_find_entry(struct node *node, struct mid mid)
     return keep ? &keep->entry : NULL;
 }
 
-enum ledger_order node_take_over(struct node *node, const char *name, bool with_force)
+typedef enum ledger_order order_function(struct ledger *ledger, struct moment now, uint8_t peer,
+    bool with_force, struct ledger_actions *actions);
+
+static enum ledger_order order(
+    struct node *node, order_function *give, const char *name, bool with_force)
 {
     uint8_t peer = ledger_find_peer(node->ledger, bytes_text(name));
-    enum ledger_order order;
+    enum ledger_order done;
 
     if (peer == LEDGER_NO_PEER)
         return LEDGER_NO_SUCH_NODE;
-    order = ledger_take_over(node->ledger, node_now(node), peer, with_force, &node->actions);
+    done = give(node->ledger, node_now(node), peer, with_force, &node->actions);
     node_did(node);
-    return order;
+    return done;
+}
+
+enum ledger_order node_take_over(struct node *node, const char *name, bool with_force)
+{
+    return order(node, ledger_take_over, name, with_force);
 }
 
 enum ledger_order node_evict(struct node *node, const char *name, bool with_force)
 {
-    uint8_t peer = ledger_find_peer(node->ledger, bytes_text(name));
-    enum ledger_order order;
-
-    if (peer == LEDGER_NO_PEER)
-        return LEDGER_NO_SUCH_NODE;
-    order = ledger_evict(node->ledger, node_now(node), peer, with_force, &node->actions);
-    node_did(node);
-    return order;
+    return order(node, ledger_evict, name, with_force);
 }
 
 enum ledger_order node_audit(struct node *node, const char *name)
