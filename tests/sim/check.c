@@ -192,7 +192,8 @@ void check_takes(struct host *host, struct message *message, const struct standi
     if (from == SIM_NOBODY || from == host->number)
         return;
     look_for_evicted(world, message, standing->from);
-    for (unsigned i = 0; i < world->host_count; i++) { /* one that evicts tells the others */
+    message->has_d3 |= message->claimed_d3[host->number]; /* a claim survives a death */
+    for (unsigned i = 0; i < world->host_count; i++) {    /* one that evicts tells the others */
         message->has_d3 |= world->host[i].silent_at[from] >= message->sent_at;
         message->has_d4 |= world->host[i].force_at[from] >= message->sent_at;
     }
@@ -269,6 +270,8 @@ void check_event(struct host *host, const struct ledger_action *action)
     if (action->event == LEDGER_RESUBMIT && message) {
         message->has_claimed[host->number] = true;
         message->claimed[host->number] = message->heard[host->number];
+        message->claimed_d3[host->number] =
+            other != SIM_NOBODY && host->silent_at[other] == world->now;
     }
     if (action->event == LEDGER_TAKEOVER && other != SIM_NOBODY)
         on_take_over(host, other);
@@ -317,8 +320,8 @@ void check_heard(struct host *host, uint8_t from, const struct shadow_page *page
     }
 }
 
-/* What it had heard, and had not yet written, or what damage has taken from its disk (R14), it
- * has forgotten; be it before it took the message over, or since. */
+/* What it had heard, and had not yet written, it has forgotten; and what damage has taken from its
+ * disk (R14), be it that it had heard it before it took the message over. */
 void check_restarted(struct host *host)
 {
     struct world *world = host->world;
@@ -326,7 +329,8 @@ void check_restarted(struct host *host)
     for (unsigned i = 0; i < world->message_count; i++)
         if (host->entry[i].is_here) {
             world->message[i].heard[host->number] = entry_done(&host->entry[i]);
-            world->message[i].claimed[host->number] &= entry_done(&host->entry[i]);
+            if (host->disk.is_damaged)
+                world->message[i].claimed[host->number] &= entry_done(&host->entry[i]);
             world->message[i].over |= own_outcomes(host, &world->message[i]);
         }
     for (unsigned i = 0; i < world->host_count; i++) {

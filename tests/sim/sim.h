@@ -93,7 +93,8 @@ struct message {
     int64_t single_since;            /* one copy although two nodes could have it; -1: not so */
     uint32_t heard[SIM_NODES_MAX];   /* recipients that each node knows to be done, as bits; */
     uint32_t claimed[SIM_NODES_MAX]; /* what it had heard when it took the message over last, */
-    bool has_claimed[SIM_NODES_MAX]; /* if it has */
+    bool has_claimed[SIM_NODES_MAX]; /* if it has; */
+    bool claimed_d3[SIM_NODES_MAX];  /* and that was from a living node that was silent */
 };
 
 struct message *message_find(struct world *world, struct mid mid);
