@@ -139,10 +139,13 @@ void ledger_fill_standing(
         .owner = ledger->stores[row->owner].known.id };
     if (row->from != NO_STORE)
         standing->from = ledger->stores[row->from].known.id;
-    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
-        if ((row->froms & ~row->told & store_bit(i)) && i != row->from &&
-            standing->earlier_count < STANDING_EARLIER_MAX)
-            standing->earlier[standing->earlier_count++] = ledger->stores[i].known.id;
+    /* Those of other nodes first: they ask; of a former life of ours a third node may. */
+    for (int own = 0; own < 2; own++)
+        for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
+            if ((row->froms & ~row->told & store_bit(i)) && i != row->from &&
+                ledger->stores[i].known.is_own == own &&
+                standing->earlier_count < STANDING_EARLIER_MAX)
+                standing->earlier[standing->earlier_count++] = ledger->stores[i].known.id;
     /* Present stores first: of more than there is room for, the others are gone anyway. */
     for (int pass = 0; pass < 2; pass++) {
         uint64_t wanted = row->holders & (pass ? ~current : current);
@@ -357,10 +360,8 @@ uint64_t ledger_froms_of(struct ledger *ledger, const struct standing *standing)
 
     for (uint32_t i = 0; i < standing->earlier_count; i++)
         bits |= store_bit(ledger_intern_store(ledger, standing->earlier[i]));
-    for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) /* nobody asks himself */
-        if ((bits & store_bit(i)) && ledger->stores[i].known.is_own)
-            bits &= ~store_bit(i);
-    return bits;
+    return bits &
+           ~store_bit(ledger->own); /* nobody asks himself; others do, about a former life */
 }
 
 static uint64_t holders_of(struct ledger *ledger, const struct standing *standing)

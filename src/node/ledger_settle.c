@@ -8,10 +8,26 @@
 
 /* --- Settling ------------------------------------------------------------------------------ */
 
+/* Possible holders under stores that are gone: of what was held for one that is gone as well.  Their
+ * nodes may have the copy all the same, and ask what became of it before they take it over (R14). */
+static uint64_t gone_holders(const struct ledger *ledger, const struct row *row)
+{
+    uint64_t bits = 0;
+
+    for (uint8_t i = 0; row->froms && i < LEDGER_STORES_MAX; i++)
+        if (ledger->stores[i].in_use && ledger->stores[i].known.is_retired)
+            bits |= row->owing & store_bit(i);
+    return bits;
+}
+
 /* Whether somebody still has to hear of it. */
 static bool is_owed(const struct ledger *ledger, const struct row *row)
 {
+    bool is_young = ledger->now.ms - row->since_ms < ledger->settings.auto_discard_ms;
+
     if (row->owing & ledger_current_stores(ledger))
+        return true;
+    if (is_young && gone_holders(ledger, row))
         return true;
     return ledger_is_taking_owed(ledger, row);
 }
@@ -74,7 +90,8 @@ void ledger_settle_stood(
         action->single = row->single;
         row->is_accepting = false;
     }
-    row->owing &= ledger_current_stores(ledger); /* a node that left, and returns, asks (R11) */
+    /* A node that left, and returns, asks (R11). */
+    row->owing &= ledger_current_stores(ledger) | gone_holders(ledger, row);
     if (!is_broken(ledger, BROKEN_TELLS_UNFLUSHED))
         add_notices(ledger, row, row->owing, at, false, actions);
     ledger_settle_look(ledger, row, actions);
@@ -364,7 +381,7 @@ void ledger_settle_start(struct ledger *ledger, struct ledger_actions *actions)
     for (size_t i = 0; i < found.count; i++) {
         struct row *row = found.rows[i];
         row->is_settled = true;
-        row->owing &= ledger_current_stores(ledger);
+        row->owing &= ledger_current_stores(ledger) | gone_holders(ledger, row);
         add_notices(ledger, row, row->owing, (uint64_t)row->attempt_ms, false, actions);
         ledger_settle_look(ledger, row, actions);
     }

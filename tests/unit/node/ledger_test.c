@@ -1038,6 +1038,34 @@ static void test_two_holders_take_over(void **state)
     world_free(world);
 }
 
+/* It was away when the message was taken over and delivered, and comes back under another store: its
+ * copy is for a store that is gone, and still somebody knows that it is over. */
+static void test_holder_comes_back_damaged(void **state)
+{
+    struct world *world = world_new(3);
+    int away, other;
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    away = has(world, 1, 1) == 'H' ? 1 : 2;
+    other = 3 - away;
+    stop(world, away);
+    pass(world, 6000);
+    assert_int_equal(has(world, other, 1), 'H');
+    stop(world, 0);
+    start(world, 0, true);
+    pass(world, 3000);
+    assert_int_equal(has(world, other, 1), 'P');
+    settle(world, other, 1);
+    pass(world, 3000);
+    assert_int_equal(has(world, away, 1), 'H');
+    start(world, away, true);
+    pass(world, 5000);
+    for (int i = 0; i < 3; i++)
+        assert_true(has(world, i, 1) == '-' || has(world, i, 1) == 'S');
+    world_free(world);
+}
+
 static void test_link_cut(void **state)
 {
     struct world *world = world_new(2);
@@ -1124,6 +1152,7 @@ int main(void)
         cmocka_unit_test(test_left_with_copies),
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_two_holders_take_over),
+        cmocka_unit_test(test_holder_comes_back_damaged),
         cmocka_unit_test(test_link_cut),
         cmocka_unit_test(test_never_answered),
         cmocka_unit_test(test_refused_for_good),
