@@ -62,9 +62,11 @@ void inbox_put(struct inbox *inbox, struct spool_request *request)
         request->next = last;
     while (!atomic_compare_exchange_weak(&inbox->last, &last, request));
     if (atomic_load(&inbox->is_asleep) && atomic_exchange(&inbox->is_asleep, false)) {
+        /* Whoever says that it sleeps has the lock until it does.  Woken after the lock is let
+         * go of, it does not have to wait for it. */
         pthread_mutex_lock(&inbox->lock);
-        pthread_cond_signal(&inbox->wake);
         pthread_mutex_unlock(&inbox->lock);
+        pthread_cond_signal(&inbox->wake);
     }
 }
 
