@@ -51,7 +51,7 @@ uint32_t entry_done_count(const struct spool_entry *entry);
 /* Writes a standing, answers the ledger. */
 void keep_stand(
     struct node *node, struct mid mid, uint64_t tag, const struct standing *standing);
-void keep_flush(struct node *node, uint64_t tag);
+void keep_flush(struct node *node, uint64_t tag, bool is_patient);
 void words_free(struct node *node); /* those kept to be used again */
 
 /* --- Digests (digest.c) ------------------------------------------------------------------- */

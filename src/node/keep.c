@@ -191,7 +191,7 @@ static void on_again(struct timer *timer)
     spool_flush(flush->node->spool, &flush->barrier);
 }
 
-void keep_flush(struct node *node, uint64_t tag)
+void keep_flush(struct node *node, uint64_t tag, bool is_patient)
 {
     struct flush *flush = mem_new(sizeof *flush);
 
@@ -200,5 +200,8 @@ void keep_flush(struct node *node, uint64_t tag)
     flush->barrier.done = on_flushed;
     timer_init(&flush->again, node->home, on_again);
     node->flushes++;
-    spool_flush(node->spool, &flush->barrier);
+    if (is_patient && !node->are_links_stopped)
+        spool_flush_soon(node->spool, &flush->barrier);
+    else
+        spool_flush(node->spool, &flush->barrier);
 }

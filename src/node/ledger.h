@@ -97,7 +97,8 @@ enum ledger_action_type {
     LEDGER_STAND,  /* write .standing (spool_stand); answer ledger_on_stood() */
     LEDGER_FORGET, /* row and content are over (spool_settle); no answer */
     LEDGER_NOTE,   /* .list: recipients of a held copy that have their outcome (PART) */
-    LEDGER_FLUSH,  /* answer ledger_on_flushed(.tag) when all above is durable */
+    LEDGER_FLUSH,  /* answer ledger_on_flushed(.tag) when all above is durable; .is_patient: it
+                    * may wait some milliseconds for a flush that is needed anyway */
     LEDGER_STORES, /* write ledger_stores() to the file; answer ledger_on_stores(.tag) */
     LEDGER_RENEW,  /* spool_renew_store(); answer ledger_on_renewed() */
     /* Path. */
@@ -178,6 +179,7 @@ struct ledger_action {
             struct verdict refusal;
         } held;
         struct bytes list; /* NOTE: borrowed from the event */
+        bool is_patient;   /* FLUSH */
         struct {           /* EVENT */
             enum ledger_event event;
             uint64_t number;

@@ -400,6 +400,7 @@ void ledger_on_discard_page(struct ledger *ledger, uint8_t number,
     const struct shadow_page *page, struct ledger_actions *actions)
 {
     struct peer *peer = &ledger->peers[number];
+    struct ledger_action *action;
     bool is_all = true;
 
     for (uint32_t i = 0; i < page->item_count; i++)
@@ -415,8 +416,9 @@ void ledger_on_discard_page(struct ledger *ledger, uint8_t number,
         ledger_ask_flushed(ledger, number, actions);
         return;
     }
-    ledger_act(actions, LEDGER_FLUSH, NULL)->tag =
-        number; /* below LEDGER_PEERS_MAX: a peer's page */
+    action = ledger_act(actions, LEDGER_FLUSH, NULL);
+    action->tag = number;      /* below LEDGER_PEERS_MAX: a peer's page */
+    action->is_patient = true; /* its copies are gone here already: only the primary waits */
 }
 
 void ledger_on_flushed(

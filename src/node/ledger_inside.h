@@ -14,6 +14,7 @@ enum {
         3000, /* after a peer's last audit its silence about a copy means something */
     AUDIT_WAIT_MS = 15000,   /* ... and when it audits nothing at all */
     REFUSING_MS = 5000,      /* a holder that refused is left alone for so long */
+    GATHER_MS = 10,          /* between a page of notices and the next ask */
     AGAIN_MS = 200,          /* what has one copy is looked at so often */
     AGAIN_DOUBLINGS_MAX = 8, /* a message that nobody takes: up to 51 s between two tries */
 };

@@ -220,11 +220,13 @@ void ledger_on_page(struct ledger *ledger, struct moment now, uint8_t number,
     if (!peer->is_asking)
         return;
     peer->is_asking = false;
-    /* One that answers at once with nothing, in spite of the wait, is not asked in a circle. */
+    /* One that answers at once with nothing, in spite of the wait, is not asked in a circle.
+     * Nor is one that has much to tell asked for each notice: an ask costs both nodes as much as
+     * a message.  That time is added to the one in which D1 can happen. */
     if (page->item_count == 0 && now.ms - peer->ask_sent_ms < wait_ms(ledger) / 4)
         peer->ask_next_ms = now.ms + wait_ms(ledger) / 4;
     else
-        peer->ask_next_ms = now.ms;
+        peer->ask_next_ms = now.ms + (page->item_count && !page->has_more ? GATHER_MS : 0);
     ledger_on_discard_page(ledger, number, page, actions);
 }
 

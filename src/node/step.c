@@ -242,7 +242,7 @@ static void do_store(struct node *node, const struct ledger_action *action)
         note(node, action);
         return;
     case LEDGER_FLUSH:
-        keep_flush(node, action->tag);
+        keep_flush(node, action->tag, action->is_patient);
         return;
     case LEDGER_STORES:
         write_stores(node, action->tag);

@@ -194,10 +194,21 @@ static void on_flushed(struct loop_post *post)
     barrier->done(barrier);
 }
 
-void spool_flush(struct spool *spool, struct spool_barrier *barrier)
+static void put_barrier(struct spool *spool, struct spool_barrier *barrier, bool is_patient)
 {
+    barrier->is_patient = is_patient;
     barrier->home = spool->home;
     barrier->post.run = on_flushed;
     barrier->request = (struct spool_request){ .kind = REQUEST_BARRIER };
     inbox_put(&spool->inbox, &barrier->request);
+}
+
+void spool_flush(struct spool *spool, struct spool_barrier *barrier)
+{
+    put_barrier(spool, barrier, false);
+}
+
+void spool_flush_soon(struct spool *spool, struct spool_barrier *barrier)
+{
+    put_barrier(spool, barrier, true);
 }

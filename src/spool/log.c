@@ -247,10 +247,24 @@ static void abandon(struct spool *spool, struct spool_request *request)
     writer_let_go(writer);
 }
 
-static void place(struct spool *spool, struct spool_request *request)
+/* Answered when all before it is flushed. */
+static void place_barrier(struct spool *spool, struct spool_barrier *barrier)
 {
     struct log *log = &spool->log;
 
+    if (!line_is_empty(&log->held)) {
+        log_refuse(spool, &barrier->request, log->held_err, NULL);
+        return;
+    }
+    requests_add(&log->written, &barrier->request);
+    if (barrier->is_patient)
+        log_flush_within(log, FLUSH_WAIT_WORD_MS);
+    else
+        log->wants_flush = true;
+}
+
+static void place(struct spool *spool, struct spool_request *request)
+{
     switch ((enum request_kind)request->kind) {
     case REQUEST_MESSAGE:
     case REQUEST_CHUNK:
@@ -260,12 +274,7 @@ static void place(struct spool *spool, struct spool_request *request)
         place_record(spool, request);
         break;
     case REQUEST_BARRIER:
-        if (line_is_empty(&log->held)) {
-            requests_add(&log->written, request);
-            log->wants_flush = true;
-        } else {
-            log_refuse(spool, request, log->held_err, NULL);
-        }
+        place_barrier(spool, container_of(request, struct spool_barrier, request));
         break;
     case REQUEST_ABANDON:
         abandon(spool, request);

@@ -286,10 +286,15 @@ struct spool_barrier {
     struct loop_post post;        /* the spool's own, */
     struct spool_request request; /* as are these */
     struct loop *home;
-    enum err err; /* ERR_IO, ERR_SPACE: not now; it is still noted, and tried again */
+    bool is_patient; /* the spool's own */
+    enum err err;    /* ERR_IO, ERR_SPACE: not now; it is still noted, and tried again */
     void (*done)(struct spool_barrier *barrier);
 };
 void spool_flush(struct spool *spool, struct spool_barrier *barrier);
+
+/* The same for what nobody waits for: with the next group that is flushed anyway, or after some
+ * milliseconds.  So no commit stands behind a flush that only confirms something. */
+void spool_flush_soon(struct spool *spool, struct spool_barrier *barrier);
 
 /* --- Reading ----------------------------------------------------------------------------- */
 

@@ -343,23 +343,24 @@ void bench_settle(struct bench *bench, unsigned number)
     *kept = (struct kept){ .is_live = false };
 }
 
-struct flushing {
-    struct spool_barrier barrier;
-    bool is_done;
-};
-
 static void on_flushed(struct spool_barrier *barrier)
 {
-    container_of(barrier, struct flushing, barrier)->is_done = true;
+    container_of(barrier, struct bench_barrier, barrier)->is_done = true;
 }
 
 enum err bench_flush(struct bench *bench)
 {
-    struct flushing flushing = { .barrier.done = on_flushed };
+    struct bench_barrier flushing = { .barrier.done = on_flushed };
 
     spool_flush(bench->spool, &flushing.barrier);
     bench_until(bench, is_done, &flushing.is_done);
     return flushing.barrier.err;
+}
+
+void bench_flush_soon(struct bench *bench, struct bench_barrier *flushing)
+{
+    *flushing = (struct bench_barrier){ .barrier.done = on_flushed };
+    spool_flush_soon(bench->spool, &flushing->barrier);
 }
 
 struct reading {

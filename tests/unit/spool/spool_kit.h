@@ -75,6 +75,13 @@ void bench_wait_word(struct bench *bench, struct bench_word *word);
 /* All recipients delivered, and the message settled. */
 void bench_settle(struct bench *bench, unsigned number);
 enum err bench_flush(struct bench *bench);
+
+/* A barrier that nobody waits for. */
+struct bench_barrier {
+    struct spool_barrier barrier;
+    bool is_done;
+};
+void bench_flush_soon(struct bench *bench, struct bench_barrier *flushing);
 /* Reads message NUMBER back and compares every byte. */
 enum err bench_read(struct bench *bench, unsigned number);
 unsigned bench_live_count(const struct bench *bench);

@@ -134,6 +134,34 @@ static void tells_in_the_order_of_the_log(void **state)
     bench_done(bench);
 }
 
+/* --- Barriers that nobody waits for ------------------------------------------------------ */
+
+static bool is_flushed(void *me)
+{
+    return ((struct bench_barrier *)me)->is_done;
+}
+
+static void goes_with_the_next_group(void **state)
+{
+    static struct bench bench;
+    struct bench_barrier flushing;
+    const uint32_t first = 0;
+
+    (void)state;
+    bench_init(&bench);
+    bench_open(&bench);
+    commit_as(&bench, 0, NULL);
+    bench_flush_soon(&bench, &flushing);
+    commit_as(&bench, 1, NULL);
+    assert_true(flushing.is_done); /* at the latest with that one */
+    assert_int_equal(flushing.barrier.err, OK);
+    spool_note(bench.spool, &bench.kept[0].entry, &first, 1, SPOOL_DELIVERED);
+    bench_flush_soon(&bench, &flushing);
+    bench_until(&bench, is_flushed, &flushing); /* there is no other: by itself */
+    assert_int_equal(flushing.barrier.err, OK);
+    bench_done(&bench);
+}
+
 /* The entry is over before its word is written. */
 static void outlives_its_entry(void **state)
 {
@@ -264,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_last_standing),
         cmocka_unit_test(tells_in_the_order_of_the_log),
+        cmocka_unit_test(goes_with_the_next_group),
         cmocka_unit_test(outlives_its_entry),
         cmocka_unit_test(is_written_at_the_end),
         cmocka_unit_test(moves_an_entry),
