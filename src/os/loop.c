@@ -73,12 +73,27 @@ void loop_flush_cancel(struct loop_flush *flush)
     list_remove(&flush->node);
 }
 
+void loop_flush_ask_last(struct loop *loop, struct loop_flush *flush)
+{
+    if (list_is_linked(&flush->node))
+        return;
+    list_add_last(
+        flush->turn == loop->turn ? &loop->flushes_later : &loop->flushes_last, &flush->node);
+}
+
+static struct list *next_flush(struct loop *loop)
+{
+    struct list *node = list_first(&loop->flushes);
+
+    return node ? node : list_first(&loop->flushes_last);
+}
+
 /* Ends, because each runs once at most. */
 static void run_flushes(struct loop *loop)
 {
     struct list *node;
 
-    while ((node = list_first(&loop->flushes))) {
+    while ((node = next_flush(loop))) {
         struct loop_flush *flush = container_of(node, struct loop_flush, node);
         list_remove(node);
         flush->turn = loop->turn;
@@ -140,7 +155,7 @@ static void on_idle(uv_idle_t *idle)
 /* Says that the loop sleeps unless there is something left to do. */
 static void prepare_wait(struct loop *loop)
 {
-    bool is_done = list_is_empty(&loop->flushes) && list_is_empty(&loop->steps);
+    bool is_done = !next_flush(loop) && list_is_empty(&loop->steps);
 
     if (is_done) {
         atomic_store(&loop->is_asleep, true);
@@ -160,6 +175,7 @@ static void on_before_wait(uv_prepare_t *prepare)
 
     run_posts(loop);
     run_steps(loop);
+    run_posts(loop); /* a step's answer goes out in the same turn */
     run_flushes(loop);
     timers_arm(loop);
     prepare_wait(loop);
@@ -259,6 +275,7 @@ enum err loop_new(struct loop **out)
     list_init(&loop->steps);
     list_init(&loop->flushes);
     list_init(&loop->flushes_later);
+    list_init(&loop->flushes_last);
     list_init(&loop->signals);
     list_init(&loop->background);
     init_handles(loop);

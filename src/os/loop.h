@@ -71,6 +71,8 @@ struct loop_flush {
 
 void loop_flush_init(struct loop_flush *flush, void (*on_flush)(struct loop_flush *flush));
 void loop_flush_ask(struct loop *loop, struct loop_flush *flush); /* again is harmless */
+/* Likewise, after all others: for what nobody waits for. */
+void loop_flush_ask_last(struct loop *loop, struct loop_flush *flush);
 void loop_flush_cancel(struct loop_flush *flush);
 
 /* --- Soon -------------------------------------------------------------------------------- */

@@ -39,7 +39,7 @@ struct loop {
     bool is_armed;
 
     struct list steps;
-    struct list flushes, flushes_later;
+    struct list flushes, flushes_later, flushes_last;
     uint64_t turn;
 
     struct list signals;      /* struct loop_signal */

@@ -299,7 +299,7 @@ static void say(enum report_event event, enum report_level level,
         if (level >= REPORT_WARNING)
             write_out(&shared.log, &mine->log); /* a crash may follow */
         else
-            loop_flush_ask(mine->loop, &mine->flush);
+            loop_flush_ask_last(mine->loop, &mine->flush);
     }
 }
 
@@ -340,5 +340,5 @@ void report_protocol(struct report_session *session, char sign, struct bytes tex
         return;
     }
     buf_wrote(&mine->protocol, n);
-    loop_flush_ask(mine->loop, &mine->flush);
+    loop_flush_ask_last(mine->loop, &mine->flush);
 }

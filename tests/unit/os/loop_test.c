@@ -285,6 +285,79 @@ static void test_flush(void **state)
     loop_free(loop);
 }
 
+/* --- What a turn does in which order ------------------------------------------------------ */
+
+struct turn {
+    struct loop *loop;
+    struct loop_step step;
+    struct loop_post post;
+    struct loop_flush flush, last, again;
+    uint64_t began;
+    char did[8];
+    unsigned count;
+};
+
+static void note(struct turn *turn, char what)
+{
+    assert_int_equal(turn->began, loop_turns(turn->loop));
+    turn->did[turn->count++] = what;
+}
+
+static void on_turn_step(struct loop_step *step)
+{
+    struct turn *turn = container_of(step, struct turn, step);
+
+    turn->began = loop_turns(turn->loop);
+    note(turn, 's');
+    loop_flush_ask_last(turn->loop, &turn->last);
+    loop_post(turn->loop, &turn->post);
+}
+
+static void on_turn_post(struct loop_post *post)
+{
+    struct turn *turn = container_of(post, struct turn, post);
+
+    note(turn, 'p');
+    loop_flush_ask(turn->loop, &turn->flush);
+}
+
+static void on_turn_flush(struct loop_flush *flush)
+{
+    note(container_of(flush, struct turn, flush), 'f');
+}
+
+/* A flush that the last one asks for still belongs to this turn. */
+static void on_turn_last(struct loop_flush *flush)
+{
+    struct turn *turn = container_of(flush, struct turn, last);
+
+    note(turn, 'l');
+    loop_flush_ask(turn->loop, &turn->again);
+}
+
+static void on_turn_again(struct loop_flush *flush)
+{
+    struct turn *turn = container_of(flush, struct turn, again);
+
+    note(turn, 'a');
+    loop_stop(turn->loop);
+}
+
+static void test_order(void **state)
+{
+    struct turn turn = { .loop = new_loop(), .post.run = on_turn_post };
+
+    (void)state;
+    loop_step_init(&turn.step, on_turn_step);
+    loop_flush_init(&turn.flush, on_turn_flush);
+    loop_flush_init(&turn.last, on_turn_last);
+    loop_flush_init(&turn.again, on_turn_again);
+    loop_step_ask(turn.loop, &turn.step);
+    loop_run(turn.loop);
+    assert_string_equal(turn.did, "spfla");
+    loop_free(turn.loop);
+}
+
 /* --- Descriptors, signals, work ---------------------------------------------------------- */
 
 struct watcher {
@@ -384,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_timer_at_once),
         cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_order),
         cmocka_unit_test(test_watch),
         cmocka_unit_test(test_signal),
         cmocka_unit_test(test_work),
