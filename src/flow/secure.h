@@ -26,6 +26,10 @@ struct secure {
     void *me;
     /* Home loop: those whose 250 waits for the delivery, by mid. */
     struct table delayed;
+    /* Home loop: those whose copy goes out in this turn, and who are committed then. */
+    struct list to_commit;
+    struct loop_step copies_ordered;
+    struct loop_flush copies_out;
     bool is_stopping; /* nobody is kept waiting for a delivery any more */
 };
 
@@ -55,6 +59,7 @@ struct securing {
     enum securing_end end;
     struct standing standing;
     struct node_acceptance acceptance;
+    struct list in_secure;
     struct table_node by_mid;
     struct timer delay;
 };

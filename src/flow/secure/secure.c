@@ -259,7 +259,28 @@ static void on_copied_stored(struct spool_ticket *ticket)
     node_committed(node, acceptance, &securing->message->entry);
 }
 
-/* The copy goes out while the commit waits for the disk. */
+/* The copy goes out while the commit waits for the disk (R1).  It has the longer way, so it is
+ * handed to the kernel first: on few processors the commit thread, once it is woken, takes this
+ * one's.  The node orders the copy in a step of this turn, ours comes behind that, and its flush
+ * behind the link's. */
+static void on_copies_ordered(struct loop_step *step)
+{
+    struct secure *secure = container_of(step, struct secure, copies_ordered);
+
+    loop_flush_ask(secure->home, &secure->copies_out);
+}
+
+static void on_copies_out(struct loop_flush *flush)
+{
+    struct secure *secure = container_of(flush, struct secure, copies_out);
+
+    list_each (at, &secure->to_commit) {
+        struct securing *securing = container_of(at, struct securing, in_secure);
+        list_remove(at);
+        commit(securing, secure->home, &securing->standing, NULL, on_copied_stored);
+    }
+}
+
 static void store_and_copy(struct securing *securing, const struct spool_cause *cause)
 {
     struct secure *secure = securing->secure;
@@ -280,7 +301,12 @@ static void store_and_copy(struct securing *securing, const struct spool_cause *
         end(securing, SECURING_NOT_REDUNDANT);
         return;
     }
-    commit(securing, secure->home, &securing->standing, cause, on_copied_stored);
+    if (cause) { /* the caller's, for this call */
+        commit(securing, secure->home, &securing->standing, cause, on_copied_stored);
+        return;
+    }
+    list_add_last(&secure->to_commit, &securing->in_secure);
+    loop_step_ask(secure->home, &secure->copies_ordered);
 }
 
 static void on_store_at_home(struct loop_post *post)
@@ -319,9 +345,14 @@ void secure_init(struct secure *secure, struct spool *spool, struct loop *home)
 {
     *secure = (struct secure){ .spool = spool, .home = home };
     table_init(&secure->delayed);
+    list_init(&secure->to_commit);
+    loop_step_init(&secure->copies_ordered, on_copies_ordered);
+    loop_flush_init(&secure->copies_out, on_copies_out);
 }
 
 void secure_done(struct secure *secure)
 {
+    loop_step_cancel(&secure->copies_ordered);
+    loop_flush_cancel(&secure->copies_out);
     table_done(&secure->delayed);
 }
