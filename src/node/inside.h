@@ -194,6 +194,7 @@ struct link_in {
     struct list copies;   /* ended, and not answered */
     struct list answered; /* to be told to the engine */
     bool is_introduced, is_closing, has_answer;
+    bool has_said; /* the output has something that the other side waits for */
     unsigned depth;
     struct shadow_server_event answer; /* goes into the engine next; what it points to: */
     struct shadow_hello hello;

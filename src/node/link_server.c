@@ -123,6 +123,8 @@ static size_t step(struct link_in *link, const struct shadow_server_event *event
     struct shadow_server_actions actions;
     size_t used;
 
+    link->has_said |= event->type != SHADOW_SERVER_INPUT &&
+                      !(event->type == SHADOW_SERVER_DECIDED && !event->outcome);
     link->depth++;
     used = shadow_server_step(link->engine, event, &actions, conn_out(link->conn));
     for (unsigned i = 0; i < actions.count; i++)
@@ -194,6 +196,15 @@ static void free_link(struct link_in *link)
     node_look_stopped(node);
 }
 
+/* What is in the output answers only the commands in front of a copy that is being committed:
+ * it goes out with the answer to that copy, which its sender waits for.  Sent before, it would
+ * wake both nodes once more for each message. */
+static bool may_wait(const struct link_in *link)
+{
+    return !link->has_said && !list_is_empty(&link->copies) && !link->receiving &&
+           !conn_out_is_high(link->conn);
+}
+
 /* After every outermost turn.  The link may be gone then. */
 static void settle(struct link_in *link)
 {
@@ -202,7 +213,10 @@ static void settle(struct link_in *link)
         free_link(link);
         return;
     }
-    conn_send(link->conn);
+    if (!may_wait(link)) {
+        link->has_said = false;
+        conn_send(link->conn);
+    }
     if (is_stalled(link) || !shadow_server_wants_input(link->engine))
         conn_pause(link->conn);
     else
