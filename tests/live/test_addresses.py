@@ -1,0 +1,111 @@
+"""Chapter 6: who exists, who stands for whom, and what devices call themselves."""
+import email
+import email.policy
+
+import pytest
+
+from tests.kit import dovecot, mails, process, relais, sink
+from tests.kit.talk import Talk
+
+ALIASES = """\
+root: admin@example.com
+team: a, b@elsewhere.test,
+    c@example.com
+loop: loop
+"""
+
+
+@pytest.fixture
+def node(start, folder):
+    """Takes example.com, whose users it knows, and hands all but sender.test to a sink."""
+    with open(f"{folder}/aliases", "w") as f:
+        f.write(ALIASES)
+    with open(f"{folder}/users", "w") as f:
+        f.write("a\nadmin\nc\nloop\n")
+    port = process.free_port()
+    with sink.Sink() as target:
+        node = start(f'alias_files = {{ "{folder}/aliases" }}\n' +
+                     relais.receive("In", f"127.0.0.1:{port}", allow=["submit", "any-sender", "own-domain-sender"]) +
+                     relais.block("accepted_domain", "example.com", recipients=f"{folder}/users") +
+                     relais.block("accepted_domain", "catch.test", recipients=f"{folder}/users", catch_all="lost@example.com") +
+                     relais.block("accepted_domain", "inside.test", type="internal-relay") +
+                     relais.block("rewrite_sender", "*@*.local", to="scanner+%u@example.com") +
+                     relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"]) +
+                     relais.send("Home", spaces=["sender.test"], maildir=f"{folder}/mail/%u"), port)
+        node.target, node.port = target, port
+        yield node
+
+
+def delivered(node, sender, *recipients):
+    """What the next hop was told, when each of RECIPIENTS was accepted."""
+    before = len(node.target.mails)
+    with Talk(node.port) as talk:
+        assert talk.send(mails.PLAIN, sender=sender, recipients=recipients).startswith("250")
+    node.wait_empty()
+    found = node.target.mails[before:]
+    return {m.sender for m in found}, sorted(r for m in found for r in m.recipients)
+
+
+@pytest.mark.parametrize("recipient, want", [
+    ("a@example.com", ["a@example.com"]),
+    ("A@Example.COM", ["A@Example.COM"]),
+    ("root@example.com", ["admin@example.com"]),
+    ("team@example.com", ["a@example.com", "b@elsewhere.test", "c@example.com"]),
+    ("loop@example.com", ["loop@example.com"]),
+    ("anybody@catch.test", ["lost@example.com"]),
+    ("anybody@inside.test", ["anybody@inside.test"]),
+])
+def test_who_stands_for_whom(node, recipient, want):
+    assert delivered(node, "x@elsewhere.test", recipient) == ({"x@elsewhere.test"}, want)
+
+
+def test_nobody_is_called_that(node):
+    with Talk(node.port) as talk:
+        assert talk.say("MAIL FROM:<x@elsewhere.test>").startswith("250")
+        assert talk.say("RCPT TO:<nobody@example.com>").startswith("550 5.1.1 ")
+        assert talk.say("RCPT TO:<b@elsewhere.test>").startswith("550 5.7.54 ")  # an alias may lead there, a client may not
+        assert talk.say("RCPT TO:<team@example.com>").startswith("250")
+    # No word to the forged sender of what was refused: it is the client's to tell.
+    rows, _ = node.ask("queue")
+    assert rows == [] and not any(m.sender == "" for m in node.target.mails)
+
+
+def test_devices_that_send_as_nonsense(node):
+    assert delivered(node, "root@printer.local", "a@example.com") == ({"scanner+root@example.com"}, ["a@example.com"])
+    assert "sender rewritten to <scanner+root@example.com>" in open(f"{node.folder}/protocol.log").read()
+
+
+def test_an_expanded_alias_is_reported_once(node, folder):
+    """RFC 3461, 5.2.7: NOTIFY=SUCCESS is answered for the alias, not by each whom it stands for."""
+    with Talk(node.port) as talk:
+        talk.say("MAIL FROM:<a@sender.test> ENVID=Q1")
+        assert talk.say("RCPT TO:<team@example.com> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;team@example.com").startswith("250")
+        talk.say("DATA")
+        talk.raw(mails.PLAIN + b".\r\n")
+        assert talk.reply().startswith("250")
+    node.wait_empty()
+    paths = dovecot.maildir(f"{folder}/mail/a")
+    assert len(paths) == 1
+    with open(paths[0], "rb") as f:
+        notice = email.message_from_binary_file(f, policy=email.policy.default)
+    _, machine, _ = notice.iter_parts()
+    about_message, about = machine.get_payload()[:2]
+    assert about_message["Original-Envelope-Id"] == "Q1"
+    assert (about["Action"], about["Status"]) == ("expanded", "2.1.5")
+    assert about["Final-Recipient"] == "rfc822; team@example.com"
+    sent = [c for c in node.target.commands if c.startswith(b"RCPT")]
+    assert len(sent) == 3 and not any(b"SUCCESS" in c for c in sent)
+
+
+def test_a_changed_file_counts_after_a_reload(node, folder):
+    with open(f"{folder}/users", "a") as f:
+        f.write("new\n")
+    with Talk(node.port) as talk:
+        talk.say("MAIL FROM:<x@elsewhere.test>")
+        assert talk.say("RCPT TO:<new@example.com>").startswith("550 5.1.1 ")
+    node.ask("reload")
+    assert delivered(node, "x@elsewhere.test", "new@example.com")[1] == ["new@example.com"]
+    with open(f"{folder}/users", "a") as f:
+        f.write("@@\n")
+    assert node.tool("reload", check=False).returncode
+    assert delivered(node, "x@elsewhere.test", "new@example.com")[1] == ["new@example.com"]  # the old settings stay

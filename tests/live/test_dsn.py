@@ -1,0 +1,164 @@
+"""Delivery status notifications as an independent parser, Python's email, reads them (RFC 3464, 3461, 6533)."""
+import email
+import email.policy
+import email.utils
+
+import pytest
+
+from tests.kit import dovecot, mails, process, relais, sink
+from tests.kit.talk import Talk
+
+
+class Notices:
+    """A relay whose next hop says what ANSWER says, and what comes back to a@sender.test."""
+
+    def __init__(self, start, folder, target, queue=None, spaces=("example.com",), extensions=None):
+        self.folder, self.port = folder, process.free_port()
+        self.node = start((relais.block("queue", None, **queue) if queue else "") +
+                          relais.receive("In", f"127.0.0.1:{self.port}") +
+                          relais.send("Out", spaces=spaces, smart_hosts=[f"[127.0.0.1]:{target}"]) +
+                          relais.send("Home", spaces=["sender.test"], maildir=f"{folder}/mail/%u"), self.port)
+
+    def send(self, mail_options="", rcpt_options="", content=mails.PLAIN, sender="a@sender.test", recipient="b@example.com"):
+        with Talk(self.port) as talk:
+            assert talk.say(f"MAIL FROM:<{sender}> {mail_options}".rstrip()).startswith("250")
+            assert talk.say(f"RCPT TO:<{recipient}> {rcpt_options}".rstrip()).startswith("250")
+            assert talk.say("DATA").startswith("354")
+            talk.raw(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+            assert talk.reply().startswith("250")
+
+    def files(self):
+        return dovecot.maildir(f"{self.folder}/mail/a")
+
+    def one(self):
+        path = process.wait_for("a notice", self.files, 40)[0]
+        with open(path, "rb") as f:
+            return email.message_from_binary_file(f, policy=email.policy.default)
+
+
+def parts(notice):
+    """(text, fields about the message, fields about the recipient, the original)."""
+    assert notice.get_content_type() == "multipart/report" and notice.get_param("report-type") == "delivery-status"
+    human, machine, original = notice.iter_parts()
+    assert not notice.defects and not human.defects and not machine.defects
+    about_message, *about = machine.get_payload()
+    assert len(about) == 1
+    assert about_message["Reporting-MTA"] == "dns; relay.test" and email.utils.parsedate(about_message["Arrival-Date"])
+    assert notice["Return-Path"] == "<>" and notice["Auto-Submitted"].startswith("auto-")
+    assert notice["To"] and notice["From"] and notice["Date"] and notice["Message-ID"]
+    return human.get_content(), about_message, about[0], original
+
+
+@pytest.fixture
+def hop():
+    """A next hop that a test tells what to say: hop.says(stage, reply)."""
+    replies = {}
+    with sink.Sink(answer=lambda stage, text: replies.get(stage), extensions=("PIPELINING", "8BITMIME", "SIZE 0", "SMTPUTF8")) as target:
+        target.says = replies.__setitem__
+        yield target
+
+
+def test_failed(start, folder, hop):
+    hop.says("rcpt", "550 5.2.1 mailbox closed")
+    notices = Notices(start, folder, hop.port)
+    notices.send("RET=FULL ENVID=Case+2B7", "NOTIFY=FAILURE ORCPT=rfc822;First+2B@example.com")
+    text, about_message, about, original = parts(notices.one())
+    assert (about["Action"], about["Status"]) == ("failed", "5.2.1")
+    assert about["Final-Recipient"] == "rfc822; b@example.com"
+    assert about["Original-Recipient"].replace("; ", ";") == "rfc822;First+@example.com"
+    assert about["Remote-MTA"].startswith("dns; ") and "550 5.2.1 mailbox closed" in about["Diagnostic-Code"]
+    assert about_message["Original-Envelope-Id"] == "Case+7"
+    assert "b@example.com" in text and "550 5.2.1 mailbox closed" in text
+    assert original.get_content_type() == "message/rfc822"
+    inner = original.get_payload(0)
+    assert inner["Subject"] == "plain" and "the last" in inner.get_content()
+
+
+def test_headers_alone_when_the_sender_says_so(start, folder, hop):
+    hop.says("rcpt", "550 5.2.1 mailbox closed")
+    notices = Notices(start, folder, hop.port)
+    notices.send("RET=HDRS")
+    original = parts(notices.one())[3]
+    assert original.get_content_type() == "text/rfc822-headers"
+    assert "Subject: plain" in original.get_content() and "the last" not in original.get_content()
+
+
+def test_expired(start, folder):
+    notices = Notices(start, folder, process.free_port(), queue={"expiry": "2s"})
+    notices.send()
+    _, _, about, _ = parts(notices.one())
+    assert (about["Action"], about["Status"]) == ("failed", "4.4.7")
+    assert "550 4.4.7 QUEUE.Expired; message expired" in about["Diagnostic-Code"]
+
+
+def test_delayed(start, folder):
+    notices = Notices(start, folder, process.free_port(), queue={"expiry": "1d", "delay_notice": "1s"})
+    notices.send("ENVID=late", "NOTIFY=DELAY")
+    text, about_message, about, original = parts(notices.one())
+    assert (about["Action"], about["Status"][0]) == ("delayed", "4")
+    assert email.utils.parsedate_to_datetime(about["Will-Retry-Until"]) > email.utils.parsedate_to_datetime(about_message["Arrival-Date"])
+    assert about_message["Original-Envelope-Id"] == "late"
+    assert "do not need to send it again" in " ".join(text.split())
+    assert original.get_content_type() == "text/rfc822-headers"
+    assert notices.node.queued() == 1
+
+
+def test_relayed_to_a_host_that_reports_nothing(start, folder, hop):
+    notices = Notices(start, folder, hop.port)
+    notices.send(rcpt_options="NOTIFY=SUCCESS")
+    _, _, about, _ = parts(notices.one())
+    assert (about["Action"], about["Status"][0]) == ("relayed", "2")
+
+
+def test_a_host_that_reports_does_so_itself(start, folder):
+    with sink.Sink(extensions=("PIPELINING", "8BITMIME", "SIZE 0", "DSN")) as target:
+        notices = Notices(start, folder, target.port)
+        notices.send("RET=HDRS ENVID=Q1", "NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b@example.com")
+        notices.node.wait_empty()
+        assert notices.files() == []
+        said = b"\n".join(target.commands)
+        assert b"RET=HDRS" in said and b"ENVID=Q1" in said
+        assert b"NOTIFY=SUCCESS,DELAY" in said and b"ORCPT=rfc822;b@example.com" in said
+
+
+def test_delivered_into_a_mailbox(start, folder, hop):
+    notices = Notices(start, folder, hop.port)
+    notices.send(rcpt_options="NOTIFY=SUCCESS", recipient="c@sender.test")
+    _, _, about, _ = parts(notices.one())
+    assert (about["Action"], about["Status"][0]) == ("delivered", "2")
+    assert about["Final-Recipient"] == "rfc822; c@sender.test"
+
+
+@pytest.mark.parametrize("notify", ["NEVER", "SUCCESS"])
+def test_who_does_not_want_to_know(start, folder, hop, notify):
+    hop.says("rcpt", "550 5.2.1 mailbox closed")
+    notices = Notices(start, folder, hop.port)
+    notices.send(rcpt_options=f"NOTIFY={notify}")
+    notices.node.wait_empty()
+    assert notices.files() == []
+
+
+def test_internationalised(start, folder, hop):
+    """RFC 6533: utf-8 addresses as they are, in types of their own."""
+    hop.says("rcpt", "550 5.2.1 mailbox closed")
+    notices = Notices(start, folder, hop.port)
+    notices.send("SMTPUTF8 BODY=8BITMIME", content=mails.utf8(), recipient="\u4f60@example.com")
+    notice = notices.one()
+    human, machine, original = notice.iter_parts()
+    assert machine.get_content_type() == "message/global-delivery-status"
+    assert original.get_content_type() == "message/global"
+    raw = notice.as_bytes(policy=email.policy.SMTPUTF8).decode()
+    assert "Final-Recipient: utf-8; \u4f60@example.com" in raw
+    assert "Action: failed" in raw and "Status: 5.2.1" in raw
+    assert "\u4f60@example.com" in human.get_content()
+
+
+def test_nothing_is_said_to_a_forged_sender(start, folder, hop):
+    """What is refused in the session is the client's to tell: no message, no notice, no backscatter."""
+    notices = Notices(start, folder, hop.port)
+    with Talk(notices.port) as talk:
+        talk.say("MAIL FROM:<a@sender.test>")
+        assert talk.say("RCPT TO:<not an address>").startswith("501")
+    with Talk(notices.port) as talk:
+        assert talk.send(b"bare\nline feed\r\n").startswith("550 5.6.11")
+    assert notices.node.queued() == 0 and notices.files() == []
