@@ -92,7 +92,7 @@ static void shorten_envelope(struct message *message)
         if (!envelope_next_recipient(&cursor, &recipients[i]))
             abort(); /* its count was checked when it was decoded */
     envelope.recipients = recipients;
-    envelope.prepend = envelope.message_id = envelope.connector = BYTES_NONE;
+    envelope.prepend = envelope.message_id = BYTES_NONE;
     envelope.client_name = envelope.client_ip = envelope.client_user = BYTES_NONE;
     buf_init(&shorter, ENVELOPE_BYTES_MAX);
     if (envelope_encode(&envelope, &shorter) != OK)

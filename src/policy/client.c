@@ -57,6 +57,24 @@ unsigned group_rights(enum permission_group group)
     return 0;
 }
 
+const struct account *account_find(const struct settings *settings, const char *name)
+{
+    size_t first = 0, behind = settings->account_count;
+
+    while (first < behind) {
+        size_t at = first + (behind - first) / 2;
+        int order = strcasecmp(name, settings->accounts[at].name);
+
+        if (order == 0)
+            return &settings->accounts[at];
+        if (order < 0)
+            behind = at;
+        else
+            first = at + 1;
+    }
+    return NULL;
+}
+
 static bool is_member(const struct user_group *group, const char *user)
 {
     for (size_t i = 0; i < group->user_count; i++) {

@@ -20,6 +20,9 @@ struct client {
     unsigned groups, rights;
 };
 
+/* The account of that name; NULL: none is kept here. */
+const struct account *account_find(const struct settings *settings, const char *name);
+
 /* Works out once what the questions below answer.  A session calls it when one of the facts has
  * changed, and when its connector has: no command costs more than a look then. */
 void client_know(const struct settings *settings, const struct receive_connector *connector,

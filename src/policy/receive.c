@@ -154,6 +154,50 @@ const struct receive_connector *receive_choose(
     return best;
 }
 
+static void arrival_format(const struct arrival *arrival, char out[200])
+{
+    char local[IP_TEXT_BYTES];
+
+    if (arrival->is_unix) {
+        snprintf(out, 200, "unix:%.120s", arrival->path);
+        return;
+    }
+    ip_format(arrival->local, local);
+    snprintf(out, 200, ip_is_v4(arrival->local) ? "%s:%u" : "[%s]:%u", local, arrival->port);
+}
+
+void receive_why(const struct receive_connector *connector,
+    const struct receive_connector *chosen, const struct arrival *arrival,
+    char out[RECEIVE_WHY_BYTES])
+{
+    char peer[IP_TEXT_BYTES], local[200], range[IP_RANGE_TEXT_BYTES] = "",
+                                          nearer[IP_RANGE_TEXT_BYTES] = "";
+    const struct ip_range *own = NULL, *other = NULL;
+
+    arrival_format(arrival, local);
+    ip_format(arrival->peer, peer);
+    if (!arrival->is_unix) {
+        own = receive_range_find(connector, arrival->peer);
+        other = chosen ? receive_range_find(chosen, arrival->peer) : NULL;
+    }
+    if (own)
+        ip_range_format(*own, range);
+    if (other)
+        ip_range_format(*other, nearer);
+    if (!connector->enabled)
+        snprintf(out, RECEIVE_WHY_BYTES, "it is not enabled");
+    else if (!covers(connector, arrival))
+        snprintf(out, RECEIVE_WHY_BYTES, "none of its bindings covers %s", local);
+    else if (arrival->is_unix)
+        snprintf(out, RECEIVE_WHY_BYTES, "its binding is %s", local);
+    else if (!own)
+        snprintf(out, RECEIVE_WHY_BYTES, "none of its ranges has %s", peer);
+    else if (connector == chosen)
+        snprintf(out, RECEIVE_WHY_BYTES, "its range %s is the smallest with %s", range, peer);
+    else
+        snprintf(out, RECEIVE_WHY_BYTES, "its range %s is wider than %s", range, nearer);
+}
+
 /* Whether a range of INNER begins inside one of OUTER and ends behind it, or is the same. (What
  * begins together, or lies inside, nests.) */
 static bool ranges_dispute(const struct receive_connector *outer,

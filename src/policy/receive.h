@@ -19,6 +19,15 @@ struct arrival {
 const struct receive_connector *receive_choose(
     const struct settings *settings, const struct arrival *arrival);
 
+/* What a client reads whom none takes. */
+#define RECEIVE_NOBODY_REPLY "554 5.7.1 No service for your address here"
+
+/* Why CONNECTOR is the one that was CHOSEN (NULL: none was), or is not. */
+enum { RECEIVE_WHY_BYTES = 320 };
+void receive_why(const struct receive_connector *connector,
+    const struct receive_connector *chosen, const struct arrival *arrival,
+    char out[RECEIVE_WHY_BYTES]);
+
 bool binding_covers(const struct binding *binding, const struct arrival *arrival);
 bool binding_overlaps(const struct binding *a, const struct binding *b);
 

@@ -1,6 +1,8 @@
 #include "policy/route.h"
 
+#include "policy/addresses.h"
 #include "policy/domain.h"
+#include "policy/pattern.h"
 #include "policy/rights.h"
 
 #include <stdio.h>
@@ -28,17 +30,19 @@ uint32_t address_space_fit(
     return fit_normal(settings, pattern, domain_normal(domain, room));
 }
 
-/* Where a connector stands among those that take a domain: SC-2 as a value. */
+/* Where a connector stands among those that take a message: SC-2 as a value. */
 struct rank {
     uint32_t fit; /* 0: it takes it not at all */
     uint32_t cost;
-    const char *name;
+    bool is_scoped; /* it is for some senders or some receive connectors alone */
+    const char *pattern, *name;
 };
 
 static struct rank rank_of(const struct settings *settings,
     const struct send_connector *connector, struct bytes domain)
 {
-    struct rank best = { .name = connector->name };
+    struct rank best = { .name = connector->name,
+        .is_scoped = connector->senders.count || connector->receive_name_count };
 
     for (size_t i = 0; i < connector->space_count; i++) {
         const struct address_space *space = &connector->spaces[i];
@@ -47,16 +51,20 @@ static struct rank rank_of(const struct settings *settings,
         if (fit > best.fit || (fit && fit == best.fit && space->cost < best.cost)) {
             best.fit = fit;
             best.cost = space->cost;
+            best.pattern = space->pattern;
         }
     }
     return best;
 }
 
-/* Specificity beats cost.  Names are unique, so no two connectors rank the same. */
+/* Specificity beats scope, scope beats cost.  Names are unique, so no two connectors rank the
+ * same. */
 static bool is_before(const struct rank *a, const struct rank *b)
 {
     if (a->fit != b->fit)
         return a->fit > b->fit;
+    if (a->is_scoped != b->is_scoped)
+        return a->is_scoped;
     if (a->cost != b->cost)
         return a->cost < b->cost;
     return strcmp(a->name, b->name) < 0;
@@ -67,30 +75,113 @@ static bool size_fits(const struct send_connector *connector, uint64_t size_byte
     return connector->size_bytes_max == 0 || size_bytes <= connector->size_bytes_max;
 }
 
-const struct send_connector *route_choose(const struct settings *settings, struct bytes domain,
-    uint64_t size_bytes, const struct send_connector *after)
+static bool is_from_its_connectors(
+    const struct send_connector *connector, const struct route_facts *facts)
+{
+    for (size_t i = 0; i < connector->receive_name_count; i++) {
+        if (bytes_equal_nocase(bytes_text(connector->receive_names[i]), facts->receive_name))
+            return true;
+    }
+    return connector->receive_name_count == 0;
+}
+
+static bool is_from_its_senders(
+    const struct send_connector *connector, const struct route_facts *facts)
+{
+    struct pattern_subject subject;
+    struct address sender = { .text = BYTES_NONE };
+
+    if (connector->senders.count == 0)
+        return true;
+    if (facts->sender.n && address_parse(facts->sender, ADDRESS_UTF8, &sender) != ADDRESS_OK)
+        return false;
+    pattern_subject_init(&subject, &sender);
+    return patterns_find(&connector->senders, &subject) != NULL;
+}
+
+static bool takes(const struct send_connector *connector, const struct route_facts *facts)
+{
+    return connector->enabled && size_fits(connector, facts->size_bytes) &&
+           is_from_its_connectors(connector, facts) && is_from_its_senders(connector, facts);
+}
+
+const struct send_connector *route_choose(const struct settings *settings,
+    const struct route_facts *facts, const struct send_connector *after)
 {
     char room[IDNA_BYTES_MAX];
     const struct send_connector *best = NULL;
     struct rank best_rank = { 0 }, after_rank = { 0 };
+    struct bytes domain = domain_normal(facts->domain, room);
 
-    domain = domain_normal(domain, room);
     if (after)
         after_rank = rank_of(settings, after, domain);
     for (size_t i = 0; i < settings->send_count; i++) {
         const struct send_connector *connector = &settings->send[i];
         struct rank rank = rank_of(settings, connector, domain);
 
-        if (!connector->enabled || rank.fit == 0 || !size_fits(connector, size_bytes))
+        if (rank.fit == 0 || (best && !is_before(&rank, &best_rank)))
             continue;
-        if (after && !is_before(&after_rank, &rank))
+        if ((after && !is_before(&after_rank, &rank)) || !takes(connector, facts))
             continue;
-        if (!best || is_before(&rank, &best_rank)) {
-            best = connector;
-            best_rank = rank;
-        }
+        best = connector;
+        best_rank = rank;
     }
     return best;
+}
+
+static void say_lost(const struct settings *settings, const struct rank *rank,
+    const struct send_connector *chosen, struct bytes domain, char out[ROUTE_WHY_BYTES])
+{
+    struct rank best = rank_of(settings, chosen, domain);
+
+    if (rank->fit != best.fit)
+        snprintf(out, ROUTE_WHY_BYTES, "its address space %.100s is less specific than %.100s",
+            rank->pattern, best.pattern);
+    else if (rank->is_scoped != best.is_scoped)
+        snprintf(out, ROUTE_WHY_BYTES, "%.64s is for this sender or receive connector",
+            chosen->name);
+    else if (rank->cost != best.cost)
+        snprintf(out, ROUTE_WHY_BYTES, "its cost %u is more than %u", rank->cost, best.cost);
+    else
+        snprintf(out, ROUTE_WHY_BYTES, "by name it comes behind %.64s", chosen->name);
+}
+
+void route_why(const struct settings *settings, const struct send_connector *connector,
+    const struct send_connector *chosen, const struct route_facts *facts,
+    char out[ROUTE_WHY_BYTES])
+{
+    char room[IDNA_BYTES_MAX];
+    struct bytes domain = domain_normal(facts->domain, room);
+    struct rank rank = rank_of(settings, connector, domain);
+
+    if (!connector->enabled)
+        snprintf(out, ROUTE_WHY_BYTES, "it is not enabled");
+    else if (rank.fit == 0)
+        snprintf(out, ROUTE_WHY_BYTES, "none of its address spaces has %.150s", room);
+    else if (!size_fits(connector, facts->size_bytes))
+        snprintf(out, ROUTE_WHY_BYTES, "the message is larger than its size_max of %llu bytes",
+            (unsigned long long)connector->size_bytes_max);
+    else if (!is_from_its_connectors(connector, facts))
+        snprintf(out, ROUTE_WHY_BYTES, "it is for other receive connectors");
+    else if (!is_from_its_senders(connector, facts))
+        snprintf(out, ROUTE_WHY_BYTES, "it is for other senders");
+    else if (connector == chosen || !chosen)
+        snprintf(
+            out, ROUTE_WHY_BYTES, "address space %.150s, cost %u", rank.pattern, rank.cost);
+    else
+        say_lost(settings, &rank, chosen, domain, out);
+}
+
+void route_domain(
+    const struct settings *settings, struct bytes recipient, char out[IDNA_BYTES_MAX])
+{
+    unsigned flags = ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY | ADDRESS_POSTMASTER;
+    struct address parsed;
+
+    if (address_parse(recipient, flags, &parsed) != ADDRESS_OK || parsed.domain.n == 0)
+        parsed.domain = bytes_text(default_domain(settings));
+    if (idna_to_ascii(parsed.domain, out) != OK) /* a literal, or a name only we understand */
+        snprintf(out, IDNA_BYTES_MAX, "%.*s", BYTES_ARGS(parsed.domain));
 }
 
 void route_hop_name(const struct send_connector *connector, struct bytes domain, char out[400])

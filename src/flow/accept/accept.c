@@ -203,7 +203,7 @@ static void on_accept(
 
     if (!connector) {
         report_no_connector(peer, local);
-        turn_away(accept, fd, "554 5.7.1 No service for your address here\r\n");
+        turn_away(accept, fd, RECEIVE_NOBODY_REPLY "\r\n");
         setup_free(setup);
         return;
     }

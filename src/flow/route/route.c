@@ -1,11 +1,10 @@
 #include "flow/route/route.h"
 
-#include "mail/address.h"
 #include "mail/idna.h"
 #include "policy/route.h"
 
 #include <assert.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 enum { HOP_NAME_BYTES = 400 };
 
@@ -18,23 +17,10 @@ static struct item *item_for(struct message *message, const struct hop *hop)
     return NULL;
 }
 
-/* The domain that decides, in A-labels and lower case.  A bare "postmaster" is ours. */
-static void domain_of(
-    const struct router *router, struct bytes address, char out[IDNA_BYTES_MAX])
-{
-    struct address parsed;
-    enum address_fault fault =
-        address_parse(address, ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY | ADDRESS_POSTMASTER, &parsed);
-
-    if (fault != ADDRESS_OK || parsed.domain.n == 0)
-        parsed.domain = bytes_text(router->setup->settings->fqdn);
-    if (idna_to_ascii(parsed.domain, out) != OK) /* a literal, or a name only we understand */
-        snprintf(out, IDNA_BYTES_MAX, "%.*s", BYTES_ARGS(parsed.domain));
-}
-
 /* The first choice, unless it is down and says that others may stand in (SC-4). */
-static struct hop *choose_hop(struct router *router, const char *domain, uint64_t size)
+static struct hop *choose_hop(struct router *router, const struct route_facts *facts)
 {
+    const char *domain = (const char *)facts->domain.at; /* zero-ended */
     const struct settings *settings = router->setup->settings;
     const struct send_connector *connector = NULL;
     struct hop *first = NULL;
@@ -42,10 +28,10 @@ static struct hop *choose_hop(struct router *router, const char *domain, uint64_
 
     for (;;) {
         struct hop *hop;
-        connector = route_choose(settings, bytes_text(domain), size, connector);
+        connector = route_choose(settings, facts, connector);
         if (!connector)
             break;
-        route_hop_name(connector, bytes_text(domain), name);
+        route_hop_name(connector, facts->domain, name);
         hop = router->find_hop(
             router, name, connector->delivery == DELIVERY_MX ? domain : "", connector);
         if (!hop_is_resting(hop)) /* or it is time to try it again */
@@ -63,18 +49,24 @@ void route_message(struct router *router, struct message *message)
     struct envelope_cursor cursor;
     struct recipient recipient;
     char domain[IDNA_BYTES_MAX], last_domain[IDNA_BYTES_MAX] = "";
+    struct route_facts facts = { .size_bytes = message->entry.content_bytes };
+    struct envelope envelope;
     struct hop *hop = NULL;
 
     assert(message->first.recipient_count == 0);
+    if (envelope_decode(message_envelope(message), &envelope) != OK)
+        abort(); /* it was decoded when the message came in, and lies in our memory */
+    facts.sender = envelope.sender;
+    facts.receive_name = envelope.connector;
     envelope_recipients(message_envelope(message), &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
         struct item *item;
-        if (recipient.is_expanded ||
-            !spool_is_pending(spool_entry_outcome(&message->entry, i)))
+        if (recipient.is_expanded || !spool_is_pending(spool_entry_outcome(&message->entry, i)))
             continue;
-        domain_of(router, recipient.address, domain);
+        route_domain(router->setup->settings, recipient.address, domain);
         if (!hop || strcmp(domain, last_domain) != 0) {
-            hop = choose_hop(router, domain, message->entry.content_bytes);
+            facts.domain = bytes_text(domain);
+            hop = choose_hop(router, &facts);
             memcpy(last_domain, domain, sizeof domain);
         }
         item = item_for(message, hop);

@@ -1,8 +1,8 @@
 /* What the engine asks, answered: from the settings, the spool's room and the receipt. */
 #include "flow/session/internal.h"
 
+#include "answer/answer.h"
 #include "base/mem.h"
-#include "policy/addresses.h"
 #include "policy/limits.h"
 #include "policy/rights.h"
 
@@ -11,35 +11,6 @@
 #include <stdlib.h>
 
 /* --- Configuration of the engine --------------------------------------------------------- */
-
-/* "%{fqdn} ESMTP relais" with its names filled in. */
-static char *expand_banner(
-    const char *template, const char *fqdn, const char *connector, const char *node)
-{
-    const struct {
-        struct bytes name;
-        const char *value;
-    } names[] = { { BYTES("%{fqdn}"), fqdn }, { BYTES("%{connector}"), connector },
-        { BYTES("%{node}"), node } };
-    struct bytes rest = bytes_text(template);
-    struct buf out;
-
-    buf_init(&out, SMTP_SERVER_LINE_BYTES_MAX / 2); /* what is over is cut */
-    while (rest.n) {
-        size_t used = 1;
-        struct bytes put = bytes_first(rest, 1);
-        for (size_t i = 0; i < 3; i++) {
-            if (bytes_starts(rest, names[i].name)) {
-                put = bytes_text(names[i].value);
-                used = names[i].name.n;
-            }
-        }
-        if (buf_add(&out, put) != OK)
-            break;
-        rest = bytes_skip(rest, used);
-    }
-    return buf_take_text(&out);
-}
 
 void session_know_client(struct session *session)
 {
@@ -50,38 +21,17 @@ void session_know_client(struct session *session)
         limits_size_max(settings, session->connector, &session->client);
 }
 
-static const char default_banner[] = "%{fqdn} ESMTP relais";
-
 /* What the engine needs to know of the connector.  Called between transactions alone. */
 void session_configure(struct session *session)
 {
     const struct receive_connector *connector = session->connector;
     const struct settings *settings = session->setup->settings;
-    const char *fqdn = connector->fqdn ? connector->fqdn : settings->fqdn;
 
+    client_know(settings, connector, &session->client);
     free(session->banner);
-    session->banner = expand_banner(connector->banner ? connector->banner : default_banner,
-        fqdn, connector->name, settings->node);
-    session->config = (struct smtp_server_config){
-        .fqdn = bytes_text(fqdn),
-        .banner = bytes_text(session->banner),
-        .recipients_max = limits_recipients_max(connector),
-        .errors_max =
-            connector->report_only & LIMIT_ERRORS ? UINT32_MAX : connector->errors_max,
-        .mails_max = connector->messages_per_session_max,
-        .offers_starttls =
-            connector->tls == TLS_MODE_OFFERED || connector->tls == TLS_MODE_REQUIRED,
-        .requires_tls = connector->tls == TLS_MODE_REQUIRED,
-        .is_tls = connector->tls == TLS_MODE_IMPLICIT,
-        .tolerates_bare_lf = connector->tolerances & TOLERATE_BARE_LF,
-        .tolerates_path_spaces = connector->tolerances & TOLERATE_PATH_SPACES,
-        .tolerates_no_brackets = connector->tolerances & TOLERATE_NO_BRACKETS,
-        .tolerates_bad_helo = connector->tolerances & TOLERATE_BAD_HELO,
-        .tolerates_no_helo = connector->tolerances & TOLERATE_NO_HELO,
-        .logs_lines = connector->logs_protocol,
-    };
+    session->banner = answer_banner(settings, connector);
+    session->config = answer_config(settings, connector, &session->client, session->banner);
     session->protocol.connector = connector->name;
-    session_know_client(session);
 }
 
 /* A transaction begins: with the settings as they are now.  False: no connector of the new
@@ -169,23 +119,14 @@ static void on_hello(struct session *session, const struct smtp_server_action *a
     session_answer(session, SMTP_SERVER_DECIDED, (struct verdict){ .code = 250 });
 }
 
-/* What a device calls itself becomes what the configuration says (AD-4). */
-static struct smtp_mail rewrite_sender(
-    struct session *session, const struct smtp_mail *mail, char **text)
+static void log_rewritten(struct session *session, const char *sender)
 {
-    struct smtp_mail changed = *mail;
-    struct address sender;
     char remark[ADDRESS_BYTES_MAX + 32];
 
-    *text = sender_rewritten(session->setup->settings, session->connector, &mail->sender);
-    if (!*text || address_parse(bytes_text(*text), ADDRESS_UTF8, &sender) != ADDRESS_OK)
-        return changed;
-    changed.sender = sender;
-    if (session->connector->logs_protocol) {
-        snprintf(remark, sizeof remark, "sender rewritten to <%s>", *text);
-        report_protocol(&session->protocol, '*', bytes_text(remark));
-    }
-    return changed;
+    if (!session->config.logs_lines)
+        return;
+    snprintf(remark, sizeof remark, "sender rewritten to <%s>", sender);
+    report_protocol(&session->protocol, '*', bytes_text(remark));
 }
 
 /* A yes becomes a no when this user, or address, has sent too much in this minute (PE-8). */
@@ -202,38 +143,31 @@ static void decide_rate(struct session *session, struct decision *decision)
         limit_refuse(connector, LIMIT_MESSAGE_RATE, decision);
 }
 
-static void decide_mail(struct session *session, const struct smtp_mail *mail)
-{
-    struct decision decision;
-
-    rights_decide_sender(session->setup->settings, session->connector, &session->client,
-        &mail->sender, mail->size_bytes, &decision);
-    if (decision_is_yes(&decision))
-        decide_room(session, mail->size_bytes, &decision);
-    if (decision_is_yes(&decision))
-        decide_rate(session, &decision); /* last, since it counts */
-    if (decision_is_yes(&decision)) {
-        assert(!session->receipt);
-        session->receipt = receipt_new(
-            mail, decision.rule, !(session->client.rights & RIGHT_INTERNAL_HEADERS));
-        session->receipt->scan.own = session->config.fqdn;
-    }
-    answer_decided(session, "MAIL", mail->sender.text, &decision);
-}
-
 static void on_mail(struct session *session, const struct smtp_mail *mail)
 {
-    struct smtp_mail changed;
-    char *sender;
+    struct answer_mail answer;
+    struct decision *decision = &answer.decision;
 
     if (!refresh_setup(session)) {
         session_answer(session, SMTP_SERVER_STOPPED,
             verdict_of(421, STATUS(4, 3, 2), "Configuration has changed, please reconnect"));
         return;
     }
-    changed = rewrite_sender(session, mail, &sender);
-    decide_mail(session, &changed);
-    free(sender);
+    answer_mail(session->setup->settings, session->connector, &session->client, mail, &answer);
+    if (answer.rewritten)
+        log_rewritten(session, answer.rewritten);
+    if (decision_is_yes(decision))
+        decide_room(session, mail->size_bytes, decision);
+    if (decision_is_yes(decision))
+        decide_rate(session, decision); /* last, since it counts */
+    if (decision_is_yes(decision)) {
+        assert(!session->receipt);
+        session->receipt = receipt_new(
+            &answer.mail, decision->rule, !(session->client.rights & RIGHT_INTERNAL_HEADERS));
+        session->receipt->scan.own = session->config.fqdn;
+    }
+    answer_decided(session, "MAIL", answer.mail.sender.text, decision);
+    free(answer.rewritten);
 }
 
 static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)

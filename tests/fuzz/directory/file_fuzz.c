@@ -18,7 +18,7 @@ static void use(struct settings *settings)
     receive_choose(settings, &arrival);
     for (size_t i = 0; i < settings->send_count; i++)
         route_hop_name(&settings->send[i], BYTES("example.com"), hop);
-    route_choose(settings, BYTES("a.example.com"), 1, NULL);
+    route_choose(settings, &(struct route_facts){ .domain = BYTES("a.example.com") }, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

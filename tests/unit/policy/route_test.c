@@ -53,13 +53,13 @@ static struct settings *settings_for_routes(void)
 
 /* All of them in order, the best first. */
 static void route_list(
-    const struct settings *settings, const char *domain, uint64_t size, char out[400])
+    const struct settings *settings, const struct route_facts *facts, char out[400])
 {
     const struct send_connector *connector = NULL;
     size_t n = 0;
 
     out[0] = '\0';
-    while ((connector = route_choose(settings, bytes_text(domain), size, connector)))
+    while ((connector = route_choose(settings, facts, connector)))
         n += (size_t)snprintf(out + n, 400 - n, "%s%s", n ? " " : "", connector->name);
 }
 
@@ -85,7 +85,9 @@ static void specificity_then_cost_then_name(void **state)
 
     (void)state;
     for (size_t i = 0; i < CASES(cases); i++) {
-        route_list(settings, cases[i].domain, cases[i].size, got);
+        struct route_facts facts = { .domain = bytes_text(cases[i].domain),
+            .size_bytes = cases[i].size };
+        route_list(settings, &facts, got);
         check_bytes(cases[i].domain, bytes_text(got), bytes_text(cases[i].want));
     }
     settings_free(settings);
@@ -94,11 +96,86 @@ static void specificity_then_cost_then_name(void **state)
 static void nothing_fits(void **state)
 {
     struct settings *settings = settings_new("node.example");
+    struct route_facts facts = { .domain = BYTES("example.com") };
 
     (void)state;
-    check("no connectors", !route_choose(settings, BYTES("example.com"), 0, NULL));
+    check("no connectors", !route_choose(settings, &facts, NULL));
     add(settings, "One", "example.org", 1);
-    check("no space", !route_choose(settings, BYTES("example.com"), 0, NULL));
+    check("no space", !route_choose(settings, &facts, NULL));
+    settings_free(settings);
+}
+
+static char **texts(const char *text)
+{
+    char **list = mem_new(sizeof *list);
+
+    list[0] = mem_text(text);
+    return list;
+}
+
+/* SC-3: the tenants' mail leaves by ways of their own. */
+static void senders_and_receive_connectors_choose(void **state)
+{
+    static const struct {
+        const char *name, *sender, *received_by, *want;
+    } cases[] = {
+        { "everybody", "x@else.example", "In", "All" },
+        { "a tenant", "x@a.example", "In", "TenantA All" },
+        { "his subdomains are not his", "x@sub.a.example", "In", "All" },
+        { "the null sender", "", "In", "All" },
+        { "a connector", "x@else.example", "scanners", "Scans All" },
+        { "both: by cost", "x@a.example", "Scanners", "TenantA Scans All" },
+        { "made here", "", "", "All" },
+    };
+    struct settings *settings = settings_new("node.example");
+    struct send_connector *connector;
+    char got[400];
+
+    (void)state;
+    add(settings, "All", "*", 1);
+    connector = add(settings, "TenantA", "*", 50);
+    connector->senders = (struct address_patterns){ texts("@a.example"), 1 };
+    connector = add(settings, "Scans", "*", 60);
+    connector->receive_names = texts("Scanners");
+    connector->receive_name_count = 1;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct route_facts facts = { .domain = BYTES("example.com"),
+            .sender = bytes_text(cases[i].sender),
+            .receive_name = bytes_text(cases[i].received_by) };
+        route_list(settings, &facts, got);
+        check_bytes(cases[i].name, bytes_text(got), bytes_text(cases[i].want));
+    }
+    settings_free(settings);
+}
+
+static void reasons_are_given(void **state)
+{
+    static const struct {
+        const char *connector, *domain, *want;
+    } cases[] = {
+        { "Exact", "example.com", "address space example.com, cost 99" },
+        { "World", "example.com", "its address space * is less specific than example.com" },
+        { "Off", "example.com", "it is not enabled" },
+        { "Small", "example.com", "the message is larger than its size_max of 1000 bytes" },
+        { "Two", "two.example", "its cost 4 is more than 3" },
+        { "Subs", "example.com", "none of its address spaces has example.com" },
+        { "WorldB", "x.example", "its cost 50 is more than 1" },
+    };
+    struct settings *settings = settings_for_routes();
+    char got[ROUTE_WHY_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct route_facts facts = { .domain = bytes_text(cases[i].domain),
+            .size_bytes = 2000 };
+        const struct send_connector *chosen = route_choose(settings, &facts, NULL);
+        for (size_t k = 0; k < settings->send_count; k++) {
+            if (strcmp(settings->send[k].name, cases[i].connector) != 0)
+                continue;
+            route_why(settings, &settings->send[k], chosen, &facts, got);
+            check_bytes(cases[i].connector, bytes_text(got), bytes_text(cases[i].want));
+        }
+    }
     settings_free(settings);
 }
 
@@ -142,6 +219,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(specificity_then_cost_then_name),
         cmocka_unit_test(nothing_fits),
+        cmocka_unit_test(senders_and_receive_connectors_choose),
+        cmocka_unit_test(reasons_are_given),
         cmocka_unit_test(spaces_have_an_order),
         cmocka_unit_test(hops_have_names),
     };

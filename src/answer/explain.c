@@ -1,0 +1,331 @@
+#include "answer/explain.h"
+
+#include "answer/answer.h"
+#include "policy/addresses.h"
+#include "policy/rights.h"
+#include "policy/route.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { OUT_BYTES_MAX = 64 << 10, LINE_BYTES = 1200, HOP_NAME_BYTES = 400 };
+
+/* A dialogue with nobody at the other end. */
+struct dialogue {
+    const struct settings *settings;
+    const struct explain_question *question;
+    void (*each)(void *me, const struct finding *finding);
+    void *me;
+    const struct receive_connector *connector;
+    struct client client;
+    struct smtp_server engine;
+    struct smtp_server_config config;
+    struct buf out;
+    struct decision decision;           /* of the line that was said last */
+    bool was_asked;                     /* policy was; else the engine answered by itself */
+    char sender[ADDRESS_BYTES_MAX + 1]; /* as it is after rewriting */
+    const char *about;                  /* the recipient that is being resolved */
+};
+
+const char *explain_stage_name(enum explain_stage stage)
+{
+    static const char *const names[] = { [EXPLAIN_CONNECTOR] = "connector",
+        [EXPLAIN_HELLO] = "hello",
+        [EXPLAIN_RIGHTS] = "rights",
+        [EXPLAIN_MAIL] = "mail",
+        [EXPLAIN_RECIPIENT] = "recipient",
+        [EXPLAIN_RESOLVED] = "resolved",
+        [EXPLAIN_ROUTE] = "route" };
+
+    return names[stage];
+}
+
+static void find(struct dialogue *dialogue, struct finding finding)
+{
+    finding.reply = finding.reply ? finding.reply : "";
+    finding.rule = finding.rule ? finding.rule : "";
+    finding.why = finding.why ? finding.why : "";
+    finding.queue = finding.queue ? finding.queue : "";
+    dialogue->each(dialogue->me, &finding);
+}
+
+/* --- The connector ----------------------------------------------------------------------- */
+
+static void find_connectors(struct dialogue *dialogue)
+{
+    const struct settings *settings = dialogue->settings;
+    const struct arrival *arrival = &dialogue->question->arrival;
+    char why[RECEIVE_WHY_BYTES];
+
+    dialogue->connector = receive_choose(settings, arrival);
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        const struct receive_connector *connector = &settings->receive[i];
+        receive_why(connector, dialogue->connector, arrival, why);
+        find(dialogue, (struct finding){ .stage = EXPLAIN_CONNECTOR,
+                           .about = connector->name,
+                           .is_yes = connector == dialogue->connector,
+                           .why = why });
+    }
+    if (!dialogue->connector)
+        find(dialogue, (struct finding){ .stage = EXPLAIN_CONNECTOR,
+                           .about = "",
+                           .reply = RECEIVE_NOBODY_REPLY,
+                           .rule = "no-connector",
+                           .why = "no connector takes this client" });
+}
+
+/* --- What the engine asks ---------------------------------------------------------------- */
+
+static void answer_sender(struct dialogue *dialogue, const struct smtp_mail *mail)
+{
+    struct answer_mail answer;
+
+    answer_mail(dialogue->settings, dialogue->connector, &dialogue->client, mail, &answer);
+    dialogue->decision = answer.decision;
+    snprintf(
+        dialogue->sender, sizeof dialogue->sender, "%.*s", BYTES_ARGS(answer.mail.sender.text));
+    if (answer.rewritten)
+        snprintf(dialogue->decision.why, sizeof dialogue->decision.why, "as <%.80s>: %.100s",
+            answer.rewritten, answer.decision.why);
+    free(answer.rewritten);
+}
+
+static struct smtp_server_event answer_action(
+    struct dialogue *dialogue, const struct smtp_server_action *action)
+{
+    static const struct verdict yes = { .code = 250 };
+    const struct verdict *verdict = &yes;
+
+    switch (action->type) {
+    case SMTP_SERVER_CHECK_MAIL:
+        answer_sender(dialogue, action->mail);
+        break;
+    case SMTP_SERVER_CHECK_RCPT:
+        rights_decide_recipient(dialogue->settings, dialogue->connector, &dialogue->client,
+            &action->rcpt->address, &dialogue->decision);
+        break;
+    case SMTP_SERVER_CHECK_HELLO:
+        return (struct smtp_server_event){ .type = SMTP_SERVER_DECIDED, .verdict = &yes };
+    default:
+        return (struct smtp_server_event){ .type = SMTP_SERVER_INPUT };
+    }
+    dialogue->was_asked = true;
+    verdict = &dialogue->decision.verdict;
+    return (struct smtp_server_event){ .type = SMTP_SERVER_DECIDED, .verdict = verdict };
+}
+
+static void step(struct dialogue *dialogue, struct smtp_server_event event)
+{
+    struct smtp_server_actions actions;
+
+    for (;;) {
+        bool is_asked = false;
+        size_t used = smtp_server_step(&dialogue->engine, &event, &actions, &dialogue->out);
+        struct bytes rest =
+            event.type == SMTP_SERVER_INPUT ? bytes_skip(event.input, used) : BYTES_NONE;
+        for (unsigned i = 0; i < actions.count; i++) {
+            struct smtp_server_event answer = answer_action(dialogue, &actions.list[i]);
+            if (answer.type != SMTP_SERVER_DECIDED)
+                continue;
+            event = answer;
+            is_asked = true;
+        }
+        if (is_asked)
+            continue;
+        if (rest.n == 0 || used == 0)
+            return;
+        event = (struct smtp_server_event){ .type = SMTP_SERVER_INPUT, .input = rest };
+    }
+}
+
+/* What is said last, without CRLF. */
+static void last_reply(const struct dialogue *dialogue, char out[LINE_BYTES])
+{
+    struct bytes text = buf_bytes(&dialogue->out);
+    size_t at;
+
+    while (text.n && (text.at[text.n - 1] == '\n' || text.at[text.n - 1] == '\r'))
+        text.n--;
+    for (at = text.n; at && text.at[at - 1] != '\n'; at--)
+        ;
+    snprintf(out, LINE_BYTES, "%.*s", BYTES_ARGS(bytes_skip(text, at)));
+}
+
+/* Says a line, and what came of it.  False: it was refused. */
+static bool say(
+    struct dialogue *dialogue, enum explain_stage stage, const char *about, const char *line)
+{
+    char reply[LINE_BYTES];
+    bool is_yes;
+
+    dialogue->was_asked = false;
+    buf_clear(&dialogue->out);
+    step(dialogue,
+        (struct smtp_server_event){ .type = SMTP_SERVER_INPUT, .input = bytes_text(line) });
+    last_reply(dialogue, reply);
+    is_yes = reply[0] == '2';
+    find(dialogue, (struct finding){ .stage = stage,
+                       .about = about,
+                       .is_yes = is_yes,
+                       .reply = reply,
+                       .rule = dialogue->was_asked ? dialogue->decision.rule : "",
+                       .why = dialogue->was_asked ? dialogue->decision.why : "" });
+    return is_yes;
+}
+
+/* --- The dialogue ------------------------------------------------------------------------ */
+
+static void know_client(struct dialogue *dialogue)
+{
+    const struct explain_question *question = dialogue->question;
+
+    dialogue->client = (struct client){
+        .user = question->user,
+        .account = question->user ? account_find(dialogue->settings, question->user) : NULL,
+        .is_partner = question->is_partner,
+        .is_tls = question->is_tls || dialogue->connector->tls == TLS_MODE_IMPLICIT,
+    };
+    client_know(dialogue->settings, dialogue->connector, &dialogue->client);
+}
+
+static bool say_hello(struct dialogue *dialogue)
+{
+    const char *name = dialogue->question->helo ? dialogue->question->helo : "client.invalid";
+    char line[LINE_BYTES];
+
+    dialogue->config.is_tls = dialogue->client.is_tls;
+    smtp_server_init(&dialogue->engine, &dialogue->config);
+    step(dialogue, (struct smtp_server_event){ .type = SMTP_SERVER_OPENED });
+    if (*name == '\0' && dialogue->config.tolerates_no_helo)
+        return true; /* "": it says none at all */
+    snprintf(line, sizeof line, "EHLO%s%.1000s\r\n", *name ? " " : "", name);
+    if (!say(dialogue, EXPLAIN_HELLO, name, line))
+        return false;
+    dialogue->engine.is_authenticated = dialogue->client.user != NULL;
+    return true;
+}
+
+static void find_rights(struct dialogue *dialogue)
+{
+    char text[400] = "", room[100];
+    size_t n = 0;
+
+    for (unsigned i = 0; i < RIGHT_COUNT && n < sizeof text; i++) {
+        enum right right = 1 << i;
+        const char *source = client_right_source(
+            dialogue->settings, dialogue->connector, &dialogue->client, right, room);
+        if (source)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s%s (%s)", n ? ", " : "",
+                right_name(right), source);
+    }
+    find(dialogue, (struct finding){ .stage = EXPLAIN_RIGHTS,
+                       .about = dialogue->client.user ? dialogue->client.user : "",
+                       .is_yes = true,
+                       .why = *text ? text : "none" });
+}
+
+/* --- Where it goes ----------------------------------------------------------------------- */
+
+static void find_route(struct dialogue *dialogue, struct bytes recipient)
+{
+    const struct settings *settings = dialogue->settings;
+    struct route_facts facts = {
+        .size_bytes = dialogue->question->size_bytes,
+        .sender = bytes_text(dialogue->sender),
+        .receive_name = bytes_text(dialogue->connector->name),
+    };
+    char domain[IDNA_BYTES_MAX], queue[HOP_NAME_BYTES], why[ROUTE_WHY_BYTES];
+    const struct send_connector *chosen;
+
+    route_domain(settings, recipient, domain);
+    facts.domain = bytes_text(domain);
+    chosen = route_choose(settings, &facts, NULL);
+    for (size_t i = 0; i < settings->send_count; i++) {
+        const struct send_connector *connector = &settings->send[i];
+        route_why(settings, connector, chosen, &facts, why);
+        route_hop_name(connector, facts.domain, queue);
+        find(dialogue, (struct finding){ .stage = EXPLAIN_ROUTE,
+                           .about = connector->name,
+                           .is_yes = connector == chosen,
+                           .why = why,
+                           .queue = queue });
+    }
+    if (!chosen)
+        find(dialogue, (struct finding){ .stage = EXPLAIN_ROUTE,
+                           .about = "",
+                           .why = "no send connector takes it: it waits until one does",
+                           .queue = "unreachable" });
+}
+
+static void find_resolved(void *me, struct bytes address)
+{
+    struct dialogue *dialogue = me;
+    char text[ADDRESS_BYTES_MAX + 1];
+
+    snprintf(text, sizeof text, "%.*s", BYTES_ARGS(address));
+    find(dialogue,
+        (struct finding){
+            .stage = EXPLAIN_RESOLVED, .about = text, .is_yes = true, .why = dialogue->about });
+    find_route(dialogue, address);
+}
+
+static void find_recipient(struct dialogue *dialogue, const char *recipient)
+{
+    struct address address;
+    char line[LINE_BYTES], about[100 + ADDRESS_BYTES_MAX];
+    enum resolution resolution;
+
+    snprintf(line, sizeof line, "RCPT TO:<%.1000s>\r\n", recipient);
+    if (!say(dialogue, EXPLAIN_RECIPIENT, recipient, line))
+        return;
+    if (address_parse(bytes_text(recipient), ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY, &address) !=
+        ADDRESS_OK)
+        return; /* the engine takes more: a source route, which it drops */
+    resolution = recipient_resolve(dialogue->settings, &address, NULL, NULL);
+    snprintf(about, sizeof about, "%s <%.254s>",
+        resolution == RESOLVED_ALIAS ? "by the alias" : "by catch_all for", recipient);
+    dialogue->about = about;
+    if (resolution == RESOLVED_ITSELF)
+        find_route(dialogue, address.text);
+    else
+        recipient_resolve(dialogue->settings, &address, find_resolved, dialogue);
+}
+
+static void find_mail(struct dialogue *dialogue)
+{
+    const struct explain_question *question = dialogue->question;
+    char line[LINE_BYTES], size[40] = "";
+
+    if (question->size_bytes)
+        snprintf(size, sizeof size, " SIZE=%llu", (unsigned long long)question->size_bytes);
+    snprintf(line, sizeof line, "MAIL FROM:<%.1000s>%s\r\n", question->sender, size);
+    if (!say(dialogue, EXPLAIN_MAIL, question->sender, line))
+        return;
+    for (size_t i = 0; i < question->recipient_count; i++)
+        find_recipient(dialogue, question->recipients[i]);
+}
+
+void explain(const struct settings *settings, const struct explain_question *question,
+    void (*each)(void *me, const struct finding *finding), void *me)
+{
+    struct dialogue dialogue = {
+        .settings = settings, .question = question, .each = each, .me = me
+    };
+    char *banner;
+
+    find_connectors(&dialogue);
+    if (!dialogue.connector || dialogue.connector->is_internal)
+        return;
+    know_client(&dialogue);
+    banner = answer_banner(settings, dialogue.connector);
+    dialogue.config = answer_config(settings, dialogue.connector, &dialogue.client, banner);
+    buf_init(&dialogue.out, OUT_BYTES_MAX);
+    if (say_hello(&dialogue)) {
+        find_rights(&dialogue);
+        if (question->sender)
+            find_mail(&dialogue);
+    }
+    smtp_server_done(&dialogue.engine);
+    buf_done(&dialogue.out);
+    free(banner);
+}

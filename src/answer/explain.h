@@ -1,0 +1,51 @@
+/* What a session would be told, and why (OP-3): `relais explain`.
+ *
+ * Nothing of it is imitated: the SMTP server engine is fed with the lines a client would send, its
+ * questions are answered by answer/answer.h and policy/, as those of live sessions are, and the
+ * route is chosen by policy/route.h.  Pure; any thread. */
+#ifndef ANSWER_EXPLAIN_H
+#define ANSWER_EXPLAIN_H
+
+#include "policy/decision.h"
+#include "policy/receive.h"
+
+struct explain_question {
+    struct arrival arrival;
+    const char *helo;   /* NULL: nothing was asked about it: "client.invalid" */
+    const char *user;   /* logged in as; NULL: nobody */
+    bool is_tls;        /* STARTTLS was done */
+    bool is_partner;    /* showed a client certificate that the connector knows */
+    const char *sender; /* NULL: no more than the connector; "": the null sender */
+    uint64_t size_bytes;
+    const char *const *recipients;
+    size_t recipient_count;
+};
+
+enum explain_stage {
+    EXPLAIN_CONNECTOR, /* one for each receive connector: taken, or why not */
+    EXPLAIN_HELLO,
+    EXPLAIN_RIGHTS, /* what the client may do there; never a no */
+    EXPLAIN_MAIL,
+    EXPLAIN_RECIPIENT,
+    EXPLAIN_RESOLVED, /* what a recipient stands for: an address each */
+    EXPLAIN_ROUTE,    /* one for each send connector that was looked at: taken, or why not */
+};
+
+struct finding {
+    enum explain_stage stage;
+    const char *about; /* the connector, the name, the address */
+    bool is_yes;       /* it is taken, allowed, the way it goes */
+    const char *reply; /* what the client reads, its last line; "": nothing is said */
+    const char *rule;  /* docs/rules.md; "": none is behind it */
+    const char *why;   /* "" : there is no more to be said */
+    const char *queue; /* EXPLAIN_ROUTE: the next hop's name; else "" */
+};
+
+const char *explain_stage_name(enum explain_stage stage);
+
+/* Calls EACH for every finding in order; its texts are valid inside the call.  The first no of a
+ * command ends its part: after a refused sender nothing is said of recipients. */
+void explain(const struct settings *settings, const struct explain_question *question,
+    void (*each)(void *me, const struct finding *finding), void *me);
+
+#endif
