@@ -68,7 +68,7 @@ static bool local_is_good(struct bytes local)
     struct address address;
 
     return address_parse(local, ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY, &address) == ADDRESS_OK &&
-           !bytes_equal(local, BYTES("\"\""));
+           address.domain.n == 0 && !bytes_equal(local, BYTES("\"\""));
 }
 
 /* The end of a pattern; false: it is no domain. */

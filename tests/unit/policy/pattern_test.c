@@ -42,6 +42,8 @@ static void normal_forms(void **state)
         { "\"\"@example.com", NULL },
         { "\"a@example.com", NULL },
         { "a..b@example.com", NULL },
+        { "a@b@example.com", NULL },
+        { "a@longer-than-a-local-part-may-be.longer-than-a-local-part-may-be.example@b", NULL },
         { "@[192.0.2.1", NULL },
         { "@[300.0.2.1]", NULL },
         { "@exa mple.com", NULL },
