@@ -1,6 +1,6 @@
 /* What the node tells the path: messages held back, released, taken over and withdrawn.  The
  * whole path, over a real spool and loop; the node is the test's. */
-#include "kit.h"
+#include "scratch.h"
 
 #include "base/mem.h"
 #include "daemon/path.h"
@@ -228,51 +228,31 @@ static void world_init(struct world *world)
     open_path(world);
 }
 
-static enum err remove_one(const char *name, void *me)
-{
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/%s", (const char *)me, name);
-    return file_remove(path);
-}
-
 static void world_done(struct world *world)
 {
     close_path(world);
-    assert_int_equal(folder_each(world->folder, remove_one, world->folder), OK);
-    assert_int_equal(rmdir(world->folder), 0);
+    scratch_remove(world->folder);
 }
 
 struct wait {
-    struct timer timer;
     struct world *world;
     bool (*has_come)(struct world *world, struct mid mid);
     struct mid mid;
-    struct moment deadline;
 };
 
-static void on_look(struct timer *timer)
+static bool has_it_come(void *me)
 {
-    struct wait *wait = container_of(timer, struct wait, timer);
+    const struct wait *wait = me;
 
-    if (wait->has_come(wait->world, wait->mid)) {
-        loop_stop(wait->world->loop);
-        return;
-    }
-    if (clock_moment().ms > wait->deadline.ms)
-        fail_msg("waited for a minute");
-    timer_start(timer, 1);
+    return wait->has_come(wait->world, wait->mid);
 }
 
 static void until(
     struct world *world, bool (*has_come)(struct world *world, struct mid mid), struct mid mid)
 {
-    struct wait wait = { .world = world, .has_come = has_come, .mid = mid };
+    struct wait wait = { world, has_come, mid };
 
-    wait.deadline.ms = clock_moment().ms + 60000;
-    timer_init(&wait.timer, world->loop, on_look);
-    timer_start(&wait.timer, 0);
-    loop_run(world->loop);
+    scratch_until(world->loop, has_it_come, &wait);
 }
 
 /* --- A message ----------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 #include "flow_kit.h"
+#include "scratch.h"
 
 #include "base/mem.h"
 #include "os/clock.h"
@@ -7,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum { TOO_LONG_MS = 60000 };
 
 /* --- Settings ---------------------------------------------------------------------------- */
 
@@ -241,14 +240,6 @@ void world_init(struct world *world, struct settings *settings)
     join_stages(world);
 }
 
-static enum err remove_one(const char *name, void *me)
-{
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/%s", (const char *)me, name);
-    return file_remove(path);
-}
-
 void world_done(struct world *world)
 {
     list_each (node, &world->queue.in_order) {
@@ -262,41 +253,14 @@ void world_done(struct world *world)
     setup_free(world->setup);
     setup_slot_done(&world->slot);
     loop_free(world->loop);
-    assert_int_equal(folder_each(world->folder, remove_one, world->folder), OK);
-    assert_int_equal(rmdir(world->folder), 0);
+    scratch_remove(world->folder);
 }
 
 /* --- Time -------------------------------------------------------------------------------- */
 
-struct wait {
-    struct timer timer;
-    struct world *world;
-    bool (*has_come)(void *me);
-    void *me;
-    struct moment deadline;
-};
-
-static void on_look(struct timer *timer)
-{
-    struct wait *wait = container_of(timer, struct wait, timer);
-
-    if (wait->has_come(wait->me)) {
-        loop_stop(wait->world->loop);
-        return;
-    }
-    if (clock_moment().ms > wait->deadline.ms)
-        fail_msg("waited for a minute");
-    timer_start(timer, 1);
-}
-
 void world_until(struct world *world, bool (*has_come)(void *me), void *me)
 {
-    struct wait wait = { .world = world, .has_come = has_come, .me = me };
-
-    wait.deadline.ms = clock_moment().ms + TOO_LONG_MS;
-    timer_init(&wait.timer, world->loop, on_look);
-    timer_start(&wait.timer, 0);
-    loop_run(world->loop);
+    scratch_until(world->loop, has_come, me);
 }
 
 /* --- Mail -------------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
 #include "node_kit.h"
+#include "scratch.h"
 
 #include "base/mem.h"
 #include "mail/envelope.h"
@@ -9,38 +10,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TOO_LONG_MS = 60000, PORT_FIRST = 20100 };
+enum { PORT_FIRST = 20100 };
 
 /* --- Waiting ----------------------------------------------------------------------------- */
 
-struct until {
-    struct world *world;
-    bool (*has_come)(void *me);
-    void *me;
-    struct timer look;
-    int64_t last_ms;
-};
-
-static void on_look(struct timer *timer)
-{
-    struct until *until = container_of(timer, struct until, look);
-
-    if (until->has_come(until->me)) {
-        loop_stop(until->world->loop);
-        return;
-    }
-    if (clock_moment().ms > until->last_ms)
-        fail_msg("it does not come");
-    timer_start(timer, 1);
-}
-
 void world_until(struct world *world, bool (*has_come)(void *me), void *me)
 {
-    struct until until = { world, has_come, me, .last_ms = clock_moment().ms + TOO_LONG_MS };
-
-    timer_init(&until.look, world->loop, on_look);
-    timer_start(&until.look, 0);
-    loop_run(world->loop);
+    scratch_until(world->loop, has_come, me);
 }
 
 bool world_links_are_up(void *me)
@@ -475,18 +451,10 @@ void machine_stop(struct world *world, struct machine *machine)
     machine->spool = NULL;
 }
 
-static enum err remove_one(const char *name, void *me)
-{
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/%s", (const char *)me, name);
-    return file_remove(path);
-}
-
 void machine_lose_spool(struct machine *machine)
 {
     assert_null(machine->node);
-    assert_int_equal(folder_each(machine->folder, remove_one, machine->folder), OK);
+    scratch_empty(machine->folder);
 }
 
 static void set_times(struct transport_settings *transport)

@@ -2,6 +2,7 @@
  * durably settled is not, no torn write is called damage; and of what was said of a message the
  * last that was told, or something later, is what it is. */
 #include "crash_disk.h"
+#include "scratch.h"
 #include "spool_kit.h"
 
 #include "base/mem.h"
@@ -156,7 +157,7 @@ static void on_change(struct crash_disk *disk, void *me)
     if (number % KEEP_EVERY == 0 && crash->kept_count < IMAGES_MAX)
         crash->kept[crash->kept_count++] = image;
     else
-        folder_remove(image.folder);
+        scratch_remove(image.folder);
 }
 
 static bool is_done(void *me)
@@ -255,7 +256,7 @@ static void open_twice(const struct image *image)
     unsigned found = 0;
 
     bench_init(&bench);
-    folder_remove(bench.folder);
+    scratch_remove(bench.folder);
     snprintf(bench.folder, sizeof bench.folder, "%s", image->folder);
     if (bench_try_open(&bench, why) != OK) /* cut before there was a store: begins anew */
         fail_msg("%s: %s", image->folder, why);

@@ -1,4 +1,5 @@
 #include "spool_kit.h"
+#include "scratch.h"
 
 #include "base/mem.h"
 #include "os/clock.h"
@@ -7,26 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { TOO_LONG_MS = 60000 };
-
 /* --- Folders ----------------------------------------------------------------------------- */
-
-static enum err remove_one(const char *name, void *me)
-{
-    char path[512];
-
-    snprintf(path, sizeof path, "%s/%s", (const char *)me, name);
-    return file_remove(path);
-}
-
-void folder_remove(const char *folder)
-{
-    char copy[128];
-
-    snprintf(copy, sizeof copy, "%s", folder);
-    assert_int_equal(folder_each(folder, remove_one, copy), OK);
-    assert_int_equal(rmdir(folder), 0);
-}
 
 static enum err copy_one(const char *name, void *me)
 {
@@ -74,7 +56,7 @@ void bench_done(struct bench *bench)
     if (bench->spool)
         bench_close(bench);
     loop_free(bench->loop);
-    folder_remove(bench->folder);
+    scratch_remove(bench->folder);
 }
 
 static unsigned number_of(struct mid mid)
@@ -160,34 +142,9 @@ void bench_close(struct bench *bench)
 
 /* --- Waiting ----------------------------------------------------------------------------- */
 
-struct until {
-    struct bench *bench;
-    bool (*has_come)(void *me);
-    void *me;
-    struct timer look;
-    int64_t last_ms;
-};
-
-static void on_look(struct timer *timer)
-{
-    struct until *until = container_of(timer, struct until, look);
-
-    if (until->has_come(until->me)) {
-        loop_stop(until->bench->loop);
-        return;
-    }
-    if (clock_moment().ms > until->last_ms)
-        fail_msg("it does not come");
-    timer_start(timer, 1);
-}
-
 void bench_until(struct bench *bench, bool (*has_come)(void *me), void *me)
 {
-    struct until until = { bench, has_come, me, .last_ms = clock_moment().ms + TOO_LONG_MS };
-
-    timer_init(&until.look, bench->loop, on_look);
-    timer_start(&until.look, 0);
-    loop_run(bench->loop);
+    scratch_until(bench->loop, has_come, me);
 }
 
 /* --- Messages ---------------------------------------------------------------------------- */

@@ -88,6 +88,5 @@ unsigned bench_live_count(const struct bench *bench);
 
 /* Copies the folder FROM, which is not in use, to TO. */
 void folder_copy(const char *from, const char *to);
-void folder_remove(const char *folder);
 
 #endif
