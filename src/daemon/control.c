@@ -26,6 +26,8 @@ static const struct command {
     { "stop", command_stop },
     { "get-transport-config", command_get_transport },
     { "set-transport-config", command_set_transport },
+    { "devices", command_devices },
+    { "address-list", command_address_list },
 };
 
 /* --- Answers ----------------------------------------------------------------------------- */

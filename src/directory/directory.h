@@ -87,10 +87,27 @@ char *directory_transport_file(const struct settings *settings);
 enum err directory_transport_edit(const char *file, const struct transport_word *words,
     size_t count, struct buf *out, char why[512]) MUST_USE;
 
-/* Whether the configuration is without mistakes when TEXT is transport.conf FILE; WHY: the first
- * one, as a sentence. */
+/* Whether the configuration is without mistakes when TEXT is FILE, which it reads: transport.conf,
+ * or that of an address list.  WHY: the first mistake, as a sentence. */
 enum err directory_transport_check(
     const char *config_file, const char *file, struct bytes text, char why[512]) MUST_USE;
+
+/* --- Address lists (RC-5) ----------------------------------------------------------------- */
+
+/* A range to be put into the file of a list, or taken out of it. */
+struct address_change {
+    const struct address_list *list; /* of the settings in force */
+    const char *range;               /* as it was typed */
+    const char *comment;             /* behind it; NULL: none */
+    bool is_removal;
+};
+/* Appends what the file would be.  ERR_SYNTAX: it is there already, or is not, or is no range, or
+ * the list has no file; and others: WHY is a sentence. */
+enum err directory_address_edit(
+    const struct address_change *change, struct buf *out, char why[512]) MUST_USE;
+/* The list of that name; NULL: there is none, and WHY says so. */
+const struct address_list *directory_address_list(
+    const struct settings *settings, const char *name, char why[512]);
 
 /* --- Complaints ------------------------------------------------------------------------- */
 

@@ -21,8 +21,7 @@ static bool is_template(const char *text)
         is_good &= at[1] == 'u' || at[1] == 'd';
         at[0] = 'x';
     }
-    is_good =
-        is_good && address_parse(bytes_text(filled), 0, &address) == ADDRESS_OK;
+    is_good = is_good && address_parse(bytes_text(filled), 0, &address) == ADDRESS_OK;
     free(filled);
     return is_good;
 }

@@ -39,7 +39,8 @@ enum err directory_transport_check(
     else if (err != OK)
         snprintf(why, 512, "%.400s: %s", config_file, err_text(err));
     else if (!change.was_read) {
-        snprintf(why, 512, "%.200s names another state folder now; reload first", config_file);
+        snprintf(
+            why, 512, "%.200s does not read %.200s any more; reload first", config_file, file);
         err = ERR_SYNTAX;
     }
     settings_free(settings);

@@ -1,0 +1,74 @@
+/* devices: who uses this node, and what he could not have done without. */
+#include "daemon/control_internal.h"
+
+#include <stdlib.h>
+
+static void add_needs(const struct device *device, struct ctl_object *row)
+{
+    struct ctl_object *times = ctl_new();
+
+    for (size_t i = 0; i < DEVICE_NEED_COUNT; i++) {
+        const char *name = device_need_name((enum device_need)(1u << i));
+        if (!device->needed[i].ms)
+            continue;
+        ctl_add_text(row, "needs", bytes_text(name));
+        ctl_set_number(times, name, device->needed[i].ms);
+    }
+    ctl_set_object(row, "needed_at_ms", &times);
+}
+
+static struct ctl_object *row_of(const struct device *device, int64_t now_ms)
+{
+    struct ctl_object *row = ctl_new();
+    char ip[IP_TEXT_BYTES] = "unix";
+
+    if (!device->is_unix)
+        ip_format(device->ip, ip);
+    ctl_set_text(row, "address", bytes_text(ip));
+    ctl_set_text(row, "connector", bytes_text(device->connector));
+    for (size_t i = 0; i < DEVICE_HELOS && device->helo[i][0]; i++)
+        ctl_add_text(row, "helo", bytes_text(device->helo[i]));
+    ctl_set_number(row, "sessions", (int64_t)device->sessions);
+    ctl_set_number(row, "messages", (int64_t)device->messages);
+    ctl_set_number(row, "bytes", (int64_t)device->bytes);
+    ctl_set_number(row, "first_ms", device->first.ms);
+    ctl_set_number(row, "last_ms", device->last.ms);
+    ctl_set_number(row, "last_seen_s", (now_ms - device->last.ms) / 1000);
+    ctl_set_text(row, "tls", bytes_text(device->tls));
+    if (device->user[0]) {
+        ctl_set_text(row, "user", bytes_text(device->user));
+        ctl_set_number(row, "last_login_ms", device->last_login.ms);
+    }
+    add_needs(device, row);
+    return row;
+}
+
+static bool needs_any(const struct device *device)
+{
+    for (size_t i = 0; i < DEVICE_NEED_COUNT; i++) {
+        if (device->needed[i].ms)
+            return true;
+    }
+    return false;
+}
+
+/* "connector": of that one alone; "odd": who needs something alone. */
+void command_devices(struct client *client, const struct ctl_object *request)
+{
+    struct path *path = client->control->path;
+    const char *connector = ctl_text(request, "connector");
+    int64_t now_ms = loop_wall(path->home).ms;
+    size_t count;
+    struct device *list = devices_list(&path->devices, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct ctl_object *row;
+        if ((connector && strcasecmp(list[i].connector, connector) != 0) ||
+            (ctl_bool(request, "odd") && !needs_any(&list[i])))
+            continue;
+        row = row_of(&list[i], now_ms);
+        client_row(client, &row);
+    }
+    free(list);
+    client_ok(client);
+}
