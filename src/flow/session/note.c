@@ -39,28 +39,28 @@ bool session_takes_rate(struct session *session, uint32_t per_minute)
         loop_now(session->house->loop));
 }
 
-static unsigned needs_of(const struct session *session, const struct tls_facts *tls)
+static unsigned needs_of(const struct session *session)
 {
     unsigned needs = session->engine.tolerated;
+    const char *tls = session->tls_version;
 
-    if (tls && (strcmp(tls->version, "TLSv1") == 0 || strcmp(tls->version, "TLSv1.1") == 0))
+    if (strcmp(tls, "TLSv1") == 0 || strcmp(tls, "TLSv1.1") == 0)
         needs |= DEVICE_OLD_TLS;
-    if (session->client.user && !tls)
+    if (session->client.user && !tls[0])
         needs |= DEVICE_AUTH_CLEAR;
     return needs;
 }
 
 static void note(struct session *session)
 {
-    const struct tls_facts *tls = session->conn ? conn_tls(session->conn) : NULL;
     struct device_seen seen = {
         .ip = session->arrival.peer,
         .is_unix = session->arrival.is_unix,
         .connector = session->connector->name,
         .helo = session->client_name,
-        .tls = tls ? tls->version : NULL,
+        .tls = session->tls_version,
         .user = session->client.user,
-        .needs = needs_of(session, tls),
+        .needs = needs_of(session),
         .messages = session->unnoted.messages,
         .bytes = session->unnoted.bytes,
         .sessions = !session->has_been_noted,

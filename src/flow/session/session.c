@@ -235,6 +235,7 @@ static void on_tls(void *me, enum err err)
         return;
     }
     tls = conn_tls(session->conn);
+    snprintf(session->tls_version, sizeof session->tls_version, "%s", tls->version);
     session->client.is_tls = true;
     session->client.has_certificate = tls->peer_fingerprint[0];
     session->client.is_partner = tls->peer_is_known;
