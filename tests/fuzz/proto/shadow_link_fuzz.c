@@ -181,7 +181,7 @@ static void ask(struct link *link, struct client_driver *expected, struct script
         settle(link);
     client_ask(&link->client, &ask);
     if (ask.cursor == 666) {
-        client_note(expected, "ASK REFUSED 501 5.5.4 never gave that cursor\n");
+        record_note(&expected->done, "ASK REFUSED 501 5.5.4 never gave that cursor\n");
         return;
     }
     server_page(&ask, items, &page);
@@ -196,7 +196,7 @@ static void play(struct link *link, struct bytes in, struct client_driver *expec
     client_connect(&link->client);
     settle(link);
     assert(link->client.is_up);
-    client_note(expected, "UP ex01.test 2 81723\n");
+    record_note(&expected->done, "UP ex01.test 2 81723\n");
     for (uint64_t tag = 1; script.rest.n;) {
         unsigned op = take(&script) % 4;
 
@@ -209,7 +209,7 @@ static void play(struct link *link, struct bytes in, struct client_driver *expec
     }
     client_say(&link->client, SHADOW_CLIENT_QUIT);
     settle(link);
-    client_note(expected, "CLOSE\n");
+    record_note(&expected->done, "CLOSE\n");
     assert(link->client.is_closed && link->server.is_closed);
 }
 

@@ -5,8 +5,9 @@
 
 #include "proto/shadow/client.h"
 
+#include "record_kit.h"
+
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,19 +38,6 @@ static inline void client_driver_done(struct client_driver *driver)
     buf_done(&driver->done);
 }
 
-static inline void client_note(struct client_driver *driver, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static inline void client_note(struct client_driver *driver, const char *format, ...)
-{
-    va_list args;
-    enum err err;
-
-    va_start(args, format);
-    err = buf_vprintf(&driver->done, format, args);
-    va_end(args);
-    assert(err == OK);
-}
-
 static inline size_t client_content(uint64_t tag, char text[48])
 {
     return (size_t)snprintf(text, 48, "content of %llu.", (unsigned long long)tag);
@@ -66,8 +54,8 @@ static inline void client_note_outcome(
         snprintf(text, sizeof text, "%.*s", BYTES_ARGS(outcome->node.name));
     else if (outcome->fate == SHADOW_BUSY || outcome->fate == SHADOW_REFUSED)
         verdict_format(&outcome->verdict, text);
-    client_note(driver, "OUTCOME %llu %s%s%s\n", (unsigned long long)tag, fates[outcome->fate],
-        text[0] ? " " : "", text);
+    record_note(&driver->done, "OUTCOME %llu %s%s%s\n", (unsigned long long)tag,
+        fates[outcome->fate], text[0] ? " " : "", text);
 }
 
 static inline void client_note_page(
@@ -87,7 +75,7 @@ static inline void client_note_page(
     buf_init(&text, 128 << 20);
     err = shadow_add_page(&text, &known);
     assert(err == OK);
-    client_note(driver, "PAGE %u strange\n", page->item_count - n);
+    record_note(&driver->done, "PAGE %u strange\n", page->item_count - n);
     err = buf_add(&driver->done, buf_bytes(&text));
     assert(err == OK);
     buf_done(&text);
@@ -103,12 +91,12 @@ static inline void client_act(
     switch (action->type) {
     case SHADOW_CLIENT_UP:
         driver->is_up = true;
-        client_note(driver, "UP %.*s %u %llu\n", BYTES_ARGS(action->hello->node.name),
+        record_note(&driver->done, "UP %.*s %u %llu\n", BYTES_ARGS(action->hello->node.name),
             action->hello->versions, (unsigned long long)action->hello->position);
         break;
     case SHADOW_CLIENT_TURNED_AWAY:
         verdict_format(action->verdict, text);
-        client_note(driver, "TURNED AWAY %s\n", text);
+        record_note(&driver->done, "TURNED AWAY %s\n", text);
         break;
     case SHADOW_CLIENT_SEND_CONTENT:
         assert(!driver->has_content);
@@ -123,13 +111,13 @@ static inline void client_act(
         break;
     case SHADOW_CLIENT_ASK_REFUSED:
         verdict_format(action->verdict, text);
-        client_note(driver, "ASK REFUSED %s\n", text);
+        record_note(&driver->done, "ASK REFUSED %s\n", text);
         break;
     case SHADOW_CLIENT_FAULT:
-        client_note(driver, "FAULT %.*s\n", BYTES_ARGS(action->text));
+        record_note(&driver->done, "FAULT %.*s\n", BYTES_ARGS(action->text));
         break;
     case SHADOW_CLIENT_CLOSE:
-        client_note(driver, "CLOSE\n");
+        record_note(&driver->done, "CLOSE\n");
         driver->is_closed = true;
         driver->has_content = false;
         break;
@@ -139,15 +127,7 @@ static inline void client_act(
 /* Takes what is written out of OUT: all, or so much as the link carries. */
 static inline bool client_drain(struct client_driver *driver)
 {
-    size_t n = driver->out.n;
-    enum err err;
-
-    if (driver->out_drained && driver->out_drained < n)
-        n = driver->out_drained;
-    err = buf_add(&driver->said, bytes_first(buf_bytes(&driver->out), n));
-    assert(err == OK);
-    buf_drop(&driver->out, n);
-    return n > 0;
+    return record_drain(&driver->out, driver->out_drained, &driver->said);
 }
 
 static inline size_t client_post(

@@ -14,8 +14,9 @@
 
 #include "proto/shadow/server.h"
 
+#include "record_kit.h"
+
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -56,19 +57,6 @@ static inline void server_driver_done(struct server_driver *driver)
     buf_done(&driver->out);
     buf_done(&driver->done);
     buf_done(&driver->body);
-}
-
-static inline void server_note(struct server_driver *driver, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static inline void server_note(struct server_driver *driver, const char *format, ...)
-{
-    va_list args;
-    enum err err;
-
-    va_start(args, format);
-    err = buf_vprintf(&driver->done, format, args);
-    va_end(args);
-    assert(err == OK);
 }
 
 static inline struct shadow_hello server_hello(void)
@@ -132,8 +120,8 @@ static inline void server_on_hello(
     struct verdict no = verdict_of(530, STATUS(5, 7, 0), "not a node of this organisation");
     struct shadow_server_event event = { .type = SHADOW_SERVER_WELCOME, .hello = &ours };
 
-    server_note(driver, "HELLO %.*s %u %llu\n", BYTES_ARGS(hello->node.name), hello->versions,
-        (unsigned long long)hello->position);
+    record_note(&driver->done, "HELLO %.*s %u %llu\n", BYTES_ARGS(hello->node.name),
+        hello->versions, (unsigned long long)hello->position);
     if (bytes_starts(hello->node.name, BYTES("bad"))) {
         event.type = SHADOW_SERVER_REFUSE;
         event.verdict = &no;
@@ -151,7 +139,7 @@ static inline void server_note_copy(
     buf_init(&text, 64 << 20);
     err = shadow_add_copy(&text, copy);
     assert(err == OK);
-    server_note(driver, "BEGIN %llu\n", (unsigned long long)tag);
+    record_note(&driver->done, "BEGIN %llu\n", (unsigned long long)tag);
     err = buf_add(&driver->done, buf_bytes(&text));
     assert(err == OK);
     buf_done(&text);
@@ -188,7 +176,7 @@ static inline void server_on_body(struct server_driver *driver, struct bytes tex
     assert(err == OK && text.n > 0);
     if (driver->never_fails || !memmem(driver->body.at, driver->body.n, "BOOM", 4))
         return;
-    server_note(driver, "LOST %llu\n", (unsigned long long)driver->tag);
+    record_note(&driver->done, "LOST %llu\n", (unsigned long long)driver->tag);
     driver->tag = 0;
     server_post(driver, &event);
 }
@@ -197,7 +185,7 @@ static inline void server_on_end(struct server_driver *driver)
 {
     struct held held = { driver->tag, driver->mid };
 
-    server_note(driver, "END %llu %.*s\n", (unsigned long long)driver->tag,
+    record_note(&driver->done, "END %llu %.*s\n", (unsigned long long)driver->tag,
         BYTES_ARGS(buf_bytes(&driver->body)));
     driver->tag = 0;
     assert(driver->held_count < HELD_MAX);
@@ -235,7 +223,7 @@ static inline void server_on_ask(struct server_driver *driver, const struct shad
     struct shadow_page page;
     struct shadow_server_event event = { .type = SHADOW_SERVER_PAGE, .page = &page };
 
-    server_note(driver, "ASK %d %u %llu %u %u\n", ask->type, ask->count_max,
+    record_note(&driver->done, "ASK %d %u %llu %u %u\n", ask->type, ask->count_max,
         (unsigned long long)ask->cursor, ask->wait_ms, ask->mid_count);
     server_page(ask, items, &page);
     if (ask->cursor == 666) {
@@ -270,18 +258,18 @@ static inline void server_act(
         if (!driver->tag)
             break;
         assert(action->tag == driver->tag);
-        server_note(driver, "ABANDON %llu\n", (unsigned long long)driver->tag);
+        record_note(&driver->done, "ABANDON %llu\n", (unsigned long long)driver->tag);
         driver->tag = 0;
         break;
     case SHADOW_SERVER_ASK:
         server_on_ask(driver, action->ask);
         break;
     case SHADOW_SERVER_FAULT:
-        server_note(driver, "FAULT %.*s\n", BYTES_ARGS(action->text));
+        record_note(&driver->done, "FAULT %.*s\n", BYTES_ARGS(action->text));
         break;
     case SHADOW_SERVER_CLOSE:
         assert(driver->tag == 0);
-        server_note(driver, "CLOSE\n");
+        record_note(&driver->done, "CLOSE\n");
         driver->is_closed = true;
         break;
     }
@@ -290,15 +278,8 @@ static inline void server_act(
 /* Takes what is said out of OUT: all, or so much as the other side reads. */
 static inline bool server_drain(struct server_driver *driver)
 {
-    size_t n = driver->out.n;
-    enum err err;
-
-    if (driver->out_drained && driver->out_drained < n && !driver->is_closed)
-        n = driver->out_drained;
-    err = buf_add(&driver->said, bytes_first(buf_bytes(&driver->out), n));
-    assert(err == OK);
-    buf_drop(&driver->out, n);
-    return n > 0;
+    return record_drain(
+        &driver->out, driver->is_closed ? 0 : driver->out_drained, &driver->said);
 }
 
 static inline size_t server_post(

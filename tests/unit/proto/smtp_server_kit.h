@@ -11,8 +11,9 @@
 
 #include "proto/smtp/server.h"
 
+#include "record_kit.h"
+
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,19 +47,6 @@ static inline void driver_done(struct driver *driver)
     buf_done(&driver->body);
 }
 
-static inline void note(struct driver *driver, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static inline void note(struct driver *driver, const char *format, ...)
-{
-    va_list args;
-    enum err err;
-
-    va_start(args, format);
-    err = buf_vprintf(&driver->done, format, args);
-    va_end(args);
-    assert(err == OK);
-}
-
 static inline void note_bytes(struct driver *driver, struct bytes bytes)
 {
     enum err err = buf_add(&driver->done, bytes);
@@ -90,30 +78,31 @@ static inline void note_mail(struct driver *driver, const struct smtp_mail *mail
 {
     static const char *const bodies[] = { "", " 8bit", " binary" };
 
-    note(driver, "MAIL <%.*s>%s", BYTES_ARGS(mail->sender.text), bodies[mail->body]);
+    record_note(
+        &driver->done, "MAIL <%.*s>%s", BYTES_ARGS(mail->sender.text), bodies[mail->body]);
     if (mail->size_bytes)
-        note(driver, " size=%llu", (unsigned long long)mail->size_bytes);
+        record_note(&driver->done, " size=%llu", (unsigned long long)mail->size_bytes);
     if (mail->is_smtputf8)
-        note(driver, " utf8");
+        record_note(&driver->done, " utf8");
     if (mail->ret)
-        note(driver, " ret=%s", mail->ret == RET_FULL ? "full" : "hdrs");
+        record_note(&driver->done, " ret=%s", mail->ret == RET_FULL ? "full" : "hdrs");
     if (mail->envid.n)
-        note(driver, " envid=%.*s", BYTES_ARGS(mail->envid));
+        record_note(&driver->done, " envid=%.*s", BYTES_ARGS(mail->envid));
     if (mail->auth.n)
-        note(driver, " auth=%.*s", BYTES_ARGS(mail->auth));
+        record_note(&driver->done, " auth=%.*s", BYTES_ARGS(mail->auth));
     if (mail->priority)
-        note(driver, " priority=%d", mail->priority);
-    note(driver, "\n");
+        record_note(&driver->done, " priority=%d", mail->priority);
+    record_note(&driver->done, "\n");
 }
 
 static inline void note_rcpt(struct driver *driver, const struct smtp_rcpt *rcpt)
 {
-    note(driver, "RCPT <%.*s>", BYTES_ARGS(rcpt->address.text));
+    record_note(&driver->done, "RCPT <%.*s>", BYTES_ARGS(rcpt->address.text));
     if (rcpt->notify)
-        note(driver, " notify=%d", rcpt->notify);
+        record_note(&driver->done, " notify=%d", rcpt->notify);
     if (rcpt->orcpt.n)
-        note(driver, " orcpt=%.*s", BYTES_ARGS(rcpt->orcpt));
-    note(driver, "\n");
+        record_note(&driver->done, " orcpt=%.*s", BYTES_ARGS(rcpt->orcpt));
+    record_note(&driver->done, "\n");
 }
 
 /* Gives one event and collects what was said.  The actions are in ACTIONS, to be done. */
@@ -160,16 +149,16 @@ static inline bool do_body(struct driver *driver, const struct smtp_server_actio
     }
     assert(!driver->is_told);
     if (action->type == SMTP_SERVER_BODY_ABANDON) {
-        note(driver, "ABANDON\n");
+        record_note(&driver->done, "ABANDON\n");
         buf_clear(&driver->body);
         return false;
     }
     *type = SMTP_SERVER_REFUSED;
     if (driver->is_failed)
         return true;
-    note(driver, "STORE ");
+    record_note(&driver->done, "STORE ");
     note_bytes(driver, buf_bytes(&driver->body));
-    note(driver, "\n");
+    record_note(&driver->done, "\n");
     driver->verdict = has(buf_bytes(&driver->body), "UNWANTED")
                           ? say(554, STATUS(5, 7, 1), "unwanted")
                           : say(250, STATUS(2, 0, 0), "id");
@@ -184,7 +173,7 @@ static inline bool do_check(struct driver *driver, const struct smtp_server_acti
 {
     *type = SMTP_SERVER_DECIDED;
     if (action->type == SMTP_SERVER_CHECK_HELLO) {
-        note(driver, "%s %.*s\n", action->is_extended ? "EHLO" : "HELO",
+        record_note(&driver->done, "%s %.*s\n", action->is_extended ? "EHLO" : "HELO",
             BYTES_ARGS(action->text));
         driver->verdict = judge(action->text);
     } else if (action->type == SMTP_SERVER_CHECK_MAIL) {
@@ -195,7 +184,7 @@ static inline bool do_check(struct driver *driver, const struct smtp_server_acti
         note_rcpt(driver, action->rcpt);
         driver->verdict = judge(action->rcpt->address.text);
     } else {
-        note(driver, "BEGIN\n");
+        record_note(&driver->done, "BEGIN\n");
         buf_clear(&driver->body);
         driver->is_failed = driver->is_told = false;
         driver->verdict =
@@ -210,21 +199,21 @@ static inline bool do_auth(struct driver *driver, const struct smtp_server_actio
     if (action->type == SMTP_SERVER_AUTH_BEGIN) {
         bool is_login = bytes_equal_nocase(action->text, BYTES("LOGIN"));
 
-        note(driver, "AUTH %.*s", BYTES_ARGS(action->text));
+        record_note(&driver->done, "AUTH %.*s", BYTES_ARGS(action->text));
         if (action->has_more) {
-            note(driver, " [");
+            record_note(&driver->done, " [");
             note_bytes(driver, action->more);
-            note(driver, "]");
+            record_note(&driver->done, "]");
         }
-        note(driver, "\n");
+        record_note(&driver->done, "\n");
         driver->auth_left = is_login + !action->has_more;
         return answer_auth(driver, action->more, !action->has_more, type, input);
     }
     if (action->type == SMTP_SERVER_AUTH_RESPONSE) {
-        note(driver, "RESPONSE [%.*s]\n", BYTES_ARGS(action->text));
+        record_note(&driver->done, "RESPONSE [%.*s]\n", BYTES_ARGS(action->text));
         return answer_auth(driver, action->text, false, type, input);
     }
-    note(driver, "CANCEL\n");
+    record_note(&driver->done, "CANCEL\n");
     return false;
 }
 
@@ -248,20 +237,20 @@ static inline bool do_action(struct driver *driver, const struct smtp_server_act
     case SMTP_SERVER_AUTH_CANCEL:
         return do_auth(driver, action, type, input);
     case SMTP_SERVER_RESET:
-        note(driver, "RESET\n");
+        record_note(&driver->done, "RESET\n");
         return false;
     case SMTP_SERVER_START_TLS:
-        note(driver, "TLS\n");
+        record_note(&driver->done, "TLS\n");
         *type = SMTP_SERVER_TLS_STARTED;
         return true;
     case SMTP_SERVER_LINE:
-        note(driver, "LINE %.*s\n", BYTES_ARGS(action->text));
+        record_note(&driver->done, "LINE %.*s\n", BYTES_ARGS(action->text));
         return false;
     case SMTP_SERVER_PROTOCOL_ERROR:
-        note(driver, "ERROR\n");
+        record_note(&driver->done, "ERROR\n");
         return false;
     case SMTP_SERVER_CLOSE:
-        note(driver, "CLOSE\n");
+        record_note(&driver->done, "CLOSE\n");
         driver->is_closed = true;
         return false;
     }
