@@ -473,6 +473,7 @@ void ledger_start(struct ledger *ledger, struct moment now, struct ledger_action
 
     ledger_enter(ledger, now);
     ledger->has_started = true;
+    ledger->began_ms = now.ms;
     ledger->start_seq = ledger->recovered_seq = ledger->seq;
     know_who_left(ledger);
     for (uint32_t i = 0; i < ledger->peer_count; i++)

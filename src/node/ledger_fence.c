@@ -175,6 +175,7 @@ void ledger_fence_gap(struct ledger *ledger, struct ledger_actions *actions)
 void ledger_fence_gap_passed(struct ledger *ledger, int64_t late_ms)
 {
     ledger->fence_until_ms += late_ms;
+    ledger->began_ms += late_ms;
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
         ledger->stores[i].ask_until_ms += late_ms;
     for (uint8_t i = 0; i < ledger->peer_count; i++) {

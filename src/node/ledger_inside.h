@@ -167,6 +167,7 @@ struct ledger {
     bool renew_waits; /* for the stores file: it says why, should we die meanwhile */
     const char *renew_why;
     struct moment now;
+    int64_t began_ms; /* this life; what the own clock stood still is no part of it */
 
     struct table rows;
     uint32_t seq, start_seq; /* start_seq: those up to it wait for the fence */

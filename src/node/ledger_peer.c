@@ -149,13 +149,19 @@ void ledger_ask_flushed(struct ledger *ledger, uint8_t number, struct ledger_act
     ledger_heartbeat(ledger, number, actions);
 }
 
+/* One that was not heard in this life is silent since its beginning: what was before, nobody knows. */
+static int64_t heard_ms(const struct ledger *ledger, const struct peer *peer)
+{
+    return peer->contact_ms >= 0 ? peer->contact_ms : ledger->began_ms;
+}
+
 bool ledger_is_lost(const struct ledger *ledger, const struct peer *peer)
 {
     if (is_broken(ledger, BROKEN_SILENCE_BY_CLOCK))
         return peer->contact_ms >= 0 &&
                ledger->now.ms - peer->contact_ms >= ledger_takeover_ms(ledger);
     return peer->failures >= failures_max(ledger) &&
-           ledger->now.ms - peer->contact_ms >= ledger_takeover_ms(ledger);
+           ledger->now.ms - heard_ms(ledger, peer) >= ledger_takeover_ms(ledger);
 }
 
 /* Silent for the take-over time (R5b). */
@@ -166,7 +172,7 @@ static void check_silence(struct ledger *ledger, uint8_t number, struct ledger_a
     if (peer->is_gone || peer->store == NO_STORE || !ledger_is_lost(ledger, peer)) {
         /* One that never answered has nothing to be taken over: no time is waited for. */
         if (!peer->is_gone && peer->store != NO_STORE && peer->failures >= failures_max(ledger))
-            ledger_due_at(ledger, peer->contact_ms + ledger_takeover_ms(ledger));
+            ledger_due_at(ledger, heard_ms(ledger, peer) + ledger_takeover_ms(ledger));
         ledger_tell_state(ledger, number, actions);
         return;
     }

@@ -1066,6 +1066,23 @@ static void test_holder_comes_back_damaged(void **state)
     world_free(world);
 }
 
+/* The asks of a node that has just started fail quickly; that alone is no silence. */
+static void test_silent_since_the_start(void **state)
+{
+    struct world *world = world_new(2);
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    stop(world, 0);
+    stop(world, 1);
+    start(world, 1, false);
+    pass(world, 2800);
+    assert_int_equal(has(world, 1, 1), 'H');
+    pass(world, 1000);
+    assert_int_equal(has(world, 1, 1), 'P');
+    world_free(world);
+}
+
 static void test_link_cut(void **state)
 {
     struct world *world = world_new(2);
@@ -1153,6 +1170,7 @@ int main(void)
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_two_holders_take_over),
         cmocka_unit_test(test_holder_comes_back_damaged),
+        cmocka_unit_test(test_silent_since_the_start),
         cmocka_unit_test(test_link_cut),
         cmocka_unit_test(test_never_answered),
         cmocka_unit_test(test_refused_for_good),
