@@ -16,32 +16,7 @@
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, LOOK_MS = 5 * SECOND };
 
-static uint32_t all_of(const struct message *message)
-{
-    return (1U << message->recipient_count) - 1;
-}
-
-static bool is_store_of(const struct host *host, struct store_id store)
-{
-    return memcmp(host->disk.public.byte, store.byte, sizeof store.byte) == 0;
-}
-
 /* --- S1 and R1: what 250 stands for ------------------------------------------------------ */
-
-static bool is_elsewhere(struct host *host, const struct message *message)
-{
-    struct world *world = host->world;
-    bool has[SIM_MESSAGES_MAX];
-
-    for (unsigned i = 0; i < world->host_count; i++) {
-        if (i == host->number)
-            continue;
-        shelf_read(&world->host[i].disk, world, has);
-        if (has[message->number])
-            return true;
-    }
-    return false;
-}
 
 /* Some disk went back since SINCE, and its node has not seen that. */
 static bool has_gone_back(const struct world *world, int64_t since)
@@ -55,7 +30,7 @@ static bool has_gone_back(const struct world *world, int64_t since)
 void check_acknowledged(struct host *host, struct message *message)
 {
     const struct entry *entry = &host->entry[message->number];
-    bool is_over = message->done == all_of(message);
+    bool is_over = message->done == message_all(message);
 
     if ((!entry->is_here || entry->is_committing) && !is_over)
         violated(host->world, (int)message->number, "S1: 250 before the local commit");
@@ -111,7 +86,8 @@ static enum cause cause_of(
         return CAUSE_D3;
     if (message->has_d4)
         return CAUSE_D4;
-    return has_gone_back(host->world, before->at) ? CAUSE_BACK : CAUSE_NONE;
+    return message->was_revived || has_gone_back(host->world, before->at) ? CAUSE_BACK
+                                                                          : CAUSE_NONE;
 }
 
 static void count(struct tally *tally, enum cause cause)
@@ -300,9 +276,18 @@ void check_frame(struct host *host, uint8_t from)
     host->heard_awake[from] = host_awake(host);
 }
 
+/* R2: a notice acts only on a copy held for the store that gives it. */
+static bool is_held_for_another(
+    const struct host *host, uint8_t from, const struct message *message)
+{
+    struct standing standing;
+
+    return ledger_standing(host->ledger, message->mid, &standing) &&
+           standing.role == STANDING_HELD && host_of_store(host->world, standing.owner) != from;
+}
+
 void check_heard(struct host *host, uint8_t from, const struct shadow_page *page)
 {
-    (void)from;
     for (uint32_t i = 0; i < page->item_count; i++) {
         const struct shadow_item *item = &page->items[i];
         struct message *message = message_find(host->world, item->mid);
@@ -311,13 +296,29 @@ void check_heard(struct host *host, uint8_t from, const struct shadow_page *page
 
         if (!message)
             violated(host->world, -1, "%s hears of a message that never was", host->name);
+        else if (is_held_for_another(host, from, message))
+            continue;
         else if (item->word == SHADOW_DONE || item->word == SHADOW_IS_SETTLED)
-            message->heard[host->number] = all_of(message);
+            message->heard[host->number] = message_all(message);
         else if (item->word == SHADOW_PART)
             while (shadow_list_next(&cursor, &first, &last))
                 for (uint32_t k = first; k <= last && k < SIM_RECIPIENTS_MAX; k++)
                     message->heard[host->number] |= 1U << k;
     }
+}
+
+/* Of what was not flushed, the end may be there alone: it stands for all outcomes in front of it. */
+static void look_for_end(struct host *host, struct message *message)
+{
+    struct standing standing;
+    bool is_here = ledger_standing(host->ledger, message->mid, &standing);
+
+    if (message->ended[host->number] != host->disk_life + 1)
+        return;
+    if (!is_here || standing.role == STANDING_SETTLED)
+        message->over = message_all(message);
+    else
+        message->ended[host->number] = 0;
 }
 
 /* What it had heard, and had not yet written, it has forgotten; and what damage has taken from its
@@ -326,6 +327,8 @@ void check_restarted(struct host *host)
 {
     struct world *world = host->world;
 
+    for (unsigned i = 0; i < world->message_count; i++)
+        look_for_end(host, &world->message[i]);
     for (unsigned i = 0; i < world->message_count; i++)
         if (host->entry[i].is_here) {
             world->message[i].heard[host->number] = entry_done(&host->entry[i]);
@@ -355,69 +358,23 @@ void check_noted(struct host *host, struct message *message, uint32_t recipients
     }
 }
 
+void check_ends(struct host *host, struct message *message)
+{
+    if (own_outcomes(host, message) == message_all(message))
+        message->ended[host->number] = host->disk_life + 1;
+}
+
 void check_forgets(struct host *host, struct message *message)
 {
+    check_ends(host, message);
     if (message->acked_at < 0 ||
-        (message->over | own_outcomes(host, message)) == all_of(message))
+        (message->over | own_outcomes(host, message)) == message_all(message))
         return;
     if (message->was_rolled_back || message->may_be_lost)
         return;
     violated(host->world, (int)message->number,
         "S3: %s drops it, and only %x of its recipients have a durable outcome", host->name,
         message->over);
-}
-
-/* --- S1: disks --------------------------------------------------------------------------- */
-
-/* Marks those that go with HOST's disk and may; false: one may not. */
-static bool look_at_loss(struct host *host, const bool *before, const bool *after, bool marks)
-{
-    struct world *world = host->world;
-
-    for (unsigned i = 0; i < world->message_count; i++) {
-        struct message *message = &world->message[i];
-        if (!before[i] || after[i] || message->over == all_of(message))
-            continue;
-        message->was_rolled_back |= marks;
-        if (message->acked_at < 0 && !host->entry[i].is_accepting)
-            continue;
-        if (is_elsewhere(host, message))
-            continue;
-        if (message->acked_at >= 0 && message->verdict == LEDGER_REDUNDANT)
-            return false;
-        message->may_be_lost = true;
-    }
-    return true;
-}
-
-/* Somebody that can be reached knows for good that HOST's store was further than POSITION; and
- * has not gone back itself. */
-static bool is_seen_to_go_back(const struct host *host, uint64_t position)
-{
-    const struct world *world = host->world;
-
-    for (unsigned i = 0; i < world->host_count; i++) {
-        const struct host *other = &world->host[i];
-        const struct disk_stores *stores = &other->disk.stores;
-        if (i == host->number || !world->links[i][host->number].is_told_up ||
-            other->disk_life > 0)
-            continue;
-        for (unsigned k = 0; k < stores->count; k++)
-            if (is_store_of(host, stores->list[k].id) && stores->list[k].position > position)
-                return true;
-    }
-    return false;
-}
-
-bool check_may_lose(struct host *host, const struct disk *after)
-{
-    bool has_before[SIM_MESSAGES_MAX], has_after[SIM_MESSAGES_MAX];
-    bool goes_back = disk_end(after) > after->segment[0].base;
-
-    shelf_read(&host->disk, host->world, has_before);
-    goes_back &= !is_seen_to_go_back(host, shelf_read(after, host->world, has_after));
-    return look_at_loss(host, has_before, has_after, false) &&
-           look_at_loss(host, has_before, has_after, goes_back);
 }
 
 /* --- S5 ---------------------------------------------------------------------------------- */
@@ -490,7 +447,7 @@ void check_now_and_then(struct world *world)
 {
     for (unsigned i = 0; i < world->message_count; i++) {
         struct message *message = &world->message[i];
-        if (message->acked_at >= 0 && message->over != all_of(message))
+        if (message->acked_at >= 0 && message->over != message_all(message))
             look_for_second(world, message);
         else
             message->single_since = -1;
@@ -504,7 +461,7 @@ void check_now_and_then(struct world *world)
 static bool is_anybodys(const struct world *world, struct store_id store)
 {
     for (unsigned i = 0; i < world->host_count; i++)
-        if (is_store_of(&world->host[i], store))
+        if (host_has_store(&world->host[i], store))
             return true;
     return false;
 }
@@ -529,7 +486,7 @@ static bool is_aside_at(
     struct standing standing;
 
     for (unsigned i = 0; i < world->host_count; i++)
-        if (is_store_of(&world->host[i], owner) &&
+        if (host_has_store(&world->host[i], owner) &&
             ledger_standing(world->host[i].ledger, message->mid, &standing))
             return standing.role == STANDING_ASIDE;
     return false;
@@ -563,7 +520,7 @@ static void check_message(struct world *world, struct message *message)
         }
     }
     world->tally->aside += is_aside;
-    if (message->acked_at < 0 || message->done == all_of(message))
+    if (message->acked_at < 0 || message->done == message_all(message))
         return;
     if (is_aside)
         return;

@@ -145,13 +145,18 @@ static void damage(struct host *host)
 {
     struct world *world = host->world;
     struct disk after = { .segment_count = 0 };
+    bool revived[SIM_MESSAGES_MAX];
 
     disk_copy(&after, &host->disk);
     if (!disk_damage(&after, &world->prng)) {
         disk_done(&after);
         return;
     }
-    go_back(host, &after, "its disk is damaged");
+    check_revived(host, &after, revived);
+    if (!go_back(host, &after, "its disk is damaged"))
+        return;
+    for (unsigned i = 0; i < world->message_count; i++)
+        world->message[i].was_revived |= revived[i];
 }
 
 static void wait_out(struct host *host)

@@ -164,6 +164,8 @@ static void act_on_entry(
             "stands: role %u generation %u single %u holders %u", action->standing.role,
             action->standing.generation, action->standing.single,
             action->standing.holder_count);
+        if (action->standing.role == STANDING_SETTLED)
+            check_ends(host, message);
         shelf_stand(host, message, action->tag, &action->standing);
         break;
     case LEDGER_FORGET:

@@ -12,6 +12,7 @@
  *     client.c   those who send messages, and what they are told
  *     fault.c    what goes wrong
  *     check.c    the promises S1 to S5 of the contract, and the causes of what came twice
+ *     loss.c     what may go with a disk
  *
  * The world's time is in ms from 0.  A node's own clock is another one: host_now(). */
 #ifndef SIM_SIM_H
@@ -88,8 +89,11 @@ struct message {
     /* What a loss is excused by: its only copy, as recorded, went with its disk. */
     bool may_be_lost;
     bool was_copied; /* a copy was durable on another node's disk */
+    /* Damage took the record of its end from a disk, and nobody else remembered it any more. */
+    bool was_revived;
     /* A disk went back behind its record, and nobody could see that (R14's residue). */
     bool was_rolled_back;
+    unsigned ended[SIM_NODES_MAX];   /* a node wrote its end, on that disk (disk_life + 1) */
     int64_t single_since;            /* one copy although two nodes could have it; -1: not so */
     uint32_t heard[SIM_NODES_MAX];   /* recipients that each node knows to be done, as bits; */
     uint32_t claimed[SIM_NODES_MAX]; /* what it had heard when it took the message over last, */
@@ -98,6 +102,7 @@ struct message {
 };
 
 struct message *message_find(struct world *world, struct mid mid);
+uint32_t message_all(const struct message *message); /* its recipients, as bits */
 
 /* --- Nodes ------------------------------------------------------------------------------- */
 
@@ -365,6 +370,8 @@ uint8_t host_of_peer(const struct host *host, uint8_t peer); /* and back; SIM_NO
 uint8_t host_of_name(const struct world *world, struct bytes name);
 /* Whose store that is, or was. */
 uint8_t host_of_store(const struct world *world, struct store_id store);
+/* It is the present one. */
+bool host_has_store(const struct host *host, struct store_id store);
 
 /* --- Store: shelf.c ---------------------------------------------------------------------- */
 
@@ -456,6 +463,8 @@ void check_delivered(
 void check_noted(
     struct host *host, struct message *message, uint32_t recipients, bool is_heard);
 void check_forgets(struct host *host, struct message *message);
+/* It writes the message's end. */
+void check_ends(struct host *host, struct message *message);
 void check_event(struct host *host, const struct ledger_action *action);
 /* LEDGER_DELIVER. */
 void check_takes(struct host *host, struct message *message, const struct standing *standing);
@@ -465,6 +474,8 @@ void check_restarted(struct host *host);
 /* HOST's disk is about to become AFTER.  False: something would be lost that the contract does
  * not allow to be lost, both copies together; so it may not happen. */
 bool check_may_lose(struct host *host, const struct disk *after);
+/* Which messages would begin anew, with nobody who remembers their end. */
+void check_revived(struct host *host, const struct disk *after, bool revived[SIM_MESSAGES_MAX]);
 void check_now_and_then(struct world *world);
 void check_end(struct world *world);
 
