@@ -22,6 +22,7 @@ static const struct command {
     { "remove", command_remove },
     { "trace", command_trace },
     { "shadow", command_shadow },
+    { "logins", command_logins },
     { "reload", command_reload },
     { "stop", command_stop },
     { "get-transport-config", command_get_transport },

@@ -1,6 +1,7 @@
 /* `relais status`, reload and stop. */
 #include "daemon/control_internal.h"
 
+#include "report/logins.h"
 #include "report/report.h"
 
 #include <sysexits.h>
@@ -96,6 +97,18 @@ void command_reload(struct client *client, const struct ctl_object *request)
 
     (void)request;
     client_end(client, &end);
+}
+
+/* Has its file say what is known until now; `relais user list` reads that. */
+void command_logins(struct client *client, const struct ctl_object *request)
+{
+    enum err err = logins_save(client->control->path->logins);
+
+    (void)request;
+    if (err == OK)
+        client_ok(client);
+    else
+        client_error(client, EX_IOERR, "the logins cannot be written: %s", err_text(err));
 }
 
 void command_stop(struct client *client, const struct ctl_object *request)

@@ -6,6 +6,7 @@
 #include "daemon/picture.h"
 #include "directory/directory.h"
 #include "os/file.h"
+#include "os/sasl.h"
 #include "proto/ctl/ctl.h"
 #include "report/report.h"
 
@@ -218,6 +219,7 @@ static int run(struct daemon *daemon, struct settings **settings)
     char *socket_name = mem_text((*settings)->control_socket);
 
     raise_limits();
+    sasl_use_keytab((*settings)->kerberos_keytab);
     make_folders(*settings);
     if (start_report(*settings, why) != OK) {
         fprintf(stderr, "relaisd: %s\n", why);

@@ -26,7 +26,8 @@ void path_begin(struct path *path, struct message *message)
     if (message->pending_count) {
         route(path, message);
         queue_add(&path->queue, message);
-        if (may_start(&path->queue, message)) /* else once it is asked for again, in on_idle() */
+        if (may_start(
+                &path->queue, message)) /* else once it is asked for again, in on_idle() */
             discard_expanded(&path->discard, message);
         return;
     }
@@ -396,6 +397,11 @@ enum err path_open(
     setup_slot_init(&path->setup, &setup);
     join_stages(path, now);
     path_open_devices(path);
+    err = path_open_logins(path, now);
+    if (err != OK) {
+        snprintf(why, 512, "cannot start a thread: %s", err_text(err));
+        return err; /* the process ends: nothing was accepted */
+    }
     err = path_open_houses(path, now);
     if (err != OK) {
         snprintf(why, 512, "cannot start a network loop: %s", err_text(err));

@@ -14,6 +14,8 @@
 #include "flow/secure.h"
 #include "flow/session/session.h"
 
+struct logins;
+struct workers;
 struct path_house; /* the sessions of one network loop */
 
 struct path {
@@ -34,6 +36,12 @@ struct path {
     struct timer devices_due; /* to be written */
     uint64_t devices_written; /* devices_changes() then */
     bool is_writing_devices;
+    struct workers *workers; /* for passwords */
+    struct logins *logins;   /* who logged in, and from where */
+    struct timer logins_due; /* to be written */
+    struct loop_work logins_write;
+    enum err logins_err;
+    bool is_writing_logins;
     struct path_house *houses;
     uint32_t house_count, next_house;
     uint64_t damage_count;  /* records set aside at recovery */

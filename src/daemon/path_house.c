@@ -148,6 +148,8 @@ enum err path_open_houses(struct path *path, const struct settings *settings)
             .setup = &path->setup,
             .rates = &path->rates,
             .devices = &path->devices,
+            .workers = path->workers,
+            .logins = path->logins,
             .on_gone = on_gone,
             .on_empty = on_empty,
             .me = house,

@@ -30,6 +30,12 @@ void path_open_session(struct accept *accept, int fd, const struct arrival *arri
 void path_open_devices(struct path *path);
 void path_close_devices(struct path *path); /* after the last session */
 
+/* --- path_logins.c --------------------------------------------------------------------------- */
+
+enum err path_open_logins(struct path *path, const struct settings *settings) MUST_USE;
+void path_end_workers(struct path *path);  /* after the loops, before they are freed */
+void path_close_logins(struct path *path); /* after the last session */
+
 /* --- path_recover.c -------------------------------------------------------------------------- */
 
 /* What was found in the spool, until the stages stand. */

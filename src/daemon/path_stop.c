@@ -33,7 +33,7 @@ static bool is_all_ended(const struct path *path)
 {
     return path->houses_left == 0 && path->deliver.connection_count == 0 &&
            path->discard.notice_count == 0 && path->reading_count == 0 &&
-           !path->is_writing_devices;
+           !path->is_writing_devices && !path->is_writing_logins;
 }
 
 static void on_stop_step(struct timer *timer)
@@ -86,6 +86,7 @@ static void leave_queue(struct path *path)
 void path_close(struct path *path)
 {
     path_end_houses(path);
+    path_end_workers(path);
     accept_done(&path->accept);
     deliver_done(&path->deliver);
     leave_queue(path);
@@ -95,6 +96,7 @@ void path_close(struct path *path)
     spool_close(path->spool); /* its threads may still post to the houses' loops */
     path_free_houses(path);
     path_close_devices(path);
+    path_close_logins(path);
     dns_free(path->dns);
     setup_free(path->routed_by);
     setup_slot_done(&path->setup);

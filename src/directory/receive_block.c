@@ -184,6 +184,9 @@ static const struct option options[] = {
     { "allow_recipients", CONFIG_LIST, read_patterns, AT(recipients_allowed) },
     { "refuse_recipients", CONFIG_LIST, read_patterns, AT(recipients_refused) },
     { "open_relay_i_mean_it", CONFIG_VALUE, read_meaning_it },
+    { "auth", CONFIG_LIST, read_flags, AT(mechanisms), .choices = auth_mechanisms },
+    { "auth_without_tls", CONFIG_VALUE, read_flag, AT(auth_without_tls) },
+    { "require_auth", CONFIG_VALUE, read_flag, AT(requires_auth) },
     { "tls", CONFIG_VALUE, read_choice, AT(tls), .choices = tls_modes },
     { "certificate", CONFIG_LIST, read_certificates },
     { "key", CONFIG_LIST, read_keys },
@@ -307,6 +310,27 @@ static void make_internal(
     connector->range_count = ip_range_parse(BYTES("*"), connector->ranges);
 }
 
+/* Logins that nobody could make. */
+static void check_auth(struct reader *reader, const struct receive_connector *connector,
+    const struct config_item *item)
+{
+    const struct config_item *auth = config_find(item, "auth");
+
+    if (connector->requires_auth && !connector->mechanisms && reader->is_whole)
+        complaint_hint(complain(reader->complaints, config_find(item, "require_auth")->where,
+                           "AUTH is required, and not offered"),
+            "auth = { plain, login }");
+    if (connector->mechanisms && connector->tls == TLS_MODE_OFF && !connector->auth_without_tls)
+        complaint_hint(complain_warning(reader->complaints, auth->where,
+                           "AUTH is never offered: tls is off"),
+            "tls = offered, or auth_without_tls = true: passwords can be read on the way then");
+    if (connector->mechanisms & AUTH_EXTERNAL && !connector->client_ca_file &&
+        connector->client_fingerprint_count == 0)
+        complaint_hint(complain_warning(reader->complaints, auth->where,
+                           "EXTERNAL is never offered: no client certificate is known"),
+            "client_ca = \"/etc/relais/devices.pem\"");
+}
+
 static void check(struct reader *reader, const struct receive_connector *connector,
     const struct config_item *item)
 {
@@ -319,6 +343,7 @@ static void check(struct reader *reader, const struct receive_connector *connect
     if (reader->is_whole && has_network && !connector->is_internal)
         complain_of_missing(reader, item, "remote_ranges", "{ \"192.0.2.0/24\" }");
     check_receive_tls(reader, connector, item);
+    check_auth(reader, connector, item);
     guard_against_open_relay(reader, connector, item);
 }
 

@@ -45,6 +45,9 @@ enum report_event {
     REPORT_CONNECT,
     REPORT_DISCONNECT,
     REPORT_NO_CONNECTOR, /* nothing matches the peer */
+    REPORT_LOGIN,        /* AUTH was right */
+    REPORT_LOGIN_FAILED,
+    REPORT_LOGIN_SPREAD, /* one account is used from many addresses (PE-7) */
     REPORT_REJECT,       /* a refusal of policy, with its reply */
     REPORT_WOULD_REFUSE, /* the same of a limit in report mode: nothing was refused */
     REPORT_RECEIVED,     /* durable: 250 is said */

@@ -32,6 +32,7 @@ void session_configure(struct session *session)
     session->banner = answer_banner(settings, connector);
     session->config = answer_config(settings, connector, &session->client, session->banner);
     session->protocol.connector = connector->name;
+    auth_configure(session);
 }
 
 /* A transaction begins: with the settings as they are now.  False: no connector of the new
@@ -55,6 +56,9 @@ static bool refresh_setup(struct session *session)
     session->setup = setup;
     session->connector = connector;
     session_configure(session);
+    if (!auth_renew(session))
+        return false;
+    session_know_client(session);
     return true;
 }
 
@@ -80,6 +84,11 @@ static void report_reject(struct session *session, const char *stage, struct byt
         R_CHARS("stage", stage), R_CHARS("rule", rule), R_ADDRESS("about", about),
         R_NUMBER("code", verdict->code), R_CHARS("dsn", status),
         R_CHARS("text", verdict->text));
+}
+
+void session_reject(struct session *session, const char *stage, const struct decision *decision)
+{
+    report_reject(session, stage, BYTES_NONE, decision->rule, &decision->verdict);
 }
 
 static void answer_decided(struct session *session, const char *stage, struct bytes about,
@@ -295,9 +304,13 @@ void session_do(struct session *session, const struct smtp_server_action *action
             session_would_refuse(session, "COMMAND", LIMIT_ERRORS);
         return;
     case SMTP_SERVER_AUTH_BEGIN:
+        auth_begin_login(session, action);
+        return;
     case SMTP_SERVER_AUTH_RESPONSE:
+        auth_respond(session, action);
+        return;
     case SMTP_SERVER_AUTH_CANCEL:
-        /* No mechanism is offered, so the engine has refused AUTH by itself. */
+        auth_end(session);
         return;
     }
 }

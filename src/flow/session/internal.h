@@ -9,6 +9,7 @@
 #include "policy/client.h"
 #include "policy/decision.h"
 #include "policy/limits.h"
+#include "policy/login.h"
 #include "proto/smtp/server.h"
 #include "report/report.h"
 
@@ -65,12 +66,17 @@ struct session {
     struct mid stored;       /* the last message that was said to be safe */
     bool has_stored;         /* and the client has said nothing since */
     struct timer idle;
-    struct timer tarpit;                      /* while it runs, a refusal is held back */
-    struct moment last_input, last_data;      /* data: content moving, or a commit */
-    struct client client;                     /* who he is by now */
-    char *client_name;                        /* as given in HELO; NULL before */
-    char *banner;                             /* expanded */
-    struct report_session protocol;           /* its id is the session's */
+    struct timer tarpit;                 /* while it runs, a refusal is held back */
+    struct moment last_input, last_data; /* data: content moving, or a commit */
+    struct client client;                /* who he is by now */
+    char *client_name;                   /* as given in HELO; NULL before */
+    char *banner;                        /* expanded */
+    char *user;                          /* what client.user is */
+    struct login *login;                 /* an exchange under way; NULL: none */
+    char mechanisms[LOGIN_WORDS_BYTES];  /* that are offered */
+    uint32_t failed_logins;
+    bool is_locked_out;             /* too many of them: 421 once the tarpit lets go */
+    struct report_session protocol; /* its id is the session's */
     char counted_as[SESSION_CONNECTOR_BYTES]; /* the connector accept counted it under */
     struct {
         uint64_t messages, bytes;
@@ -120,6 +126,22 @@ void session_do(struct session *session, const struct smtp_server_action *action
 void session_answer(
     struct session *session, enum smtp_server_event_type type, struct verdict verdict);
 void session_drop_receipt(struct session *session);
+/* Says in the log that something was refused. */
+void session_reject(
+    struct session *session, const char *stage, const struct decision *decision);
+
+/* --- auth.c ---------------------------------------------------------------------------------- */
+
+/* What the engine is to offer; again when the connector has changed, or TLS is there. */
+void auth_configure(struct session *session);
+void auth_begin_login(struct session *session, const struct smtp_server_action *action);
+void auth_respond(struct session *session, const struct smtp_server_action *action);
+/* The exchange, if there is one, is over without an end. */
+void auth_end(struct session *session);
+/* The settings are new.  False: the account he came by is gone, or disabled. */
+bool auth_renew(struct session *session);
+/* He is nobody again: TLS has begun (RFC 3207, 4.2), or the session is over. */
+void auth_forget(struct session *session);
 
 /* --- note.c ---------------------------------------------------------------------------------- */
 
@@ -136,6 +158,9 @@ void session_note_device(struct session *session);
 /* The answer to the end of data. */
 void session_on_stored(
     struct session *session, struct receipt *receipt, const struct verdict *verdict);
+
+/* The answer to what the engine waited for is there. */
+void session_go_on(struct session *session);
 
 /* A session, or the commit it left behind, is over. */
 void session_house_leave(struct session_house *house);

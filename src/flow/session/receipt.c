@@ -253,6 +253,7 @@ static void write_prepend(struct receipt *receipt, const struct session *session
         .connector = bytes_text(session->connector->name),
         .tls_version = bytes_text(tls ? tls->version : NULL),
         .tls_cipher = bytes_text(tls ? tls->cipher : NULL),
+        .user = bytes_text(session->client.user),
         .is_smtp = !session->engine.is_extended,
         .is_utf8 = receipt->is_smtputf8,
         .mid = receipt->mid,
@@ -282,6 +283,14 @@ static void list_recipients(const struct receipt *receipt, struct recipient *out
         };
 }
 
+/* Who wrote it is believed from those alone who proved who they are: RFC 4954, 5. */
+static struct bytes believed_auth(const struct receipt *receipt, const struct session *session)
+{
+    if (receipt->auth.n && !session->client.user)
+        return BYTES("<>");
+    return kept(receipt, receipt->auth);
+}
+
 static struct envelope envelope_of(const struct receipt *receipt, const struct session *session)
 {
     const struct scan *scan = &receipt->scan;
@@ -290,7 +299,7 @@ static struct envelope envelope_of(const struct receipt *receipt, const struct s
     return (struct envelope){
         .sender = kept(receipt, receipt->sender),
         .envid = kept(receipt, receipt->envid),
-        .auth = kept(receipt, receipt->auth),
+        .auth = believed_auth(receipt, session),
         .ret = receipt->ret,
         .body = receipt->body,
         .is_smtputf8 = receipt->is_smtputf8,
@@ -305,6 +314,7 @@ static struct envelope envelope_of(const struct receipt *receipt, const struct s
         .session = session->protocol.id,
         .connector = bytes_text(session->connector->name),
         .client_name = bytes_text(session->client_name),
+        .client_user = bytes_text(session->client.user),
         .message_id = bytes_text(scan->message_id),
         .content_bytes = scan->bytes,
         .recipient_count = receipt->recipient_count,

@@ -67,7 +67,7 @@ static size_t feed(struct session *session, struct bytes input)
                 session_drop_receipt(session);
             continue;
         }
-        if (used == input.n || is_stalled(session) ||
+        if (used == input.n || is_stalled(session) || session->is_locked_out ||
             !smtp_server_wants_input(&session->engine))
             break;
         n = step(session, &(struct smtp_server_event){
@@ -105,6 +105,7 @@ static void free_session(struct session *session)
     }
     timer_stop(&session->idle);
     timer_stop(&session->tarpit);
+    auth_forget(session);
     smtp_server_done(&session->engine);
     list_remove(&session->in_house);
     house->on_gone(house, session->counted_as, session->arrival.peer);
@@ -117,10 +118,16 @@ static void free_session(struct session *session)
         session_house_leave(house);
 }
 
+static void lock_out(struct session *session);
+
 static void on_tarpit(struct timer *timer)
 {
     struct session *session = container_of(timer, struct session, tarpit);
 
+    if (session->is_locked_out) {
+        lock_out(session);
+        return;
+    }
     conn_send(session->conn);
     conn_resume(session->conn);
 }
@@ -156,6 +163,10 @@ static void settle(struct session *session)
     }
     if (enters_tarpit(session))
         return;
+    if (session->is_locked_out) {
+        lock_out(session);
+        return;
+    }
     conn_send(session->conn);
     if (is_stalled(session) || !smtp_server_wants_input(&session->engine))
         conn_pause(session->conn);
@@ -166,6 +177,25 @@ static void step_and_settle(
 {
     session_answer(session, type, verdict);
     feed(session, BYTES_NONE);
+    settle(session);
+}
+
+/* Too many failed logins. */
+static void lock_out(struct session *session)
+{
+    struct decision decision;
+
+    session->is_locked_out = false;
+    limit_refuse(session->connector, LIMIT_LOGINS, &decision);
+    session_reject(session, "AUTH", &decision);
+    step_and_settle(session, SMTP_SERVER_STOPPED, decision.verdict);
+}
+
+void session_go_on(struct session *session)
+{
+    feed(session, BYTES_NONE);
+    if (!session->is_closing)
+        conn_resume(session->conn);
     settle(session);
 }
 
@@ -242,6 +272,8 @@ static void on_tls(void *me, enum err err)
     if (session->config.logs_lines)
         log_tls(session, tls);
     session->last_input = loop_now(session->house->loop);
+    auth_forget(session);
+    auth_configure(session);
     session_know_client(session);
     step_and_settle(session,
         session->config.is_tls ? SMTP_SERVER_OPENED : SMTP_SERVER_TLS_STARTED,
@@ -278,6 +310,7 @@ void session_on_stored(
         report(REPORT_RECEIVED, R_MID(receipt->mid), R_SESSION(session->protocol.id),
             R_CHARS("connector", session->connector->name),
             R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
+            R_CHARS("user", session->client.user),
             R_CHARS("by", rules), R_ADDRESS("from", receipt_sender(receipt)),
             R_NUMBER("nrcpt", receipt->recipient_count),
             R_NUMBER("size", (int64_t)receipt->scan.bytes),

@@ -13,10 +13,15 @@
 #include "policy/receive.h"
 
 /* One a network loop. */
+struct logins;
+struct workers;
+
 struct session_house {
     struct loop *loop;
     struct secure *secure;
     struct setup_slot *setup;
+    struct workers *workers; /* for passwords */
+    struct logins *logins;   /* who logged in; NULL: it is not noted */
     struct rates *rates;
     struct devices *devices;
     struct list sessions;

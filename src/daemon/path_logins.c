@@ -1,0 +1,74 @@
+/* Who logged in outlives the process (PE-7): written now and then, and at the end.  And the
+ * threads that look at passwords. */
+#include "base/mem.h"
+#include "daemon/path_inside.h"
+#include "os/workers.h"
+#include "report/logins.h"
+#include "report/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WRITE_EVERY_MS = 60 * 1000, WORKER_COUNT = 4, WAITING_MAX = 1000 };
+
+static void on_run(struct loop_work *work)
+{
+    struct path *path = container_of(work, struct path, logins_write);
+
+    path->logins_err = logins_save(path->logins);
+}
+
+static void complain(enum err err)
+{
+    if (err != OK)
+        report_notice(REPORT_WARNING, "the logins cannot be written: %s", err_text(err));
+}
+
+static void on_done(struct loop_work *work)
+{
+    struct path *path = container_of(work, struct path, logins_write);
+
+    complain(path->logins_err);
+    path->is_writing_logins = false;
+    if (!path->is_stopping)
+        timer_start(&path->logins_due, WRITE_EVERY_MS);
+}
+
+static void on_due(struct timer *timer)
+{
+    struct path *path = container_of(timer, struct path, logins_due);
+
+    path->is_writing_logins = true;
+    path->logins_write = (struct loop_work){ .run = on_run, .done = on_done };
+    loop_work(path->home, &path->logins_write);
+}
+
+enum err path_open_logins(struct path *path, const struct settings *settings)
+{
+    size_t n = strlen(settings->state_folder) + sizeof "/logins";
+    char *file = mem_new(n);
+
+    snprintf(file, n, "%s/logins", settings->state_folder);
+    path->logins = logins_new(file);
+    free(file);
+    timer_init(&path->logins_due, path->home, on_due);
+    timer_start(&path->logins_due, WRITE_EVERY_MS);
+    return workers_new(WORKER_COUNT, WAITING_MAX, &path->workers);
+}
+
+/* The loops have ended; what a worker still does is waited for. */
+void path_end_workers(struct path *path)
+{
+    workers_free(path->workers);
+    path->workers = NULL;
+}
+
+/* No session is left that could note anything. */
+void path_close_logins(struct path *path)
+{
+    timer_stop(&path->logins_due);
+    if (path->is_writing_logins)
+        return; /* over the deadline, by a thread that goes with the process */
+    complain(logins_save(path->logins));
+    logins_free(path->logins);
+}

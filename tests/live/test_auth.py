@@ -1,0 +1,308 @@
+"""AUTH (PE-6, PE-7): other people's clients log in; wrong passwords wait and are counted; no password is written
+anywhere."""
+import base64
+import glob
+import json
+import os
+import smtplib
+import ssl
+import subprocess
+import time
+
+import pytest
+
+from conftest import needs_root
+from tests.kit import kerberos, mails, process, relais
+
+PASSWORD = "Zq7-geheim pa$$w0rd"
+ALL = ["plain", "login", "scram-sha-256", "scram-sha-256-plus"]
+
+
+def receive(port, certificate, auth=tuple(ALL), groups=("users",), address="127.83.0.1", **options):
+    options.setdefault("tls", "offered")
+    return relais.receive("In", f"{address}:{port}", allow=(), permission_groups=groups, auth=auth,
+                          certificate=certificate[0], key=certificate[1], **options)
+
+
+def add_user(node, name, password=PASSWORD, *arguments):
+    done = subprocess.run([process.RELAIS, "-c", node.file, "user", "add", name, *arguments], input=password + "\n",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+def swaks(port, mechanism, user="scanner", password=PASSWORD, tls=True, address="127.83.0.1"):
+    return subprocess.run(["swaks", "--server", address, "--port", str(port), "--helo", "client.test",
+                           "--from", "scanner@example.com", "--to", "x@elsewhere.test", "--auth", mechanism,
+                           "--auth-user", user, "--auth-password", password, "--timeout", "60",
+                           *(["--tls"] if tls else [])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=60)
+
+
+def curl(port, mechanism, user="scanner", password=PASSWORD, address="127.83.0.1", **env):
+    return subprocess.run(["curl", "-v", "--silent", "--show-error", f"smtp://{address}:{port}/client.test", "--ssl-reqd",
+                           "--insecure", "--user", f"{user}:{password}", "--login-options", f"AUTH={mechanism}",
+                           "--mail-from", "scanner@example.com", "--mail-rcpt", "x@elsewhere.test", "-T", "-"],
+                          input=mails.PLAIN.decode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=60, env=dict(os.environ, **env))
+
+
+def msmtp(port, mechanism, user="scanner", password=PASSWORD, address="127.83.0.1", host=None, **env):
+    return subprocess.run(["msmtp", "--file=/dev/null", f"--host={host or address}", f"--port={port}",
+                           "--domain=client.test", "--from=scanner@example.com", "--tls=on", "--tls-starttls=on",
+                           "--tls-certcheck=off", f"--auth={mechanism}", f"--user={user}",
+                           f"--passwordeval=printf %s '{password}'", "--debug", "--", "x@elsewhere.test"],
+                          input=mails.PLAIN.replace(b"\r\n", b"\n").decode(), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60, env=dict(os.environ, HOME="/nonexistent", **env))
+
+
+def gsasl(port, mechanism, user="scanner", password=PASSWORD, address="127.83.0.1"):
+    """GNU SASL's own client: it logs in and leaves."""
+    return subprocess.run(["gsasl", "--smtp", "--connect", f"{address}:{port}", "--mechanism", mechanism,
+                           "--authentication-id", user, "--password", password, "--no-cert-check", "--starttls"],
+                          input="QUIT\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+
+
+def python(port, mechanism="PLAIN", user="scanner", password=PASSWORD, address="127.83.0.1", source=None):
+    with smtplib.SMTP(address, port, local_hostname="client.test", timeout=60, source_address=source) as s:
+        s.starttls(context=ssl._create_unverified_context())
+        s.ehlo()
+        s.user, s.password = user, password
+        code, text = s.auth(mechanism, getattr(s, "auth_" + mechanism.lower()))
+        assert code == 235, text
+        s.sendmail("scanner@example.com", ["x@elsewhere.test"], mails.PLAIN)
+
+
+def secrets(password):
+    plain = password.encode()
+    return [plain, base64.b64encode(plain), base64.b64encode(b"\0scanner\0" + plain)]
+
+
+def assert_nothing_told(folder, password=PASSWORD):
+    """Neither the password nor its base64 stands in any file: logs, the protocol log, the spool."""
+    looked = 0
+    for path in glob.glob(f"{folder}/**", recursive=True):
+        if os.path.isfile(path):
+            content = open(path, "rb").read()
+            looked += 1
+            for secret in secrets(password):
+                assert secret not in content, f"{path} has {secret}"
+    assert looked >= 3
+
+
+@pytest.fixture
+def node(start, folder, server_certificate):
+    def run(users=True, **options):
+        port = process.free_port()
+        config = receive(port, server_certificate, **options) + relais.domain("example.com")
+        config += relais.send("Out", maildir=f"{folder}/mail/%d/%u")
+        node = start(config, port)
+        node.port = port
+        node.mail = f"{folder}/mail/elsewhere.test/x/new"
+        if users:
+            add_user(node, "scanner")
+        return node
+
+    return run
+
+
+def one_mail(node):
+    process.wait_for("the mail", lambda: os.path.isdir(node.mail) and os.listdir(node.mail))
+    return open(os.path.join(node.mail, os.listdir(node.mail)[0]), "rb").read()
+
+
+CLIENTS = {
+    "swaks-plain": lambda port, **more: swaks(port, "PLAIN", **more),
+    "swaks-login": lambda port, **more: swaks(port, "LOGIN", **more),
+    "curl-plain": lambda port, **more: curl(port, "PLAIN", **more),
+    "curl-login": lambda port, **more: curl(port, "LOGIN", **more),
+    "msmtp-scram": lambda port, **more: msmtp(port, "scram-sha-256", **more),
+    "msmtp-plain": lambda port, **more: msmtp(port, "plain", **more),
+    "msmtp-login": lambda port, **more: msmtp(port, "login", **more),
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_log_in(node, folder, client):
+    relay = node()
+    done = CLIENTS[client](relay.port)
+    assert done.returncode == 0, done.stdout
+    content = one_mail(relay)
+    assert b"with ESMTPSA" in content.replace(b"\r\n\t", b" ")
+    relay.wait_log(r"login .*user=scanner")
+    failed = CLIENTS[client](relay.port, password="wrong " + PASSWORD)
+    assert failed.returncode != 0 and "535" in failed.stdout, failed.stdout
+    relay.wait_log(r"login_failed .*user=scanner .*rule=login code=535")
+    relay.stop()
+    assert_nothing_told(folder)
+    assert_nothing_told(folder, "wrong " + PASSWORD)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_smtplib(node, mechanism):
+    relay = node()
+    python(relay.port, mechanism)
+    one_mail(relay)
+    with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
+        python(relay.port, mechanism, password="x")
+    assert refused.value.smtp_code == 535 and b"5.7.8" in refused.value.smtp_error
+
+
+def session(relay, tls=True):
+    s = smtplib.SMTP("127.83.0.1", relay.port, local_hostname="client.test", timeout=60)
+    if tls:
+        s.starttls(context=ssl._create_unverified_context())
+    s.ehlo()
+    return s
+
+
+def test_offers(node):
+    """Nothing before TLS; then the strongest first."""
+    relay = node()
+    with session(relay, tls=False) as s:
+        assert not s.has_extn("auth")
+        assert s.docmd("AUTH", "PLAIN AGEAYg==")[0] == 538
+        assert s.docmd("MAIL", "FROM:<scanner@example.com>")[0] == 530
+        s.starttls(context=ssl._create_unverified_context())
+        s.ehlo()
+        assert s.esmtp_features["auth"].split() == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"]
+        assert s.docmd("AUTH", "GSSAPI")[0] == 504
+        assert s.docmd("AUTH", "PLAIN")[0] == 334
+        assert s.docmd("*")[0] == 501
+
+
+def test_without_tls(node):
+    relay = node(auth=("plain",), auth_without_tls=True)
+    assert swaks(relay.port, "PLAIN", tls=False).returncode == 0
+    with session(relay) as s:  # logging in counts no more once TLS begins (RFC 3207, 4.2)
+        assert s.esmtp_features["auth"].split() == ["PLAIN"]
+
+
+def test_require_auth(node):
+    relay = node(require_auth=True, groups=("users", "anonymous"))
+    with session(relay) as s:
+        assert s.docmd("MAIL", "FROM:<scanner@example.com>") == (530, b"5.7.0 Authentication required")
+        s.login("scanner", PASSWORD)
+        assert s.docmd("MAIL", "FROM:<scanner@example.com>")[0] == 250
+
+
+def test_own_addresses(node):
+    relay = node()
+    relay.tool("user", "addresses", "scanner", "--address", "scan*@example.com")
+    with session(relay) as s:
+        s.login("scanner", PASSWORD)
+        assert s.docmd("MAIL", "FROM:<scan7@example.com>")[0] == 250
+        s.rset()
+        code, text = s.docmd("MAIL", "FROM:<boss@example.com>")
+        assert code == 550 and text.startswith(b"5.7.60")
+
+
+def raw_auth(s, answer):
+    return s.docmd("AUTH", "PLAIN " + base64.b64encode(answer).decode())
+
+
+def test_tarpit(node):
+    """Wrong passwords are answered late, and what comes next waits too."""
+    relay = node(tarpit="1s", logins_max=3)
+    with session(relay) as s:
+        for i in range(3):
+            began = time.monotonic()
+            assert raw_auth(s, b"\0scanner\0no%d" % i)[0] == 535
+            assert time.monotonic() - began >= 0.9
+        assert s.getreply()[0] == 421
+    relay.wait_log(r"reject .*stage=AUTH rule=logins .*code=421")
+
+
+def test_count(node):
+    relay = node(logins_max=3)
+    with session(relay) as s:
+        assert raw_auth(s, b"\0scanner\0no")[0] == 535
+        assert raw_auth(s, b"\0nobody\0no")[0] == 535
+        assert raw_auth(s, b"admin\0scanner\0" + PASSWORD.encode())[0] == 535  # to act as another
+        code, text = s.getreply()
+        assert code == 421 and text.startswith(b"4.7.0"), text
+        with pytest.raises((smtplib.SMTPServerDisconnected, OSError)):
+            s.docmd("NOOP")
+    assert len([line for line in relay.log().splitlines() if " login_failed " in line]) == 3
+
+
+def test_report_only(node):
+    relay = node(logins_max=1, report_only=["logins"])
+    with session(relay) as s:
+        for _ in range(3):
+            assert raw_auth(s, b"\0scanner\0no")[0] == 535
+        assert raw_auth(s, b"\0scanner\0" + PASSWORD.encode())[0] == 235
+    relay.wait_log("would_refuse .*limit=logins")
+
+
+def test_gone_meanwhile(node):
+    """Clients that leave while their password is being looked at harm nobody."""
+    relay = node(logins_max=1000)
+    for _ in range(30):
+        s = session(relay)
+        s.putcmd("AUTH", "PLAIN " + base64.b64encode(b"\0scanner\0no").decode())
+        s.close()
+    python(relay.port)
+    assert relay.status()["ok"]
+
+
+def test_loop_goes_on(node):
+    """While passwords are being looked at, others are served."""
+    relay = node(logins_max=1000)
+    busy = [session(relay) for _ in range(20)]
+    for s in busy:
+        s.putcmd("AUTH", "PLAIN " + base64.b64encode(b"\0scanner\0no").decode())
+    with session(relay, tls=False) as s:
+        began = time.monotonic()
+        for _ in range(20):
+            assert s.noop()[0] == 250
+        took = time.monotonic() - began
+    for s in busy:
+        assert s.getreply()[0] == 535
+        s.close()
+    assert took < 1.0 * process.SLOWER, f"20 NOOPs took {took:.2f} s"
+
+
+def test_accounts_change(node):
+    relay = node()
+    relay.tool("user", "disable", "scanner")
+    assert swaks(relay.port, "PLAIN").returncode != 0
+    assert msmtp(relay.port, "scram-sha-256").returncode != 0
+    relay.tool("user", "enable", "scanner")
+    with session(relay) as s:
+        s.login("scanner", PASSWORD)
+        relay.tool("user", "remove", "scanner")
+        code, text = s.docmd("MAIL", "FROM:<scanner@example.com>")
+        assert code == 421, text
+    assert swaks(relay.port, "PLAIN").returncode != 0
+
+
+def test_user_list(node, folder):
+    """Last use and addresses seen survive a restart; one account everywhere is reported."""
+    relay = node(users=False)
+    with open(relay.file, "a") as f:
+        f.write("addresses_per_account = 3\n")
+    relay.tool("reload")
+    add_user(relay, "scanner", PASSWORD, "--address", "@example.com")
+    add_user(relay, "unused")
+    for i in range(4):
+        python(relay.port, source=(f"127.83.1.{i + 1}", 0))
+    relay.wait_log(r"login_spread .*user=scanner addresses=4")
+    rows = {row["name"]: row for row in map(json.loads, relay.tool("--json", "user", "list").stdout.splitlines())}
+    assert rows["scanner"]["state"] == "many addresses" and rows["scanner"]["logins"] == 4
+    assert [seen["address"] for seen in rows["scanner"]["from"]] == [f"127.83.1.{i}" for i in (4, 3, 2, 1)]
+    assert rows["unused"]["logins"] == 0 and rows["scanner"]["addresses"] == ["@example.com"]
+    relay.stop()
+    assert "127.83.1.4 (+3)" in relay.tool("user", "list").stdout
+    assert os.stat(f"{relay.folder}/accounts").st_mode & 0o777 == 0o600
+    assert_nothing_told(folder)
+
+
+def test_bad_file(node):
+    """A line with a mistake is told with its number, and the settings in force stay."""
+    relay = node()
+    with open(f"{relay.folder}/accounts", "a") as f:
+        f.write("other hash=plaintext\n")
+    done = relay.tool("reload", check=False)
+    assert done.returncode and "accounts:2: error: 'hash'" in done.stdout + done.stderr + relay.log()
+    assert swaks(relay.port, "PLAIN").returncode == 0
+    relay.tool("user", "remove", "other")
