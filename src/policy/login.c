@@ -39,23 +39,6 @@ void login_words(unsigned set, char out[LOGIN_WORDS_BYTES])
     }
 }
 
-const struct account *account_find(const struct settings *settings, const char *name)
-{
-    size_t low = 0, high = settings->account_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcasecmp(name, settings->accounts[middle].name);
-        if (order == 0)
-            return &settings->accounts[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
-}
-
 void login_user(const struct settings *settings, const char *name, bool is_principal,
     char out[LOGIN_NAME_BYTES])
 {

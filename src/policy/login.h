@@ -21,9 +21,6 @@ unsigned login_mechanisms(
 /* "SCRAM-SHA-256 PLAIN LOGIN": the strongest first, as clients choose. */
 void login_words(unsigned mechanisms, char out[LOGIN_WORDS_BYTES]);
 
-/* The account of NAME, in any case; NULL: none is kept. */
-const struct account *account_find(const struct settings *settings, const char *name);
-
 /* The user that NAME, as it was proved, stands for: in small letters, and a principal of the
  * kerberos_realm by its first part. */
 void login_user(const struct settings *settings, const char *name, bool is_principal,
