@@ -171,6 +171,49 @@ static void check_bindings(struct reader *reader)
     }
 }
 
+/* Whether RANGE is that of everybody, which says nothing about a node. */
+static bool is_for_all(struct ip_range range)
+{
+    struct ip_range v4, v6;
+
+    return ip_range_parse(BYTES("0.0.0.0/0"), &v4) && ip_range_parse(BYTES("::/0"), &v6) &&
+           (ip_range_contains(range, v4) || ip_range_contains(range, v6));
+}
+
+/* RC-9: harmless, for nodes are known by their keys; but who wrote the range may think
+ * otherwise. */
+static void warn_of_node(struct reader *reader, const struct receive_connector *connector,
+    const struct cluster_node *node)
+{
+    const struct ip_range *range;
+    char text[IP_RANGE_TEXT_BYTES];
+    struct ip ip;
+
+    if (!connector->enabled || connector->is_internal || !node->host ||
+        !ip_parse(bytes_text(node->host), &ip))
+        return;
+    range = receive_range_find(connector, ip);
+    if (!range || is_for_all(*range))
+        return;
+    ip_range_format(*range, text);
+    complaint_hint(complain_warning(reader->complaints, connector->source,
+                       "the range %s of receive connector \"%s\" has node \"%s\" in it", text,
+                       connector->name, node->name),
+        "nodes are known by their keys on the internal connector, so this does not let them "
+        "in, "
+        "and does not keep them out");
+}
+
+static void check_nodes_and_ranges(struct reader *reader)
+{
+    const struct settings *s = reader->settings;
+
+    for (size_t i = 0; i < s->receive_count; i++) {
+        for (size_t k = 0; k < s->node_count; k++)
+            warn_of_node(reader, &s->receive[i], &s->nodes[k]);
+    }
+}
+
 static void check_ways_out(struct reader *reader, const struct config_item *root)
 {
     if (reader->settings->send_count == 0 && reader->is_whole)
@@ -191,6 +234,7 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_aliases(reader);
     check_bindings(reader);
     check_disputes(reader);
+    check_nodes_and_ranges(reader);
     check_ways_out(reader, root);
     check_dane(reader);
     check_cluster(reader, root);

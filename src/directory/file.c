@@ -185,6 +185,7 @@ static const struct option options[] = {
     { "cluster", CONFIG_BLOCK, read_section },
     { "cluster_node", CONFIG_BLOCK, read_cluster_node, .may_repeat = true },
     { "transport", CONFIG_BLOCK, read_transport, AT(transport) },
+    { "preset", CONFIG_VALUE, read_nothing },
     { "address_list", CONFIG_BLOCK, read_nothing, .may_repeat = true },
     { "receive_connector", CONFIG_BLOCK, read_receive_connector, .may_repeat = true },
     { "permission_group", CONFIG_BLOCK, read_permission_group, .may_repeat = true },
@@ -302,14 +303,16 @@ static void read_state(
 static void read_settings(
     struct reader *reader, const struct config_item *root, struct directory_change *change)
 {
-    if (config_find(root, "receive_connector"))
+    preset_begin(reader, root);
+    if (config_find(root, "receive_connector") || reader->preset)
         drop_default_connector(reader->settings);
     read_address_lists(reader, root);
     options_read(reader, options, root, reader->settings);
+    preset_end(reader, root);
     read_state(reader, root, change);
     name_node(reader->settings, root);
     check_log(reader, root);
-    if (!config_find(root, "receive_connector"))
+    if (!config_find(root, "receive_connector") && !reader->preset)
         reader->settings->receive[0].source = root->where;
     check_settings(reader, root);
 }
@@ -347,6 +350,7 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
     config.file_count = 0;
     config_done(&config);
     config_done(&reader.changed);
+    preset_done(&reader);
     free(reader.receive_items);
     free(reader.alias_sources);
     if (complaints->error_count != errors_before) {

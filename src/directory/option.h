@@ -12,6 +12,9 @@ struct reader {
     struct settings *settings;
     bool is_whole; /* no mistake of syntax: what is missing is missing indeed */
     struct directory_change *change; /* borrowed; may be NULL */
+    const char *preset;              /* NULL: none */
+    struct config_item **made;       /* blocks of connectors that only the preset has */
+    size_t made_count;
     bool may_lack_key, skips_accounts;
     const struct config_item **receive_items; /* of each settings->receive, for its lines */
     struct source_line *alias_sources;        /* of each alias and target */
@@ -61,6 +64,17 @@ void read_permission_group(
 void read_cluster_node(
     struct reader *, const struct option *, const struct config_item *, void *);
 void read_transport(struct reader *, const struct option *, const struct config_item *, void *);
+
+/* usage.c: what `usage` and `preset` put into a connector, before and after its own options; and
+ * the connectors that a preset has and the file has not. */
+void usage_begin(struct reader *reader, struct receive_connector *connector,
+    const struct config_item *block);
+void usage_end(struct reader *reader, struct receive_connector *connector,
+    const struct config_item *block);
+void read_usage(struct reader *, const struct option *, const struct config_item *, void *);
+void preset_begin(struct reader *reader, const struct config_item *root);
+void preset_end(struct reader *reader, const struct config_item *root);
+void preset_done(struct reader *reader);
 
 /* address_list.c: all lists, before the connectors that name them. */
 void read_address_lists(struct reader *reader, const struct config_item *root);

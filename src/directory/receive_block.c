@@ -172,6 +172,7 @@ static void read_meaning_it(struct reader *reader, const struct option *option,
 static const struct option options[] = {
     { "enabled", CONFIG_VALUE, read_flag, AT(enabled) },
     { "comment", CONFIG_VALUE, read_text, AT(comment) },
+    { "usage", CONFIG_VALUE, read_usage },
     { "role", CONFIG_VALUE, read_role },
     { "bindings", CONFIG_LIST, read_bindings },
     { "remote_ranges", CONFIG_LIST, read_remote_ranges },
@@ -281,7 +282,7 @@ static void complain_of_missing(struct reader *reader, const struct config_item 
 static void make_internal(
     struct reader *reader, struct receive_connector *connector, const struct config_item *block)
 {
-    static const char *const known[] = { "enabled", "comment", "role", "bindings",
+    static const char *const known[] = { "enabled", "comment", "usage", "role", "bindings",
         "remote_ranges", "protocol_log", "connections_max", "connections_per_source" };
     enum { KNOWN_COUNT = sizeof known / sizeof *known };
 
@@ -338,9 +339,9 @@ static void check(struct reader *reader, const struct receive_connector *connect
 
     for (size_t i = 0; i < connector->binding_count; i++)
         has_network |= !connector->bindings[i].is_unix;
-    if (reader->is_whole)
+    if (reader->is_whole && !connector->binding_count)
         complain_of_missing(reader, item, "bindings", "{ \"*:25\" }");
-    if (reader->is_whole && has_network && !connector->is_internal)
+    if (reader->is_whole && has_network && !connector->is_internal && !connector->range_count)
         complain_of_missing(reader, item, "remote_ranges", "{ \"192.0.2.0/24\" }");
     check_receive_tls(reader, connector, item);
     check_auth(reader, connector, item);
@@ -365,7 +366,9 @@ void read_receive_connector(struct reader *reader, const struct option *option,
     connector = &settings->receive[settings->receive_count++];
     receive_connector_init(connector, item->title);
     connector->source = item->where;
+    usage_begin(reader, connector, item);
     options_read(reader, options, item, connector);
+    usage_end(reader, connector, item);
     /* Who says how many an address may have says it all. */
     if (config_find(item, "connections_per_source") &&
         !config_find(item, "source_share_percent"))
