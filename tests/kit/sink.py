@@ -14,7 +14,7 @@ class Sink:
     """Listens on HOST:PORT (a free port when 0) until stopped.
 
     ANSWER(stage, text) gives the reply to what came, None for the usual one, or "drop" to hang up.
-    The stages are connect, ehlo, mail, rcpt, data, dot, quit; the text is the command's line (of
+    The stages are connect, ehlo, starttls, mail, rcpt, data, dot, quit; the text is the command's line (of
     `dot`, the content).  SLOW waits so many seconds before each reply.  TLS is an
     ssl.SSLContext: STARTTLS is offered then.  LMTP answers per recipient."""
 
@@ -118,7 +118,8 @@ class Session:
             usual = "\r\n".join(f"250{'-' if n + 1 < len(lines) else ' '}{t}" for n, t in enumerate(lines))
             self.reply("ehlo", line, usual)
         elif verb == "STARTTLS":
-            self.send("220 go ahead")
+            if not self.reply("starttls", line, "220 go ahead"):
+                return True
             self.socket = self.sink.tls.wrap_socket(self.socket, server_side=True)
             self.file = self.socket.makefile("rb")
             self.is_tls = True

@@ -1,0 +1,185 @@
+"""TLS on both sides: certificates and who they belong to, what the next hop must show."""
+import hashlib
+import os
+import shutil
+import ssl
+
+import pytest
+
+from tests.kit import certificate, mails, process, relais, sink
+from tests.kit.talk import Talk
+
+HERE = "127.84.1.1"
+
+
+@pytest.fixture(scope="module")
+def authority(module_folder):
+    return certificate.Authority(module_folder)
+
+
+@pytest.fixture(scope="module")
+def stranger(module_folder):
+    return certificate.Authority(module_folder, "Stranger")
+
+
+def client_context(ca=None, pair=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
+    if ca:
+        context.load_verify_locations(ca)
+    if pair:
+        context.load_cert_chain(*pair)
+    return context
+
+
+def start_tls(talk, context=None, name=None):
+    """The certificate the server shows, as DER."""
+    assert talk.say("STARTTLS").startswith("220")
+    talk.file.close()
+    talk.socket = (context or client_context()).wrap_socket(talk.socket, server_hostname=name)
+    talk.file = talk.socket.makefile("rb")
+    assert talk.say("EHLO client.test").startswith("250")
+    return talk.socket.getpeercert(binary_form=True)
+
+
+def shown(port, name=None, context=None):
+    with Talk(port, HERE) as talk:
+        return hashlib.sha256(start_tls(talk, context, name)).hexdigest()
+
+
+def digest(pair):
+    return certificate.fingerprint(pair[0]).partition(":")[2].replace(":", "").lower()
+
+
+# --- Clients ---------------------------------------------------------------------------------
+
+
+def test_client_certificates(start, authority, stranger):
+    """TL-2: by authority or fingerprint; the handshake never fails, policy refuses."""
+    port = process.free_port()
+    known, foreign, listed = authority.sign("Printer"), stranger.sign("Printer"), stranger.sign("Scanner")
+    node = start(relais.receive("In", f"{HERE}:{port}", client_certificate="require", client_ca=authority.file,
+                                client_fingerprints=[certificate.fingerprint(listed[0])],
+                                permission_groups=["anonymous", "partners"]) +
+                 relais.send("Out", smart_hosts=[f"[{HERE}]:1"]), port)
+    cases = [(None, "530 5.7.0 Client certificate required"), (foreign, "550 5.7.1 SMTP; Client certificate is not"),
+             (known, "250 2.1.0"), (listed, "250 2.1.0")]
+    for pair, reply in cases:
+        with Talk(port, HERE) as talk:
+            assert talk.say("MAIL FROM:<a@sender.test>").startswith("530 5.7.0 Must issue a STARTTLS")
+            start_tls(talk, client_context(pair=pair))
+            assert talk.say("MAIL FROM:<a@sender.test>").startswith(reply), pair
+    node.wait_log("rule=client-certificate")
+    with open(os.path.join(node.folder, "protocol.log")) as f:
+        log = f.read()
+    assert "client certificate known: CN=Printer" in log and "client certificate not known: CN=Printer" in log
+
+
+# --- Next hops -------------------------------------------------------------------------------
+
+
+def server_context(pair):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    return context
+
+
+def send_to(start, host, target, name, **options):
+    """A node that has just been given one mail for TARGET."""
+    port = process.free_port()
+    node = start(relais.receive("In", f"{HERE}:{port}") +
+                 relais.send("Out", smart_hosts=[f"[{host}]:{target.port}"], **options), port, name=name)
+    with Talk(port, HERE) as talk:
+        assert talk.send(mails.PLAIN).startswith("250")
+    return node
+
+
+def check_delivered(node, target, level, outcome="verified"):
+    process.wait_for("the mail", lambda: target.mails)
+    assert target.mails[0].is_tls
+    node.wait_log(f'tls="{level} TLSv1.3 TLS_[A-Z0-9_]+ {outcome}".*status=sent')
+    node.wait_empty()
+    node.stop()
+
+
+def check_waits(node, target, *why):
+    """The reason stands in the log and the queue, and nothing has gone out."""
+    node.wait_log("hop_down .*" + ".*".join(why))
+    assert not target.mails
+    assert node.queued() == 1
+    assert not any(line.upper().startswith(b"MAIL") for line in target.commands)
+    node.stop()
+
+
+def test_verify(start, authority, stranger):
+    good = [(authority.sign("x", f"IP:{HERE}"), HERE), (authority.sign("localhost"), "localhost")]
+    for i, (pair, host) in enumerate(good):
+        with sink.Sink(HERE if host == HERE else "127.0.0.1", tls=server_context(pair)) as target:
+            node = send_to(start, host, target, f"good{i}", tls="verify", ca_file=authority.file)
+            check_delivered(node, target, "verify")
+    bad = [(authority.sign("other.test"), "(ostname|IP address) mismatch"),
+           (stranger.sign("x", f"IP:{HERE}"), "self-signed certificate|unable to get"),
+           (authority.sign("x", f"IP:{HERE}", days=-1), "expired")]
+    for i, (pair, why) in enumerate(bad):
+        with sink.Sink(HERE, tls=server_context(pair)) as target:
+            node = send_to(start, HERE, target, f"bad{i}", tls="verify", ca_file=authority.file)
+            check_waits(node, target, "4.7.5 TLS handshake failed .level verify.", why)
+
+
+def test_verify_by_the_systems_authorities(start, authority):
+    """Of which ours is none."""
+    pair = authority.sign("x", f"IP:{HERE}")
+    with sink.Sink(HERE, tls=server_context(pair)) as target:
+        node = send_to(start, HERE, target, "system", tls="verify")
+        check_waits(node, target, "4.7.5", "certificate verify failed")
+
+
+@pytest.mark.parametrize("level", ["encrypt", "verify", "secure"])
+def test_never_in_clear(start, authority, level):
+    """STARTTLS stripped from the answer to EHLO, or refused."""
+    options = {"tls": level}
+    if level == "secure":
+        options["tls_fingerprints"] = [certificate.fingerprint(authority.file)]
+    with sink.Sink(HERE) as target:
+        check_waits(send_to(start, HERE, target, "stripped", **options), target, "4.7.4 TLS is required")
+    with sink.Sink(HERE, extensions=("STARTTLS",),
+                   answer=lambda stage, text: "454 4.7.0 no" if stage == "starttls" else None) as target:
+        check_waits(send_to(start, HERE, target, "refused", **options), target, "4.7.4 TLS is required")
+
+
+def test_secure(start, authority, stranger):
+    pair, other = stranger.sign("whoever"), stranger.sign("whoever")
+    pin = certificate.fingerprint(pair[0])
+    with sink.Sink(HERE, tls=server_context(pair)) as target:
+        check_delivered(send_to(start, HERE, target, "right", tls="secure", tls_fingerprints=[pin]), target, "secure")
+    with sink.Sink(HERE, tls=server_context(other)) as target:
+        node = send_to(start, HERE, target, "wrong", tls="secure", tls_fingerprints=[pin])
+        check_waits(node, target, "4.7.5", "level secure", digest(other), "is not pinned here")
+
+
+def test_resumed_sessions_are_verified_too(start, authority):
+    """The second connection resumes the first one's session, and says so of its verification."""
+    pair = authority.sign("x", f"IP:{HERE}")
+    with sink.Sink(HERE, tls=server_context(pair)) as target:
+        node = send_to(start, HERE, target, "again", tls="verify", ca_file=authority.file, messages_per_connection="1")
+        process.wait_for("the mail", lambda: target.mails)
+        with Talk(node.ports[0], HERE) as talk:
+            assert talk.send(mails.PLAIN).startswith("250")
+        process.wait_for("the second mail", lambda: len(target.mails) == 2)
+        node.wait_empty()
+        assert len([line for line in node.log().splitlines()
+                    if "status=sent" in line and " verified\"" in line]) == 2
+
+
+def test_policies_of_domains(start, authority):
+    """One connector, two smart hosts' names, two levels."""
+    pair = authority.sign("nobody.test")
+    with sink.Sink(HERE, tls=server_context(pair)) as target:
+        port = process.free_port()
+        config = relais.send("Out", smart_hosts=[f"[{HERE}]:{target.port}"], tls="verify", ca_file=authority.file)
+        config = config.rstrip().rstrip("}") + f'tls_policy "{HERE}" {{ tls = encrypt }} }}\n'
+        node = start(relais.receive("In", f"{HERE}:{port}") + config, port)
+        with Talk(port, HERE) as talk:
+            assert talk.send(mails.PLAIN).startswith("250")
+        check_delivered(node, target, "encrypt", "not-verified")
