@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/time.h"
 #include "base/tlsa.h"
 
 struct tls_context;
@@ -19,6 +20,7 @@ struct tls_certificate_files {
 };
 
 struct tls_server_settings {
+    /* Chosen by the name that the client asks for, the first when none has it. */
     const struct tls_certificate_files *certificates;
     size_t certificate_count; /* 0: a self-signed one for FQDN, made in memory */
     const char *fqdn;
@@ -54,6 +56,17 @@ enum err tls_client_context(const struct tls_client_settings *settings,
 struct tls_context *tls_context_hold(struct tls_context *context); /* any thread */
 void tls_context_free(struct tls_context *context);                /* any thread; NULL too */
 
+/* What stands in a certificate's file. */
+enum { TLS_NAME_BYTES = 256, TLS_FINGERPRINT_BYTES = 72 };
+struct tls_certificate_facts {
+    struct wall not_before, not_after;
+    bool fits;                               /* is for the host that was asked about */
+    char subject[TLS_NAME_BYTES];            /* "CN=Printer,O=Example" (RFC 4514); cut */
+    char fingerprint[TLS_FINGERPRINT_BYTES]; /* "sha256:HEX" */
+};
+enum err tls_certificate_look(const char *file, const char *host,
+    struct tls_certificate_facts *out, char why[TLS_ERROR_BYTES]) MUST_USE;
+
 /* A self-signed certificate and key for FQDN, in memory: what a server without a configured one
  * offers (opportunistic TLS needs no more). */
 enum err tls_self_signed_context(
@@ -86,8 +99,6 @@ enum err tls_pin_of_file(
 enum err tls_node_context(const char *certificate_file, const char *key_file,
     const struct tls_pin *pins, size_t pin_count, struct tls_context **out,
     char why[TLS_ERROR_BYTES]) MUST_USE;
-
-enum { TLS_NAME_BYTES = 256, TLS_FINGERPRINT_BYTES = 72 };
 
 struct tls_facts {
     char version[16]; /* "TLSv1.3" */

@@ -77,6 +77,7 @@ void tls_context_free(struct tls_context *context)
         return;
     SSL_CTX_free(context->ssl);
     tls_sessions_free(context->sessions);
+    tls_names_free(context->names); /* after the context, which asks it */
     free(context->pins);
     for (size_t i = 0; i < context->fingerprint_count; i++)
         free(context->fingerprints[i]);
@@ -120,6 +121,8 @@ static enum err use_own_certificate(struct tls_context *context,
 {
     const struct tls_certificate_files *files = settings->certificates;
 
+    if (settings->certificate_count > 1)
+        return tls_use_names(context, settings, why);
     if (settings->certificate_count == 0)
         return tls_use_self_signed(context->ssl, settings->fqdn, settings->version_min, why);
     return tls_use_certificate(context->ssl, files->certificate_file, files->key_file, why);

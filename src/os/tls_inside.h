@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 struct tls_sessions;
+struct tls_names;
 
 struct tls_context {
     atomic_uint holders;
@@ -16,9 +17,10 @@ struct tls_context {
     bool is_node;                  /* for both sides; the other's key is one of: */
     struct tls_pin *pins;
     size_t pin_count;
-    bool has_client_ca;  /* a server's: by whom the clients it knows are signed */
-    bool uses_dane;      /* a client's */
-    char **fingerprints; /* of the clients, or of the servers, that are known */
+    struct tls_names *names; /* a server's that has several certificates; else NULL */
+    bool has_client_ca;      /* a server's: by whom the clients it knows are signed */
+    bool uses_dane;          /* a client's */
+    char **fingerprints;     /* of the clients, or of the servers, that are known */
     size_t fingerprint_count;
 };
 
@@ -42,11 +44,17 @@ X509 *tls_make_certificate(EVP_PKEY *key, const char *fqdn, int valid_days);
 enum err tls_use_self_signed(SSL_CTX *ssl, const char *fqdn, enum tls_version version_min,
     char why[TLS_ERROR_BYTES]) MUST_USE;
 
+/* tls_names.c: the certificates that are chosen by name. */
+enum err tls_use_names(struct tls_context *context, const struct tls_server_settings *settings,
+    char why[TLS_ERROR_BYTES]) MUST_USE;
+void tls_names_free(struct tls_names *names); /* NULL too */
+
 /* tls_peer.c: a server asks for certificates; what was shown goes to the facts. */
 enum err tls_ask_client(struct tls_context *context, const struct tls_server_settings *settings,
     char why[TLS_ERROR_BYTES]) MUST_USE;
 void tls_note_peer(const struct tls_context *context, SSL *ssl, struct tls_facts *facts);
-void tls_fingerprint(X509 *certificate, char out[TLS_FINGERPRINT_BYTES]); /* or "" */
+void tls_fingerprint(const X509 *certificate, char out[TLS_FINGERPRINT_BYTES]); /* or "" */
+void tls_subject(const X509 *certificate, char out[TLS_NAME_BYTES]);
 
 /* tls_verify.c: what a client asks of a server's certificate. */
 void tls_pin_server(struct tls_context *context, const struct tls_client_settings *settings);

@@ -56,7 +56,7 @@ enum err tls_ask_client(struct tls_context *context, const struct tls_server_set
 
 /* --- What was shown ---------------------------------------------------------------------- */
 
-void tls_fingerprint(X509 *certificate, char out[TLS_FINGERPRINT_BYTES])
+void tls_fingerprint(const X509 *certificate, char out[TLS_FINGERPRINT_BYTES])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned n = 0;
@@ -121,7 +121,7 @@ static void find_common_name(X509 *certificate, char out[TLS_NAME_BYTES])
     OPENSSL_free(text);
 }
 
-static void copy_subject(X509 *certificate, char out[TLS_NAME_BYTES])
+void tls_subject(const X509 *certificate, char out[TLS_NAME_BYTES])
 {
     BIO *text = BIO_new(BIO_s_mem());
     char *at;
@@ -143,7 +143,7 @@ void tls_note_peer(const struct tls_context *context, SSL *ssl, struct tls_facts
     if (!certificate)
         return;
     tls_fingerprint(certificate, facts->peer_fingerprint);
-    copy_subject(certificate, facts->peer_subject);
+    tls_subject(certificate, facts->peer_subject);
     if (!find_email(certificate, facts->peer_name))
         find_common_name(certificate, facts->peer_name);
     facts->peer_is_known =
