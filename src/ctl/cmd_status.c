@@ -52,6 +52,17 @@ static void print_bindings(const struct ctl_object *status)
     }
 }
 
+static void print_certificates(const struct ctl_object *status)
+{
+    for (size_t i = 0; i < ctl_list_count(status, "certificates"); i++) {
+        struct ctl_object *certificate = ctl_list_object(status, "certificates", i);
+        const char *text = certificate ? ctl_text(certificate, "text") : NULL;
+        if (text && !ctl_bool(certificate, "alarm")) /* alarms stand above */
+            print_fact("warning", "%s", text);
+        ctl_free(certificate);
+    }
+}
+
 static void print_counter(const char *name, int64_t number, void *me)
 {
     (void)me;
@@ -87,6 +98,7 @@ static void print_status(const struct ctl_object *status)
         ctl_number(status, "queues", 0));
     print_spool(status);
     print_bindings(status);
+    print_certificates(status);
     if (counters) {
         puts("since the start");
         ctl_each_number(counters, print_counter, NULL);

@@ -56,6 +56,27 @@ static bool add_bindings(const struct accept *accept, struct ctl_object *status)
     return all_open;
 }
 
+/* Those that end soon are listed, those that do within days are alarms. */
+static void add_certificate(void *me, const struct certificate_end *end)
+{
+    struct ctl_object *status = me, *object = ctl_new();
+    char date[DATE_ISO_BYTES], text[700];
+
+    wall_format_iso(end->facts.not_after, date);
+    ctl_set_text(object, "connector", bytes_text(end->connector));
+    ctl_set_text(object, "file", bytes_text(end->file));
+    ctl_set_text(object, "subject", bytes_text(end->facts.subject));
+    ctl_set_text(object, "ends", bytes_text(date));
+    ctl_set_number(object, "days", end->days_left);
+    ctl_set_bool(object, "expired", end->expiry == TLS_EXPIRY_OVER);
+    certificate_end_format(end, text);
+    ctl_set_text(object, "text", bytes_text(text));
+    ctl_set_bool(object, "alarm", end->expiry != TLS_EXPIRY_MONTH);
+    ctl_add_object(status, "certificates", &object);
+    if (end->expiry != TLS_EXPIRY_MONTH)
+        ctl_add_text(status, "alarms", bytes_text(text));
+}
+
 void command_status(struct client *client, const struct ctl_object *request)
 {
     struct path *path = client->control->path;
@@ -79,6 +100,7 @@ void command_status(struct client *client, const struct ctl_object *request)
     ctl_set_number(
         end, "uptime_s", (loop_now(path->home).ms - client->control->started.ms) / 1000);
     shadow_add_verdict(path, end);
+    certificates_each_end(settings, add_certificate, end);
     ctl_set_bool(end, "healthy", is_healthy);
     ctl_set_number(end, "revision", (int64_t)settings->revision);
     ctl_set_text(end, "config_file", bytes_text(settings->file));

@@ -407,6 +407,8 @@ enum err path_open(
         snprintf(why, 512, "cannot start a network loop: %s", err_text(err));
         return err; /* the process ends: nothing was accepted */
     }
+    certificates_init(&path->certificates, home);
+    certificates_watch(&path->certificates, path->routed_by);
     path_queue_recovered(path, &recovery);
     node_start(path->node);
     accept_apply(&path->accept);

@@ -6,6 +6,7 @@
 #ifndef DAEMON_PATH_H
 #define DAEMON_PATH_H
 
+#include "daemon/certificates.h"
 #include "flow/accept/accept.h"
 #include "flow/deliver/deliver.h"
 #include "flow/discard/discard.h"
@@ -42,6 +43,7 @@ struct path {
     struct loop_work logins_write;
     enum err logins_err;
     bool is_writing_logins;
+    struct certificates certificates;
     struct path_house *houses;
     uint32_t house_count, next_house;
     uint64_t damage_count;  /* records set aside at recovery */

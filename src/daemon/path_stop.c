@@ -88,6 +88,7 @@ void path_close(struct path *path)
     path_end_houses(path);
     path_end_workers(path);
     accept_done(&path->accept);
+    certificates_done(&path->certificates);
     deliver_done(&path->deliver);
     leave_queue(path);
     path_leave_node(path);

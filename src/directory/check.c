@@ -236,7 +236,7 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_disputes(reader);
     check_nodes_and_ranges(reader);
     check_ways_out(reader, root);
-    check_dane(reader);
+    check_tls(reader);
     check_cluster(reader, root);
     check_transport(reader, root);
 }

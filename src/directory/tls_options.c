@@ -339,7 +339,7 @@ void check_send_tls(struct reader *reader, const struct send_connector *connecto
             "tls = encrypt, or another level");
 }
 
-void check_dane(struct reader *reader)
+static void check_dane(struct reader *reader)
 {
     const struct settings *s = reader->settings;
 
@@ -355,4 +355,10 @@ void check_dane(struct reader *reader)
                                connector->name),
                 "dns { trust_anchor = /usr/share/dns/root.key } (Debian: dns-root-data)");
     }
+}
+
+void check_tls(struct reader *reader)
+{
+    check_dane(reader);
+    check_certificates(reader);
 }

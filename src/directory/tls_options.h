@@ -28,7 +28,11 @@ void read_tls_fingerprints(
 void check_send_tls(struct reader *reader, const struct send_connector *connector,
     const struct config_item *block);
 
-/* Once all is read: DANE without DNSSEC. */
-void check_dane(struct reader *reader);
+/* Once all is read: DANE without DNSSEC; certificates that cannot be used, that end soon, that
+ * are for another name. */
+void check_tls(struct reader *reader);
+
+/* tls_check.c: of what check_tls() does, all that opens files. */
+void check_certificates(struct reader *reader);
 
 #endif

@@ -14,6 +14,7 @@
 struct setup {
     atomic_uint holders;
     struct settings *settings;
+    pthread_mutex_t tls_lock;         /* around these pointers: they are renewed */
     struct tls_context **receive_tls; /* one a receive connector; NULL: TLS is off */
     /* One a send connector and level; NULL: that connector has no use for it. */
     struct tls_context *(*send_tls)[SEND_TLS_COUNT];
@@ -24,13 +25,21 @@ enum err setup_new(struct settings **settings, struct setup **out, char why[512]
 struct setup *setup_hold(struct setup *setup);
 void setup_free(struct setup *setup); /* lets go; NULL too */
 
-/* The context that belongs to one of this setup's connectors. */
-struct tls_context *setup_receive_tls(
-    const struct setup *setup, const struct receive_connector *connector);
+/* The context that belongs to one of this setup's connectors; tls_context_free() lets it go. */
+struct tls_context *setup_hold_receive_tls(
+    struct setup *setup, const struct receive_connector *connector);
 /* LEVEL is one of the connector's, MAY or ENCRYPT where it has any but NONE.  Each level has
  * sessions of its own to resume, so that none gets by what it asks of a certificate. */
-struct tls_context *setup_send_tls(
-    const struct setup *setup, const struct send_connector *connector, enum send_tls level);
+struct tls_context *setup_hold_send_tls(
+    struct setup *setup, const struct send_connector *connector, enum send_tls level);
+
+/* Makes a connector's contexts again, from files that have changed: handshakes go by them from
+ * now on, nothing that stands is touched.  On failure the old ones stay; WHY names the connector
+ * and the file. */
+enum err setup_renew_receive(
+    struct setup *setup, const struct receive_connector *connector, char why[512]) MUST_USE;
+enum err setup_renew_send(
+    struct setup *setup, const struct send_connector *connector, char why[512]) MUST_USE;
 
 struct setup_slot {
     pthread_mutex_t lock; /* around "read the pointer and hold it", and its change */

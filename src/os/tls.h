@@ -67,6 +67,10 @@ struct tls_certificate_facts {
 enum err tls_certificate_look(const char *file, const char *host,
     struct tls_certificate_facts *out, char why[TLS_ERROR_BYTES]) MUST_USE;
 
+/* How near its end is: 30 days, 7 days. */
+enum tls_expiry { TLS_EXPIRY_FAR, TLS_EXPIRY_MONTH, TLS_EXPIRY_WEEK, TLS_EXPIRY_OVER };
+enum tls_expiry tls_expiry_of(const struct tls_certificate_facts *facts, struct wall now);
+
 /* A self-signed certificate and key for FQDN, in memory: what a server without a configured one
  * offers (opportunistic TLS needs no more). */
 enum err tls_self_signed_context(

@@ -42,3 +42,15 @@ enum err tls_certificate_look(const char *file, const char *host,
     ERR_clear_error();
     return OK;
 }
+
+enum tls_expiry tls_expiry_of(const struct tls_certificate_facts *facts, struct wall now)
+{
+    static const int64_t day_ms = 24 * 3600 * 1000LL;
+    int64_t left_ms = facts->not_after.ms - now.ms;
+
+    if (left_ms <= 0)
+        return TLS_EXPIRY_OVER;
+    if (left_ms <= 7 * day_ms)
+        return TLS_EXPIRY_WEEK;
+    return left_ms <= 30 * day_ms ? TLS_EXPIRY_MONTH : TLS_EXPIRY_FAR;
+}

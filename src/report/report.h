@@ -44,6 +44,10 @@ enum report_event {
     REPORT_BINDING_FAILED, /* RC-10 */
     REPORT_CONNECT,
     REPORT_DISCONNECT,
+    REPORT_CERTIFICATE_RENEWED, /* from a file that changed */
+    REPORT_CERTIFICATE_FAILED,  /* what the file has now cannot be used */
+    REPORT_CERTIFICATE_ENDS,    /* within 30 days; each day */
+    REPORT_CERTIFICATE_EXPIRED,
     REPORT_NO_CONNECTOR, /* nothing matches the peer */
     REPORT_LOGIN,        /* AUTH was right */
     REPORT_LOGIN_FAILED,

@@ -1,8 +1,10 @@
 """TLS on both sides: certificates and who they belong to, what the next hop must show."""
 import hashlib
 import os
+import re
 import shutil
 import ssl
+import subprocess
 
 import pytest
 
@@ -74,6 +76,123 @@ def test_client_certificates(start, authority, stranger):
     with open(os.path.join(node.folder, "protocol.log")) as f:
         log = f.read()
     assert "client certificate known: CN=Printer" in log and "client certificate not known: CN=Printer" in log
+
+
+# --- Our certificates ------------------------------------------------------------------------
+
+
+def tls_node(start, folder, *pairs, name="relais", **options):
+    """A node that shows certificates from files of its own, which a test may change."""
+    port, files = process.free_port(), []
+    for i, pair in enumerate(pairs):
+        files.append([os.path.join(folder, f"{i}.{end}") for end in ("pem", "key")])
+        for old, new in zip(pair, files[-1]):
+            shutil.copy(old, new)
+    node = start(relais.receive("In", f"{HERE}:{port}", certificate=[f[0] for f in files], key=[f[1] for f in files],
+                                **options) + relais.send("Out", smart_hosts=[f"[{HERE}]:1"]), port, name=name)
+    return node, port, files
+
+
+def put(pair, files):
+    """As certbot's hook or an administrator does it: by rename, the key first."""
+    for new, file in reversed(list(zip(pair, files))):
+        shutil.copy(new, file + ".new")
+        os.rename(file + ".new", file)
+
+
+def test_sni(start, folder, authority):
+    pairs = [authority.sign("relay.test"), authority.sign("b.test", "DNS:b.test", "DNS:*.b.test"),
+             authority.sign("relay.test", kind="RSA")]
+    node, port, _ = tls_node(start, folder, *pairs)
+    for name, want in [(None, 0), ("relay.test", 0), ("b.test", 1), ("x.b.test", 1), ("unknown.test", 0)]:
+        assert shown(port, name) == digest(pairs[want]), name
+    old = client_context()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    old.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+    assert shown(port, "relay.test", old) == digest(pairs[2])
+
+
+def test_a_replaced_certificate_is_used_by_the_next_handshake(start, folder, authority):
+    first, second, third = (authority.sign("relay.test") for _ in range(3))
+    node, port, (files,) = tls_node(start, folder, first)
+    with Talk(port, HERE) as talk:
+        assert hashlib.sha256(start_tls(talk)).hexdigest() == digest(first)
+        assert talk.say("MAIL FROM:<a@sender.test>").startswith("250")
+        put(second, files)
+        node.wait_log("certificate_renewed connector=In")
+        assert shown(port) == digest(second)
+        assert talk.say("RCPT TO:<b@example.com>").startswith("250")  # the session lives
+        assert talk.say("RSET").startswith("250")
+
+        # What cannot be used is told, and what is in use stays.
+        with open(files[0], "w") as f:
+            f.write("no certificate\n")
+        node.wait_log("error: certificate_failed connector=In .*0.pem.*the one in use stays")
+        assert shown(port) == digest(second)
+        put(third, files)
+        process.wait_for("the third", lambda: shown(port) == digest(third))
+        assert talk.send(mails.PLAIN).startswith("250")
+    assert len(re.findall("certificate_failed", node.log())) == 1
+
+
+def test_a_certificate_that_ends(start, folder, authority):
+    """The log at the start, relais check, relais status; a new one ends the alarm."""
+    node, port, (files,) = tls_node(start, folder, authority.sign("relay.test", days=5))
+    node.wait_log("warning: certificate_ends connector=In .*days=4")
+    assert re.search(r"warning: .*ends on \d{4}-", node.tool("check").stderr)
+    text = r"certificate .*0.pem of connector In ends on .*, in 4 days"
+    assert re.search("ALARM +" + text, node.tool("status").stdout)
+    assert re.search(text, node.status()["alarms"][-1])
+    put(authority.sign("relay.test", days=20), files)
+    node.wait_log("certificate_ends connector=In .*days=19")
+    status = node.tool("status").stdout
+    assert "ALARM" not in status and re.search("warning +certificate .* in 19 days", status)
+    put(authority.sign("relay.test", days=-1), files)
+    node.wait_log("error: certificate_expired connector=In .*days=-[12]")
+    assert re.search("ALARM +certificate .* has expired on ", node.tool("status").stdout)
+    assert "has expired on" in node.tool("check").stderr
+    put(authority.sign("relay.test", days=200), files)
+    process.wait_for("no word of it", lambda: "certificate " not in node.tool("status").stdout)
+
+
+def test_a_certificate_for_another_name(start, folder, authority):
+    node, port, (files,) = tls_node(start, folder, authority.sign("other.test", days=200))
+    assert 'the certificate is not for "relay.test"' in node.tool("check").stderr
+    put(authority.sign("relay.test", "DNS:*.test", days=200), files)
+    assert "certificate" in node.tool("check").stderr  # "*.test" would be a whole top level
+    put(authority.sign("relay.test", days=200), files)
+    assert "certificate" not in node.tool("check").stderr
+
+
+# --- Old devices -----------------------------------------------------------------------------
+
+
+def old_device(port, source, *more):
+    """What openssl, in the role of a device of 2003, says of STARTTLS."""
+    done = subprocess.run(["openssl", "s_client", "-connect", f"{HERE}:{port}", "-bind", f"{source}:0", "-starttls",
+                           "smtp", "-tls1", "-cipher", "AES128-SHA:@SECLEVEL=0", *more], input="QUIT\n", timeout=30,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_floor_for_old_devices_alone(start, folder, authority, own):
+    """PE-10: TLS 1.0 with RSA key exchange for one range, TLS 1.3 for the others, on one port."""
+    port, options = process.free_port(), {}
+    if own:
+        options["certificate"], options["key"] = authority.sign("relay.test", kind="RSA")
+    node = start(relais.receive("Old", f"{HERE}:{port}", ranges=["127.84.7.0/24"], tls_min="1.0", **options) +
+                 relais.receive("In", f"{HERE}:{port}", tls_min="1.3", **options) +
+                 relais.send("Out", smart_hosts=[f"[{HERE}]:1"]), port)
+    text = old_device(port, "127.84.7.7")
+    assert re.search("Protocol *: TLSv1$", text, re.M) and "AES128-SHA" in text, text
+    text = old_device(port, "127.84.8.8")
+    assert "alert protocol version" in text and not re.search("Cipher *: AES", text), text
+    assert shown(port)  # TLS 1.3 from elsewhere
+    with Talk(port, HERE, source="127.84.7.7") as talk:
+        start_tls(talk)
+        assert talk.socket.version() == "TLSv1.3"
+    node.wait_log("connector=Old")
 
 
 # --- Next hops -------------------------------------------------------------------------------

@@ -213,9 +213,11 @@ static void on_ready(struct delivery *delivery)
 
 static void start_tls(struct delivery *delivery)
 {
-    conn_start_tls(delivery->conn,
-        setup_send_tls(delivery->setup, delivery->connector, delivery->tls),
-        delivery->host->name);
+    struct tls_context *context =
+        setup_hold_send_tls(delivery->setup, delivery->connector, delivery->tls);
+
+    conn_start_tls(delivery->conn, context, delivery->host->name);
+    tls_context_free(context);
 }
 
 static void do_action(struct delivery *delivery, const struct smtp_client_action *action)

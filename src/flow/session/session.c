@@ -147,6 +147,14 @@ static bool enters_tarpit(struct session *session)
     return true;
 }
 
+static void start_tls(struct session *session)
+{
+    struct tls_context *context = setup_hold_receive_tls(session->setup, session->connector);
+
+    conn_start_tls(session->conn, context, NULL);
+    tls_context_free(context);
+}
+
 /* After every turn of the engine: sends, starts TLS, or ends.  The session may be gone then. */
 static void settle(struct session *session)
 {
@@ -157,8 +165,7 @@ static void settle(struct session *session)
     }
     if (session->wants_tls) {
         session->wants_tls = false;
-        conn_start_tls(
-            session->conn, setup_receive_tls(session->setup, session->connector), NULL);
+        start_tls(session);
         return;
     }
     if (enters_tarpit(session))
@@ -395,8 +402,7 @@ void session_open(struct session_house *house, const struct session_start *start
                                     ? session->connector->idle_ms
                                     : session->connector->session_ms);
     if (session->config.is_tls)
-        conn_start_tls(
-            session->conn, setup_receive_tls(session->setup, session->connector), NULL);
+        start_tls(session);
     else
         step_and_settle(session, SMTP_SERVER_OPENED, (struct verdict){ .code = 220 });
 }

@@ -1,21 +1,75 @@
 /* Options about TLS, of both kinds of connectors. */
 #include "directory_kit.h"
 
+#include "../os/tls_paper.h"
+#include "base/buf.h"
+
 #include <stdio.h>
+#include <stdlib.h>
+
+static const char *certificate_file, *key_file, *old_file, *old_key_file;
+
+static int make_papers(void **state)
+{
+    struct paper paper = paper_make(NULL, "in", "DNS:in.example,DNS:*.w.example", "EC", 100);
+    struct paper old = paper_make(NULL, "old", "DNS:in.example", "EC", -2);
+
+    (void)state;
+    certificate_file = paper_certificate_file(&paper);
+    key_file = paper_key_file(&paper);
+    old_file = paper_certificate_file(&old);
+    old_key_file = paper_key_file(&old);
+    paper_free(&paper);
+    paper_free(&old);
+    return 0;
+}
+
+static int remove_papers(void **state)
+{
+    (void)state;
+    papers_remove();
+    return 0;
+}
+
+/* TEXT with the names of these files for $CERT, $KEY, $OLD and $OLDKEY. */
+static char *with_files(const char *text)
+{
+    const struct {
+        const char *sign, *file;
+    } signs[] = { { "$CERT", certificate_file }, { "$KEY", key_file },
+        { "$OLDKEY", old_key_file }, { "$OLD", old_file } };
+    struct buf out;
+
+    buf_init(&out, 8000);
+    while (*text) {
+        size_t i = 0;
+        while (i < CASES(signs) && strncmp(text, signs[i].sign, strlen(signs[i].sign)) != 0)
+            i++;
+        if (i < CASES(signs)) {
+            assert_int_equal(buf_add_text(&out, signs[i].file), 0);
+            text += strlen(signs[i].sign);
+        } else {
+            assert_int_equal(buf_add(&out, bytes_of(text++, 1)), 0);
+        }
+    }
+    return buf_take_text(&out);
+}
 
 static struct settings *read_text(const char *text, char complaints_text[8000])
 {
     struct complaints complaints = { 0 };
     struct settings *settings = NULL;
+    char *whole = with_files(text);
 
-    if (directory_read_text(bytes_text(text), "t.conf", &settings, &complaints) != OK)
+    if (directory_read_text(bytes_text(whole), "t.conf", &settings, &complaints) != OK)
         assert_null(settings);
+    free(whole);
     list_complaints(&complaints, true, complaints_text);
     complaints_done(&complaints);
     return settings;
 }
 
-#define OUT "send_connector \"Out\" { address_spaces = {\"*\"} mx = true }\n"
+#define OUT "fqdn = in.example send_connector \"Out\" { address_spaces = {\"*\"} mx = true }\n"
 #define IN "receive_connector \"In\" { bindings = {\"*:25\"} remote_ranges = {\"10.0.0.0/8\"} "
 #define SEND "send_connector \"S\" { address_spaces = {\"*\"} mx = true "
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -29,11 +83,11 @@ static void complaints_are_made(void **state)
         const char *name, *text, *want;
     } cases[] = {
         { "good receive",
-            IN "certificate = {/dev/null, \"/dev/null\"} key = {/dev/null, /dev/null} "
-               "client_certificate = ask client_ca = /dev/null }\n" OUT,
+            IN "certificate = {$CERT, \"$CERT\"} key = {$KEY, $KEY} "
+               "client_certificate = ask client_ca = $CERT }\n" OUT,
             "" },
         { "good send",
-            SEND "tls = verify ca_file = /dev/null tls_min = 1.3 tls_policy \"a.example\" { "
+            SEND "tls = verify ca_file = $CERT tls_min = 1.3 tls_policy \"a.example\" { "
                  "tls = secure } tls_fingerprints = {\"sha256:" HEX "\"} }\n",
             "" },
         { "key alone", IN "key = /dev/null }\n" OUT, "1: there is a key but no certificate" },
@@ -50,6 +104,28 @@ static void complaints_are_made(void **state)
             "1: a client cannot show a certificate: tls is off" },
         { "knows, but asks not", IN "client_fingerprints = {\"sha256:" HEX "\"} }\n" OUT,
             "1? 'client_fingerprints' is not used: clients are not asked" },
+        { "another's key", IN "certificate = $CERT key = $OLDKEY }\n" OUT,
+            "1: receive connector \"In\" cannot use its certificate: " },
+        { "no certificate in it", IN "certificate = $KEY key = $KEY }\n" OUT,
+            "1: receive connector \"In\" cannot use its certificate: " },
+        { "no authority in it",
+            IN
+            "client_certificate = ask client_ca = $KEY certificate = $CERT key = $KEY }\n" OUT,
+            "1: receive connector \"In\" cannot use its certificate: " },
+        { "expired", IN "certificate = $OLD key = $OLDKEY }\n" OUT,
+            "1? the certificate~has expired on~| a new one is taken" },
+        { "another name", IN "fqdn = mail.example certificate = $CERT key = $KEY }\n" OUT,
+            "1? the certificate is not for \"mail.example\", as the connector calls itself" },
+        { "a name among all", IN "fqdn = a.w.example certificate = $CERT key = $KEY }\n" OUT,
+            "" },
+        { "a name below all", IN "fqdn = a.b.w.example certificate = $CERT key = $KEY }\n" OUT,
+            "1? the certificate is not for" },
+        { "not used, not looked at", IN "enabled = no certificate = $OLD key = $KEY }\n" OUT,
+            "" },
+        { "client with another's key", SEND "certificate = $CERT key = $OLDKEY }\n",
+            "1: send connector \"S\" cannot use its certificate or authorities: " },
+        { "expired client", SEND "certificate = $OLD key = $OLDKEY }\n",
+            "1? the certificate~has expired on" },
         { "another word", IN "client_certificate = required }\n" OUT,
             "1: 'client_certificate' cannot be 'required' | did you mean 'require'?" },
         { "fingerprints",
@@ -63,7 +139,7 @@ static void complaints_are_made(void **state)
             "1: secure TLS needs the certificate's fingerprint" },
         { "pins not used", SEND "tls_fingerprints = {\"sha256:" HEX "\"} }\n",
             "1? 'tls_fingerprints' is not used: tls is not secure" },
-        { "authorities not used", SEND "tls = encrypt ca_file = /dev/null }\n",
+        { "authorities not used", SEND "tls = encrypt ca_file = $CERT }\n",
             "1? 'ca_file' is not used: tls is not verify" },
         { "implicit none", SEND "tls = none implicit_tls = yes }\n",
             "1: 'implicit_tls', but tls is none" },
@@ -100,20 +176,22 @@ static void receive_options_are_kept(void **state)
 {
     char got[8000];
     struct settings *s =
-        read_text(IN "certificate = {/dev/null, /dev/zero} key = {/dev/zero, /dev/null} "
-                     "client_certificate = require client_ca = /dev/null "
+        read_text(IN "certificate = {$CERT, $OLD} key = {$KEY, $OLDKEY} "
+                     "client_certificate = require client_ca = $CERT "
                      "client_fingerprints = {\"SHA256:" COLONS "\"} tls_min = 1.1 }\n" OUT,
             got);
     const struct receive_connector *c = s->receive;
 
     (void)state;
     check("two", c->certificate_count == 2);
-    check_bytes("first", bytes_text(c->certificates[0].certificate_file), BYTES("/dev/null"));
-    check_bytes("its key", bytes_text(c->certificates[0].key_file), BYTES("/dev/zero"));
-    check_bytes("second", bytes_text(c->certificates[1].certificate_file), BYTES("/dev/zero"));
-    check_bytes("its key", bytes_text(c->certificates[1].key_file), BYTES("/dev/null"));
+    check_bytes(
+        "first", bytes_text(c->certificates[0].certificate_file), bytes_text(certificate_file));
+    check_bytes("its key", bytes_text(c->certificates[0].key_file), bytes_text(key_file));
+    check_bytes(
+        "second", bytes_text(c->certificates[1].certificate_file), bytes_text(old_file));
+    check_bytes("its key", bytes_text(c->certificates[1].key_file), bytes_text(old_key_file));
     check("asks", c->asks_client_certificate && c->requires_client_certificate);
-    check_bytes("authorities", bytes_text(c->client_ca_file), BYTES("/dev/null"));
+    check_bytes("authorities", bytes_text(c->client_ca_file), bytes_text(certificate_file));
     check("one", c->client_fingerprint_count == 1 && c->tls_version_min == 1);
     check_bytes("in one form", bytes_text(c->client_fingerprints[0]), BYTES("sha256:" HEX));
     settings_free(s);
@@ -123,7 +201,7 @@ static void send_options_are_kept(void **state)
 {
     char got[8000];
     struct settings *s = read_text(SEND
-        "tls = verify ca_file = /dev/null tls_min = 1.3 implicit_tls = yes "
+        "tls = verify ca_file = $CERT tls_min = 1.3 implicit_tls = yes "
         "tls_fingerprints = {\"sha256:" HEX
         "\"} tls_policy \"B\303\274cher.example\" { tls = secure } "
         "tls_policy \"*.b.example\" { tls = dane } }\ndns { trust_anchor = /dev/zero }\n",
@@ -132,7 +210,7 @@ static void send_options_are_kept(void **state)
 
     (void)state;
     check("level", c->tls == SEND_TLS_VERIFY && c->is_implicit_tls && c->tls_version_min == 3);
-    check_bytes("authorities", bytes_text(c->ca_file), BYTES("/dev/null"));
+    check_bytes("authorities", bytes_text(c->ca_file), bytes_text(certificate_file));
     check_bytes("pin", bytes_text(c->tls_fingerprints[0]), BYTES("sha256:" HEX));
     check("policies", c->tls_policy_count == 2 && c->tls_policies[0].tls == SEND_TLS_SECURE &&
                           c->tls_policies[1].tls == SEND_TLS_DANE);
@@ -150,5 +228,5 @@ int main(void)
         cmocka_unit_test(send_options_are_kept),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_papers, remove_papers);
 }

@@ -1,0 +1,167 @@
+/* The TLS contexts of a setup.  Made with it, and again when the files they are made of have
+ * changed: whoever shakes hands with an old one goes on with it. */
+#include "flow/setup.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- Receive connectors ------------------------------------------------------------------ */
+
+static enum err make_receive_tls(const struct settings *settings,
+    const struct receive_connector *connector, struct tls_context **out, char why[512])
+{
+    struct tls_certificate_files *files =
+        mem_new((connector->certificate_count + 1) * sizeof *files);
+    struct tls_server_settings tls = {
+        .certificates = files,
+        .certificate_count = connector->certificate_count,
+        .fqdn = connector->fqdn ? connector->fqdn : settings->fqdn,
+        .version_min = connector->tls_version_min,
+        .asks_client = connector->asks_client_certificate,
+        .client_ca_file = connector->client_ca_file,
+        .client_fingerprints = (const char *const *)connector->client_fingerprints,
+        .client_fingerprint_count = connector->client_fingerprint_count,
+    };
+    char reason[TLS_ERROR_BYTES] = "";
+    enum err err = OK;
+
+    for (size_t i = 0; i < connector->certificate_count; i++)
+        files[i] = (struct tls_certificate_files){ connector->certificates[i].certificate_file,
+            connector->certificates[i].key_file };
+    if (connector->tls != TLS_MODE_OFF && connector->enabled)
+        err = tls_server_context(&tls, out, reason);
+    free(files);
+    if (err != OK)
+        snprintf(why, 512, "receive_connector \"%s\": %s", connector->name, reason);
+    return err;
+}
+
+/* --- Send connectors -------------------------------------------------------------------- */
+
+static bool has_level(const struct send_connector *connector, enum send_tls level)
+{
+    bool has = connector->tls == level;
+
+    for (size_t i = 0; i < connector->tls_policy_count; i++)
+        has |= connector->tls_policies[i].tls == level;
+    return has;
+}
+
+/* Those that verify nothing share one context; so do both kinds of DANE. */
+static enum send_tls context_of(enum send_tls level)
+{
+    if (level == SEND_TLS_MAY)
+        return SEND_TLS_ENCRYPT;
+    return level == SEND_TLS_DANE_ONLY ? SEND_TLS_DANE : level;
+}
+
+static enum err make_level(const struct send_connector *connector, enum send_tls level,
+    struct tls_context **out, char why[512])
+{
+    char reason[TLS_ERROR_BYTES] = "";
+    struct tls_client_settings tls = {
+        .ca_file = level == SEND_TLS_VERIFY ? connector->ca_file : NULL,
+        .certificate_file = connector->certificate_file,
+        .key_file = connector->key_file,
+        .verifies = level == SEND_TLS_VERIFY,
+        .uses_dane = level == SEND_TLS_DANE,
+        .version_min = connector->tls_version_min,
+    };
+    enum err err;
+
+    if (level == SEND_TLS_SECURE) {
+        tls.fingerprints = (const char *const *)connector->tls_fingerprints;
+        tls.fingerprint_count = connector->tls_fingerprint_count;
+    }
+    err = tls_client_context(&tls, out, reason);
+    if (err != OK)
+        snprintf(why, 512, "send_connector \"%s\": %s", connector->name, reason);
+    return err;
+}
+
+static enum err make_send_tls(const struct send_connector *connector,
+    struct tls_context *out[SEND_TLS_COUNT], char why[512])
+{
+    bool is_needed[SEND_TLS_COUNT] = { false };
+    enum err err = OK;
+
+    if (!connector->enabled)
+        return OK;
+    for (unsigned level = SEND_TLS_MAY; level < SEND_TLS_COUNT; level++) {
+        if (!has_level(connector, level))
+            continue;
+        is_needed[context_of(level)] = true;
+        is_needed[SEND_TLS_ENCRYPT] = true; /* DANE without records */
+    }
+    for (unsigned level = 0; level < SEND_TLS_COUNT && err == OK; level++) {
+        if (is_needed[level])
+            err = make_level(connector, level, &out[level], why);
+    }
+    return err;
+}
+
+/* --- Their places ------------------------------------------------------------------------ */
+
+static void swap(struct setup *setup, struct tls_context **place, struct tls_context *context)
+{
+    struct tls_context *old;
+
+    pthread_mutex_lock(&setup->tls_lock);
+    old = *place;
+    *place = context;
+    pthread_mutex_unlock(&setup->tls_lock);
+    tls_context_free(old);
+}
+
+static struct tls_context *hold(struct setup *setup, struct tls_context **place)
+{
+    struct tls_context *context;
+
+    pthread_mutex_lock(&setup->tls_lock);
+    assert(*place);
+    context = tls_context_hold(*place);
+    pthread_mutex_unlock(&setup->tls_lock);
+    return context;
+}
+
+enum err setup_renew_receive(
+    struct setup *setup, const struct receive_connector *connector, char why[512])
+{
+    struct tls_context *context = NULL;
+    enum err err = make_receive_tls(setup->settings, connector, &context, why);
+
+    if (err == OK)
+        swap(setup, &setup->receive_tls[connector - setup->settings->receive], context);
+    return err;
+}
+
+enum err setup_renew_send(
+    struct setup *setup, const struct send_connector *connector, char why[512])
+{
+    struct tls_context **places = setup->send_tls[connector - setup->settings->send];
+    struct tls_context *contexts[SEND_TLS_COUNT] = { NULL };
+    enum err err = make_send_tls(connector, contexts, why);
+
+    for (size_t level = 0; level < SEND_TLS_COUNT; level++) {
+        if (err == OK)
+            swap(setup, &places[level], contexts[level]);
+        else
+            tls_context_free(contexts[level]);
+    }
+    return err;
+}
+
+struct tls_context *setup_hold_receive_tls(
+    struct setup *setup, const struct receive_connector *connector)
+{
+    return hold(setup, &setup->receive_tls[connector - setup->settings->receive]);
+}
+
+struct tls_context *setup_hold_send_tls(
+    struct setup *setup, const struct send_connector *connector, enum send_tls level)
+{
+    return hold(setup, &setup->send_tls[connector - setup->settings->send][context_of(level)]);
+}
