@@ -29,6 +29,9 @@ static const struct command {
     { "set-transport-config", command_set_transport },
     { "devices", command_devices },
     { "address-list", command_address_list },
+    { "get-receive-connector", command_get_receive },
+    { "get-send-connector", command_get_send },
+    { "get-accepted-domain", command_get_domain },
 };
 
 /* --- Answers ----------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #ifndef POLICY_CLIENT_H
 #define POLICY_CLIENT_H
 
+#include "policy/names.h"
 #include "policy/settings.h"
 
 /* As the session knows him by now; the texts are its own. */
@@ -38,16 +39,9 @@ unsigned client_groups(const struct settings *settings,
 unsigned client_rights(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client);
 
-/* What one group brings by itself. */
-unsigned group_rights(enum permission_group group);
-
 /* Whether a client who logs in may get more here: 530 rather than 550. */
 bool client_could_log_in(
     const struct receive_connector *connector, const struct client *client);
-
-/* "any-recipient", "users": as the configuration spells them. */
-const char *right_name(enum right right);
-const char *group_name(enum permission_group group);
 
 /* Where he has RIGHT from: "allow", "group users", "permission_group Scanners"; NULL: he has it
  * not. */

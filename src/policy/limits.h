@@ -37,9 +37,6 @@ void limit_refuse(
 /* The next of SET from *AT on (from 1), taken out of it; false: none is left. */
 bool limit_next(unsigned *set, enum limit *out);
 
-/* "message-rate": as report_only spells it, and the rule's name. */
-const char *limit_name(enum limit limit);
-
 /* The largest message of this client in bytes; 0: there is no limit that refuses. */
 uint64_t limits_size_max(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client);

@@ -163,6 +163,11 @@ bool ctl_bool(const struct ctl_object *object, const char *name)
     return json_is_true(json_object_get(json_of_const(object), name));
 }
 
+bool ctl_has(const struct ctl_object *object, const char *name)
+{
+    return json_object_get(json_of_const(object), name);
+}
+
 size_t ctl_list_count(const struct ctl_object *object, const char *name)
 {
     return json_array_size(json_object_get(json_of_const(object), name));

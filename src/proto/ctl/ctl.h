@@ -40,6 +40,7 @@ enum err ctl_data(const struct ctl_object *object, const char *name, struct buf 
 int64_t ctl_number(const struct ctl_object *object, const char *name, int64_t otherwise);
 double ctl_real(const struct ctl_object *object, const char *name, double otherwise);
 bool ctl_bool(const struct ctl_object *object, const char *name);
+bool ctl_has(const struct ctl_object *object, const char *name); /* a member, of any kind */
 size_t ctl_list_count(const struct ctl_object *object, const char *name);
 const char *ctl_list_text(const struct ctl_object *object, const char *name, size_t at);
 /* Calls VISIT for each member that is a number, in the order they were set. */
