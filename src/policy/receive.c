@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -67,6 +68,30 @@ static void join(struct range_node *nodes, uint32_t at, struct ip last)
         nodes[at].range.last = last;
 }
 
+static struct range_mark mark_of(struct ip ip)
+{
+    struct range_mark mark;
+
+    memcpy(&mark.high, ip.byte, sizeof mark.high);
+    memcpy(&mark.low, ip.byte + sizeof mark.high, sizeof mark.low);
+    return (struct range_mark){ be64toh(mark.high), be64toh(mark.low) };
+}
+
+static bool is_behind(struct range_mark a, struct range_mark b)
+{
+    return a.high > b.high || (a.high == b.high && a.low > b.low);
+}
+
+static void make_marks(struct receive_connector *connector)
+{
+    size_t count = (connector->node_count + RANGE_MARK_NODES - 1) / RANGE_MARK_NODES;
+
+    free(connector->marks);
+    connector->marks = mem_new((count + 1) * sizeof *connector->marks);
+    for (size_t i = 0; i < count; i++)
+        connector->marks[i] = mark_of(connector->nodes[i * RANGE_MARK_NODES].range.first);
+}
+
 void receive_index(struct receive_connector *connector)
 {
     size_t count = connector->range_count;
@@ -92,23 +117,47 @@ void receive_index(struct receive_connector *connector)
     free(connector->nodes);
     connector->nodes = nodes;
     connector->node_count = made;
+    make_marks(connector);
+}
+
+/* How many of COUNT marks are at or before IP. */
+static size_t count_marks(const struct range_mark *marks, size_t count, struct range_mark ip)
+{
+    size_t low = 0;
+
+    while (count) {
+        size_t half = count / 2;
+        if (is_behind(marks[low + half], ip)) {
+            count = half;
+        } else {
+            low += half + 1;
+            count -= half + 1;
+        }
+    }
+    return low;
 }
 
 /* The innermost node around IP, as numbers go. */
 static uint32_t node_find(const struct receive_connector *connector, struct ip ip)
 {
-    size_t low = 0, high = connector->node_count;
-    uint32_t at;
+    size_t mark_count = (connector->node_count + RANGE_MARK_NODES - 1) / RANGE_MARK_NODES;
+    struct range_mark wanted = mark_of(ip);
+    size_t marks = count_marks(connector->marks, mark_count, wanted), low, high;
 
+    if (marks == 0)
+        return RANGE_NODE_NONE; /* all begin behind IP */
+    low = (marks - 1) * RANGE_MARK_NODES + 1;
+    high = marks * RANGE_MARK_NODES;
+    if (high > connector->node_count)
+        high = connector->node_count;
     while (low < high) { /* `low` ends behind the last that begins at or before IP */
         size_t middle = low + (high - low) / 2;
-        if (ip_compare(connector->nodes[middle].range.first, ip) <= 0)
-            low = middle + 1;
-        else
+        if (is_behind(mark_of(connector->nodes[middle].range.first), wanted))
             high = middle;
+        else
+            low = middle + 1;
     }
-    at = low ? (uint32_t)(low - 1) : RANGE_NODE_NONE;
-    return still_open(connector->nodes, at, ip);
+    return still_open(connector->nodes, (uint32_t)(low - 1), ip);
 }
 
 const struct ip_range *receive_range_find(

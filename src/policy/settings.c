@@ -130,6 +130,7 @@ void receive_connector_done(struct receive_connector *connector)
     free(connector->bindings);
     free(connector->ranges);
     free(connector->nodes);
+    free(connector->marks);
     free(connector->name);
     free(connector->comment);
     free(connector->fqdn);

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -310,6 +311,15 @@ def test_mistakes_in_a_list_have_a_line(folder, port):
     done = relais.Relais(folder, listed(port, "bad.txt")).tool("check", check=False)
     text = done.stdout + done.stderr
     assert done.returncode and "bad.txt:3" in text and "10.0.0.0/8" in text and "bad.txt:4" in text, text
+
+
+def test_a_choice_among_a_hundred_thousand_ranges():
+    done = subprocess.run([os.path.join(process.BUILD, "tests", "bench", "receive_bench")], stdout=subprocess.PIPE,
+                          text=True, check=True, timeout=60)
+    print(done.stdout)
+    numbers = {name: float(value) for name, value in map(str.split, done.stdout.splitlines())}
+    assert numbers["choose_ns"] < 1000 * process.SLOWER and numbers["read_ms"] < 1000 * process.SLOWER
+    assert numbers["bytes_per_range"] < 200
 
 
 def test_a_hundred_thousand_ranges(start, port):
