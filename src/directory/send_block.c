@@ -292,6 +292,28 @@ static void read_retry(struct reader *reader, const struct option *option,
     connector->retry_count = count;
 }
 
+static const struct choice send_mechanisms[] = {
+    { "plain", AUTH_PLAIN },
+    { "login", AUTH_LOGIN },
+    { "scram-sha-256", AUTH_SCRAM_SHA_256 },
+    { "scram-sha-256-plus", AUTH_SCRAM_SHA_256_PLUS },
+    { NULL, 0 },
+};
+
+/* Those that are named, instead of all. */
+static void read_send_auth(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    unsigned *set = &((struct send_connector *)into)->mechanisms;
+
+    if (!item->is_append)
+        *set = 0;
+    read_flags(reader, option, item, into);
+    if (item->value_count == 0)
+        complaint_hint(complain(reader->complaints, item->where, "'%s' is empty", option->name),
+            "leave it out for all: plain, login, scram-sha-256, scram-sha-256-plus");
+}
+
 #define AT(member) offsetof(struct send_connector, member)
 
 static const struct option options[] = {
@@ -316,6 +338,8 @@ static const struct option options[] = {
     { "key", CONFIG_VALUE, read_file, AT(key_file) },
     { "user", CONFIG_VALUE, read_text, AT(user) },
     { "password", CONFIG_VALUE, read_text, AT(password) },
+    { "auth", CONFIG_LIST, read_send_auth, AT(mechanisms), .choices = send_mechanisms },
+    { "auth_without_tls", CONFIG_VALUE, read_flag, AT(auth_without_tls) },
     { "connections", CONFIG_VALUE, read_number, AT(connections_max), 1, 1000 },
     { "messages_per_connection", CONFIG_VALUE, read_number, AT(messages_per_connection), 0,
         1000000 },
@@ -381,11 +405,18 @@ static void check(struct reader *reader, const struct send_connector *connector,
             config_find(item, connector->user ? "user" : "password")->where,
             "'user' and 'password' go together");
     check_send_tls(reader, connector, item);
-    if (connector->password && !send_tls_is_sure(connector))
+    if (connector->password && connector->auth_without_tls && !send_tls_is_sure(connector))
         complaint_hint(
             complain_warning(reader->complaints, config_find(item, "password")->where,
                 "the password may go out in clear: tls is not required"),
             "tls = encrypt");
+    else if (connector->password && !connector->auth_without_tls &&
+             connector->tls == SEND_TLS_NONE && !connector->is_implicit_tls &&
+             !(connector->mechanisms & AUTH_SCRAM_SHA_256))
+        complaint_hint(
+            complain_warning(reader->complaints, config_find(item, "password")->where,
+                "the password is never sent: there is no TLS"),
+            "tls = encrypt, or auth_without_tls = true");
 }
 
 void read_send_connector(struct reader *reader, const struct option *option,

@@ -2,6 +2,7 @@
 anywhere."""
 import base64
 import glob
+import hashlib
 import json
 import os
 import smtplib
@@ -306,3 +307,182 @@ def test_bad_file(node):
     assert done.returncode and "accounts:2: error: 'hash'" in done.stdout + done.stderr + relay.log()
     assert swaks(relay.port, "PLAIN").returncode == 0
     relay.tool("user", "remove", "other")
+
+
+# --- Kerberos, certificates, PAM ---
+
+
+def test_kerberos(node, folder, start, server_certificate):
+    """A real KDC; its ticket lets curl in without a password."""
+    host = "relay.test"
+    with kerberos.Realm(folder, host) as realm:
+        port = process.free_port()
+        config = (f'kerberos_keytab = "{realm.keytab}"\nkerberos_service = "smtp@{host}"\n'
+                  f'kerberos_realm = "{kerberos.REALM}"\n')
+        config += receive(port, server_certificate, auth=("gssapi",)) + relais.domain("example.com")
+        config += relais.send("Out", maildir=f"{folder}/mail/%d/%u")
+        relay = start(config, port, env=realm.env)
+        relay.tool("user", "add", "anna", "--no-password", "--address", "scanner@example.com")
+        command = ["curl", "-v", "--silent", "--show-error", f"smtp://{host}:{port}/client.test", "--ssl-reqd", "--insecure",
+                   "--resolve", f"{host}:{port}:127.83.0.1", "--user", f"anna@{kerberos.REALM}:", "--login-options", "AUTH=GSSAPI",
+                   "--mail-from", "scanner@example.com", "--mail-rcpt", "x@elsewhere.test", "-T", "-"]
+        done = subprocess.run(command, input=mails.PLAIN.decode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=60, env=dict(os.environ, **realm.env))
+        assert done.returncode == 0, done.stdout
+        relay.wait_log(r"login .*mechanism=GSSAPI user=anna ")
+        relay.mail = f"{folder}/mail/elsewhere.test/x/new"
+        one_mail(relay)
+        relay.tool("user", "disable", "anna")
+        done = subprocess.run(command, input=mails.PLAIN.decode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=60, env=dict(os.environ, **realm.env))
+        assert done.returncode != 0 and "535" in done.stdout
+        relay.stop()  # before the realm ends
+
+
+def client_certificate(folder, name):
+    certificate, key = f"{folder}/{name}.crt", f"{folder}/{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "30", "-subj", f"/CN={name}", "-keyout", key, "-out", certificate], check=True,
+                   stderr=subprocess.DEVNULL)
+    der = subprocess.run(["openssl", "x509", "-in", certificate, "-outform", "DER"], check=True, stdout=subprocess.PIPE).stdout
+    return certificate, key, "sha256:" + hashlib.sha256(der).hexdigest()
+
+
+def test_external(node, folder):
+    """A client certificate that is known says who it is."""
+    certificate, key, fingerprint = client_certificate(folder, "printer7")
+    other = client_certificate(folder, "other")
+    relay = node(users=False, auth=("plain", "external"), client_certificate="ask", client_fingerprints=[fingerprint],
+                 groups=("users",))
+    relay.tool("user", "add", "printer7", "--no-password", "--address", "@example.com")
+
+    def connect(files):
+        context = ssl._create_unverified_context()
+        context.load_cert_chain(files[0], files[1])
+        s = smtplib.SMTP("127.83.0.1", relay.port, local_hostname="client.test", timeout=60)
+        s.starttls(context=context)
+        s.ehlo()
+        return s
+
+    with connect((certificate, key)) as s:
+        assert s.esmtp_features["auth"].split() == ["EXTERNAL", "PLAIN"]
+        assert s.docmd("AUTH", "EXTERNAL " + base64.b64encode(b"admin").decode())[0] == 535
+        assert s.docmd("AUTH", "EXTERNAL =")[0] == 235
+        assert s.docmd("MAIL", "FROM:<scanner@example.com>")[0] == 250
+    relay.wait_log("login .*mechanism=EXTERNAL user=printer7 ")
+    with connect(other) as s:
+        assert s.esmtp_features["auth"].split() == ["PLAIN"]
+        assert s.docmd("AUTH", "EXTERNAL =")[0] == 504
+
+
+def pam_environment(folder):
+    """PAM with files of the test's own, by pam_wrapper."""
+    services = f"{folder}/pam"
+    os.makedirs(services)
+    matrix = subprocess.run(["find", "/usr/lib", "-name", "pam_matrix.so"], stdout=subprocess.PIPE, text=True).stdout.split()[0]
+    with open(f"{services}/relais", "w") as f:
+        f.write(f"auth required {matrix} passdb={services}/passdb\naccount required {matrix} passdb={services}/passdb\n")
+    with open(f"{services}/passdb", "w") as f:
+        f.write(f"berta:{PASSWORD}:relais\n")
+    return {"PAM_WRAPPER": "1", "PAM_WRAPPER_SERVICE_DIR": services}
+
+
+@needs_root
+def test_pam(folder, start, server_certificate):
+    """Whom PAM knows may log in; the file's accounts go before."""
+    port = process.free_port()
+    config = 'pam_service = "relais"\n' + receive(port, server_certificate, auth=("plain", "login"), logins_max=100)
+    config += relais.domain("example.com") + relais.send("Out", maildir=f"{folder}/mail/%d/%u")
+    wrapper = subprocess.run(["find", "/usr/lib", "-name", "libpam_wrapper.so*"], stdout=subprocess.PIPE, text=True).stdout.split()[0]
+    environment = pam_environment(f"{folder}/")
+    relay = start(config, port, env=environment, preload=wrapper)
+    relay.port = port
+    with session(relay) as s:
+        assert raw_auth(s, b"\0berta\0wrong")[0] == 535
+        assert raw_auth(s, b"\0carla\0" + PASSWORD.encode())[0] == 535
+        assert raw_auth(s, b"\0berta\0" + PASSWORD.encode())[0] == 235
+        assert s.docmd("MAIL", "FROM:<berta@example.com>")[0] == 250
+    add_user(relay, "berta", "another")
+    with session(relay) as s:
+        assert raw_auth(s, b"\0berta\0" + PASSWORD.encode())[0] == 535
+        assert raw_auth(s, b"\0berta\0another")[0] == 235
+
+
+# --- Towards smart hosts ---
+
+
+def hand_in(port):
+    with smtplib.SMTP("127.83.0.2", port, local_hostname="client.test", timeout=60) as s:
+        s.sendmail("scanner@example.com", ["x@elsewhere.test"], mails.PLAIN)
+
+
+def satellite(start, port, to, server_certificate, **options):
+    options.setdefault("tls", "encrypt")
+    config = relais.receive("In", f"127.83.0.2:{port}")
+    config += relais.send("Host", smart_hosts=[f"[127.83.0.1]:{to}"], user="scanner", **options)
+    return start(config, port, name="satellite")
+
+
+@pytest.mark.parametrize("offered,used", [
+    (ALL, "SCRAM-SHA-256-PLUS"),
+    (("plain", "login", "scram-sha-256"), "SCRAM-SHA-256"),
+    (("plain", "login"), "PLAIN"),
+    (("login",), "LOGIN"),
+])
+def test_smart_host(node, start, folder, server_certificate, offered, used):
+    """The strongest that both know."""
+    host = node(auth=offered)
+    port = process.free_port()
+    satellite(start, port, host.port, server_certificate, password=PASSWORD)
+    hand_in(port)
+    one_mail(host)
+    host.wait_log(f"login .*mechanism={used} user=scanner")
+    assert_nothing_told_but_config(folder)
+
+
+def assert_nothing_told_but_config(folder):
+    for name in os.listdir(f"{folder}/satellite"):
+        path = f"{folder}/satellite/{name}"
+        if os.path.isfile(path) and name != "relais.conf":
+            for secret in secrets(PASSWORD):
+                assert secret not in open(path, "rb").read(), name
+
+
+def test_smart_host_wrong_password(node, start, folder, server_certificate):
+    """The mail waits, is not bounced, and leaves once the password is right."""
+    host = node(tarpit="0s")
+    port = process.free_port()
+    relay = satellite(start, port, host.port, server_certificate, password="not it")
+    hand_in(port)
+    relay.wait_log("refused our user and password and said: 535 5.7.8")
+    assert relay.queued() == 1 and " dsn " not in relay.log()
+    with open(relay.file) as f:
+        config = f.read()
+    with open(relay.file, "w") as f:
+        f.write(config.replace("not it", PASSWORD))
+    relay.tool("reload")
+    one_mail(host)
+
+
+def test_smart_host_in_clear(node, start, server_certificate):
+    """Without TLS a password is not sent; SCRAM does not send it, and may."""
+    host = node(auth=("plain",), auth_without_tls=True, tls="off")
+    port = process.free_port()
+    relay = satellite(start, port, host.port, server_certificate, password=PASSWORD, tls="none")
+    hand_in(port)
+    relay.wait_log("offers no way that may be used")
+    with open(relay.file) as f:
+        config = f.read()
+    with open(relay.file, "w") as f:
+        f.write(config.replace("    password =", "    auth_without_tls = true\n    password ="))
+    relay.tool("reload")
+    one_mail(host)
+
+
+def test_smart_host_restricted(node, start, server_certificate):
+    host = node()
+    port = process.free_port()
+    satellite(start, port, host.port, server_certificate, password=PASSWORD, auth=["login"])
+    hand_in(port)
+    one_mail(host)
+    host.wait_log("login .*mechanism=LOGIN user=scanner")

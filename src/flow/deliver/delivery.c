@@ -44,6 +44,8 @@ static void configure(struct delivery *delivery)
         .mails_max = connector->messages_per_connection,
         .auth_user = bytes_text(connector->user),
         .auth_password = bytes_text(connector->password),
+        .auth_mechanisms = connector->mechanisms,
+        .auth_plain_text = connector->auth_without_tls,
         .logs_lines = connector->logs_protocol,
     };
 }
@@ -88,6 +90,7 @@ static void delivery_free(struct delivery *delivery)
     list_remove(&delivery->in_destination);
     list_remove(&delivery->in_ready);
     destination->connection_count--;
+    delivery_login_end(delivery);
     smtp_client_free(delivery->engine);
     setup_free(delivery->setup);
     free(delivery->error);
@@ -220,11 +223,25 @@ static void start_tls(struct delivery *delivery)
     tls_context_free(context);
 }
 
+/* That of a wrong password should be found at a glance. */
+static const char *word_of_failure(
+    const struct delivery *delivery, const struct smtp_reply *reply)
+{
+    bool is_login = reply->code == 535 || reply->code == 534 || reply->code == 530;
+
+    if (delivery->config.auth_user.n && !delivery->is_up && is_login)
+        return " refused our user and password and said";
+    return " said";
+}
+
 static void do_action(struct delivery *delivery, const struct smtp_client_action *action)
 {
     switch (action->type) {
     case SMTP_CLIENT_START_TLS:
         start_tls(delivery);
+        return;
+    case SMTP_CLIENT_AUTH:
+        delivery_login(delivery, action);
         return;
     case SMTP_CLIENT_UP:
         on_up(delivery);
@@ -247,8 +264,8 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
         return;
     case SMTP_CLIENT_FAILED:
         delivery->has_failed = true;
-        set_error(
-            delivery, " said", action->reply->code, action->reply->status, action->reply->text);
+        set_error(delivery, word_of_failure(delivery, action->reply), action->reply->code,
+            action->reply->status, action->reply->text);
         return;
     case SMTP_CLIENT_LINE_OUT:
         report_protocol(&delivery->protocol, '>', action->text);
@@ -506,6 +523,7 @@ static void on_tls(void *me, enum err err)
         return;
     }
     note_tls(delivery);
+    delivery_login_choose(delivery);
     delivery_step(delivery, &(struct smtp_client_event){
                                 .type = delivery->config.is_tls ? SMTP_CLIENT_CONNECTED
                                                                 : SMTP_CLIENT_TLS_STARTED });

@@ -100,6 +100,7 @@ struct delivery {
     struct moment active, opened;
     struct report_session protocol;
     char text[HOST_TEXT_BYTES]; /* "name[address]:port" */
+    struct delivery_login *login; /* an exchange under way; NULL: none */
     char *error;                /* why the session ended before it was up */
     unsigned depth;             /* steps of the engine that are running */
     enum send_tls tls_asked;    /* as configured */
@@ -140,6 +141,14 @@ void delivery_step(struct delivery *delivery, const struct smtp_client_event *ev
 void delivery_prepared(struct delivery *delivery, struct sending *sending);
 /* A further piece of the content is here. */
 void delivery_pump(struct delivery *delivery);
+
+/* --- login.c ------------------------------------------------------------------------------ */
+
+/* The engine asks for the next word of the mechanism. */
+void delivery_login(struct delivery *delivery, const struct smtp_client_action *action);
+void delivery_login_end(struct delivery *delivery); /* waits for a step under way by itself */
+/* TLS is there: what cannot bind to it is not tried. */
+void delivery_login_choose(struct delivery *delivery);
 
 /* --- sending.c --------------------------------------------------------------------------- */
 

@@ -11,19 +11,22 @@
 enum { ACTIONS_A_TURN = 4 };
 
 #define TO(state) (1u << CLIENT_##state)
+#define TO_AUTH (TO(AUTH_PLAIN) | TO(AUTH_LOGIN) | TO(AUTH_ASKING))
 
 /* Which state may follow which; ENDING may follow all but itself and CLOSED. */
 static const unsigned moves[] = {
     [CLIENT_CONNECTING] = TO(BANNER),
     [CLIENT_BANNER] = TO(EHLO),
-    [CLIENT_EHLO] = TO(HELO) | TO(STARTTLS) | TO(AUTH_PLAIN) | TO(AUTH_LOGIN) | TO(UP),
+    [CLIENT_EHLO] = TO(HELO) | TO(STARTTLS) | TO_AUTH | TO(UP),
     [CLIENT_HELO] = TO(UP),
-    [CLIENT_STARTTLS] = TO(STARTING_TLS) | TO(AUTH_PLAIN) | TO(AUTH_LOGIN) | TO(UP),
+    [CLIENT_STARTTLS] = TO(STARTING_TLS) | TO_AUTH | TO(UP),
     [CLIENT_STARTING_TLS] = TO(EHLO),
     [CLIENT_AUTH_PLAIN] = TO(UP),
     [CLIENT_AUTH_LOGIN] = TO(AUTH_USER),
     [CLIENT_AUTH_USER] = TO(AUTH_PASSWORD),
     [CLIENT_AUTH_PASSWORD] = TO(UP),
+    [CLIENT_AUTH_ASKING] = TO(AUTH_TALKING),
+    [CLIENT_AUTH_TALKING] = TO(AUTH_ASKING) | TO(UP),
     [CLIENT_UP] = TO(QUITTING),
     [CLIENT_QUITTING] = 0,
     [CLIENT_ENDING] = TO(CLOSED),
@@ -75,6 +78,7 @@ void smtp_client_free(struct smtp_client *client)
     for (uint32_t i = 0; i < client->config->under_way_max; i++)
         free(client->ring[i].fates);
     free(client->ring);
+    buf_done(&client->challenge);
     free(client);
 }
 
@@ -267,6 +271,13 @@ static void on_event(struct smtp_client *client, const struct smtp_client_event 
     case SMTP_CLIENT_TLS_STARTED:
         if (is_live)
             client_session_tls_started(client);
+        break;
+    case SMTP_CLIENT_AUTH_RESPONSE:
+        client_auth_response(client, event->input, event->is_last);
+        break;
+    case SMTP_CLIENT_AUTH_FAILED:
+        if (client->state == CLIENT_AUTH_ASKING)
+            on_lost(client, event->verdict);
         break;
     case SMTP_CLIENT_OFFER:
         client_offer(client, event->message);

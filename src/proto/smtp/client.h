@@ -28,7 +28,17 @@ enum smtp_client_tls {
     SMTP_CLIENT_TLS_MUST, /* no mail without: session failure 4xx 4.7.4 */
 };
 
-/* Borrowed; outlives the engine. */
+/* What AUTH may be done by.  PLAIN and LOGIN are the engine's own; of the others it has the lines
+ * and the base64, and asks the driver what to say. */
+enum smtp_client_auth {
+    SMTP_CLIENT_AUTH_PLAIN = 1,
+    SMTP_CLIENT_AUTH_LOGIN = 2,
+    SMTP_CLIENT_AUTH_SCRAM_SHA_256 = 4,
+    SMTP_CLIENT_AUTH_SCRAM_SHA_256_PLUS = 8, /* after TLS alone */
+};
+
+/* Borrowed; outlives the engine.  Until TLS_STARTED is given the driver may change
+ * auth_mechanisms. */
 struct smtp_client_config {
     struct bytes fqdn; /* for EHLO; falls back to HELO when EHLO is not known (not LMTP) */
     bool is_lmtp;      /* LHLO, and a reply per recipient after the content */
@@ -38,8 +48,9 @@ struct smtp_client_config {
     bool uses_pipelining;   /* where offered */
     uint32_t under_way_max; /* messages between MAIL and their last reply; at least 1 */
     uint32_t mails_max; /* per connection; 0: no limit of ours (the peer's LIMITS hold too) */
-    struct bytes auth_user, auth_password; /* empty user: no AUTH.  PLAIN, else LOGIN; only
-                                              after TLS unless auth_plain_text */
+    struct bytes auth_user, auth_password; /* empty user: no AUTH */
+    unsigned auth_mechanisms; /* enum smtp_client_auth: the strongest that is offered; 0: PLAIN
+                                 and LOGIN, which go over TLS alone unless: */
     bool auth_plain_text;
     bool logs_lines; /* give SMTP_CLIENT_LINE_OUT / _IN actions */
 };
@@ -64,10 +75,13 @@ enum smtp_client_event_type {
     SMTP_CLIENT_CONNECTED, /* (with implicit TLS: after it) */
     SMTP_CLIENT_INPUT,     /* .input */
     SMTP_CLIENT_TLS_STARTED,
-    SMTP_CLIENT_OFFER,        /* .message; only after READY, one for each READY */
-    SMTP_CLIENT_CONTENT_SENT, /* the content asked for by SEND_CONTENT is in the output */
-    SMTP_CLIENT_QUIT,         /* no more messages: end once all replies are here */
-    SMTP_CLIENT_LOST,         /* connection closed, timed out, TLS failed: .verdict says why;
+    SMTP_CLIENT_AUTH_RESPONSE, /* .input: the answer to SMTP_CLIENT_AUTH, which the engine sends;
+                                  .is_last: the driver is content, and waits for 235 */
+    SMTP_CLIENT_AUTH_FAILED,   /* .verdict: the exchange cannot go on */
+    SMTP_CLIENT_OFFER,         /* .message; only after READY, one for each READY */
+    SMTP_CLIENT_CONTENT_SENT,  /* the content asked for by SEND_CONTENT is in the output */
+    SMTP_CLIENT_QUIT,          /* no more messages: end once all replies are here */
+    SMTP_CLIENT_LOST,          /* connection closed, timed out, TLS failed: .verdict says why;
                                  every message under way gets its results, then CLOSE */
 };
 
@@ -76,6 +90,7 @@ struct smtp_client_event {
     struct bytes input;
     const struct smtp_client_message *message;
     const struct verdict *verdict;
+    bool is_last;
 };
 
 /* How far a recipient, or a message, came. */
@@ -90,7 +105,9 @@ enum smtp_client_stage {
 
 enum smtp_client_action_type {
     SMTP_CLIENT_START_TLS, /* send OUT, start TLS, answer TLS_STARTED */
-    SMTP_CLIENT_UP,    /* session is up: the host is alive; what it can do is in the engine */
+    SMTP_CLIENT_AUTH, /* .text: the mechanism; .more: the challenge, decoded; .is_first: there is
+                         none yet.  Answer AUTH_RESPONSE or AUTH_FAILED, maybe later */
+    SMTP_CLIENT_UP,   /* session is up: the host is alive; what it can do is in the engine */
     SMTP_CLIENT_READY, /* one more message would be welcome: OFFER, or nothing now: the engine
                           keeps one READY open and does not repeat it */
     SMTP_CLIENT_SEND_CONTENT, /* .tag: append the content to the output; through smtp_stuff_add
@@ -115,9 +132,10 @@ enum smtp_client_action_type {
 struct smtp_client_action {
     enum smtp_client_action_type type;
     enum smtp_client_stage stage;
-    bool is_stuffed;
+    bool is_stuffed, is_first;
     uint64_t tag;
     uint32_t recipient; /* number in message.recipients */
+    struct bytes more;  /* the engine's own; valid until the next step */
     struct bytes text;  /* borrowed from the input or OUT's last bytes: use at once */
     const struct smtp_reply
         *reply; /* the engine's own; valid until the next step.  For replies we

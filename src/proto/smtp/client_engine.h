@@ -26,6 +26,8 @@ enum client_state {
     CLIENT_AUTH_LOGIN,
     CLIENT_AUTH_USER,
     CLIENT_AUTH_PASSWORD,
+    CLIENT_AUTH_ASKING, /* waits for the driver's word */
+    CLIENT_AUTH_TALKING,
     CLIENT_UP,
     CLIENT_QUITTING,
     CLIENT_ENDING, /* gives what is under way its results */
@@ -98,8 +100,11 @@ struct smtp_client {
     const struct smtp_client_config *config;
     enum client_state state;
     struct smtp_client_peer peer;
-    bool peer_auth, peer_auth_plain, peer_auth_login;
+    unsigned peer_auth; /* enum smtp_client_auth */
     bool is_tls, is_authenticated;
+    bool is_auth_last;          /* the driver has no more to say */
+    enum smtp_client_auth auth; /* that is being done */
+    struct buf challenge;
     bool is_ready_open; /* a READY without its OFFER */
     bool wants_quit;
     bool is_mail_open; /* the peer may hold a transaction: RSET before the next MAIL */
@@ -133,7 +138,8 @@ enum { CLIENT_LINE_BYTES_MAX = SMTP_CLIENT_LINE_BYTES_MAX };
 extern const struct smtp_reply client_own_size, client_own_sender, client_own_recipient,
     client_own_sender_ascii, client_own_recipient_ascii, client_own_header_ascii,
     client_own_binary, client_own_too_many, client_own_no_tls, client_own_no_auth,
-    client_own_early_tls, client_own_protocol, client_own_lost, client_own_in_doubt;
+    client_own_unproved, client_own_early_tls, client_own_protocol, client_own_lost,
+    client_own_in_doubt;
 
 /* client.c: what every part does. */
 void client_enter(struct smtp_client *client, enum client_state to);
@@ -159,9 +165,20 @@ bool client_line_put(struct smtp_client *client, struct bytes command);
 void client_peer_forget(struct smtp_client *client);
 void client_peer_learn(struct smtp_client *client, struct bytes text, bool is_first);
 
+/* client_auth.c.  The mechanism of that name; 0: none that is known here. */
+unsigned client_auth_find(struct bytes name);
+void client_auth_begin(struct smtp_client *client);
+void client_auth_reply(struct smtp_client *client, const struct smtp_reply *reply);
+void client_auth_response(struct smtp_client *client, struct bytes response, bool is_last);
+static inline bool client_is_in_auth(const struct smtp_client *client)
+{
+    return client->state >= CLIENT_AUTH_PLAIN && client->state <= CLIENT_AUTH_TALKING;
+}
+
 /* client_session.c: from the banner to UP. */
 void client_session_reply(struct smtp_client *client, const struct smtp_reply *reply);
 void client_session_tls_started(struct smtp_client *client);
+void client_session_be_up(struct smtp_client *client);
 
 /* client_offer.c: a message is taken into the ring, and judged by what the peer can do. */
 void client_offer(struct smtp_client *client, const struct smtp_client_message *message);

@@ -20,6 +20,8 @@ const struct smtp_reply client_own_no_tls = { 451, { 4, 7, 4 },
     "TLS is required, and the next host does not offer it" };
 const struct smtp_reply client_own_no_auth = { 454, { 4, 7, 0 },
     "AUTH is required, and the next host offers no way that may be used" };
+const struct smtp_reply client_own_unproved = { 454, { 4, 7, 0 },
+    "the next host did not prove that it knows the password" };
 const struct smtp_reply client_own_early_tls = { 451, { 4, 7, 0 },
     "the next host sent plain text behind its reply to STARTTLS" };
 const struct smtp_reply client_own_protocol = { 451, { 4, 5, 0 },

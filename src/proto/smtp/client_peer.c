@@ -5,7 +5,7 @@
 void client_peer_forget(struct smtp_client *client)
 {
     client->peer = (struct smtp_client_peer){ 0 };
-    client->peer_auth = client->peer_auth_plain = client->peer_auth_login = false;
+    client->peer_auth = 0;
 }
 
 /* The next word of *TEXT, which keeps the rest; empty at the end. */
@@ -45,13 +45,8 @@ static void learn_auth(struct smtp_client *client, struct bytes arguments)
 {
     struct bytes word;
 
-    client->peer_auth = true;
-    while ((word = take_word(&arguments)).n) {
-        if (bytes_equal_nocase(word, BYTES("PLAIN")))
-            client->peer_auth_plain = true;
-        else if (bytes_equal_nocase(word, BYTES("LOGIN")))
-            client->peer_auth_login = true;
-    }
+    while ((word = take_word(&arguments)).n)
+        client->peer_auth |= client_auth_find(word);
 }
 
 static void learn_limit(struct bytes word, struct bytes name, uint32_t *limit)

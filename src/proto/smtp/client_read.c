@@ -50,7 +50,8 @@ bool client_is_reply_expected(const struct smtp_client *client)
     const struct transaction *t = client_head(client);
 
     if (client->state != CLIENT_UP)
-        return client->state != CLIENT_CONNECTING && client->state != CLIENT_STARTING_TLS;
+        return client->state != CLIENT_CONNECTING && client->state != CLIENT_STARTING_TLS &&
+               client->state != CLIENT_AUTH_ASKING;
     if (!t)
         return false;
     switch (t->read) {

@@ -42,63 +42,18 @@ static void say_first_hello(struct smtp_client *client)
     say_hello(client, client->config->is_lmtp ? BYTES("LHLO ") : BYTES("EHLO "), CLIENT_EHLO);
 }
 
-static void be_up(struct smtp_client *client)
+void client_session_be_up(struct smtp_client *client)
 {
     client_enter(client, CLIENT_UP);
     client_act(client, SMTP_CLIENT_UP);
 }
 
-/* RFC 4616, with an initial response (RFC 4954, 4). */
-static void say_auth_plain(struct smtp_client *client)
-{
-    const struct smtp_client_config *config = client->config;
-    uint8_t secret[SMTP_CLIENT_CREDENTIALS_BYTES_MAX + 2];
-    size_t n = 0;
-    struct client_line line;
-
-    secret[n++] = 0;
-    memcpy(secret + n, config->auth_user.at, config->auth_user.n);
-    n += config->auth_user.n;
-    secret[n++] = 0;
-    if (config->auth_password.n)
-        memcpy(secret + n, config->auth_password.at, config->auth_password.n);
-    n += config->auth_password.n;
-    begin(client, &line);
-    client_line_add(&line, BYTES("AUTH PLAIN "));
-    client_line_add_base64(&line, bytes_of(secret, n));
-    client_line_end(client, &line, BYTES("AUTH PLAIN ***"));
-    explicit_bzero(secret, sizeof secret);
-    client_enter(client, CLIENT_AUTH_PLAIN);
-}
-
-static void say_secret(struct smtp_client *client, struct bytes secret, enum client_state next)
-{
-    struct client_line line;
-
-    begin(client, &line);
-    client_line_add_base64(&line, secret);
-    client_line_end(client, &line, BYTES("***"));
-    client_enter(client, next);
-}
-
 static void authenticate(struct smtp_client *client)
 {
-    const struct smtp_client_config *config = client->config;
-
-    if (config->auth_user.n == 0) {
-        be_up(client);
-    } else if ((!client->is_tls && !config->auth_plain_text) ||
-               config->auth_user.n + config->auth_password.n >
-                   SMTP_CLIENT_CREDENTIALS_BYTES_MAX) {
-        client_end_refused(client, &client_own_no_auth);
-    } else if (client->peer_auth_plain) {
-        say_auth_plain(client);
-    } else if (client->peer_auth_login) {
-        say(client, BYTES("AUTH LOGIN"));
-        client_enter(client, CLIENT_AUTH_LOGIN);
-    } else {
-        client_end_refused(client, &client_own_no_auth);
-    }
+    if (client->config->auth_user.n)
+        client_auth_begin(client);
+    else
+        client_session_be_up(client);
 }
 
 static void after_hello(struct smtp_client *client)
@@ -148,31 +103,10 @@ void client_session_tls_started(struct smtp_client *client)
     say_first_hello(client);
 }
 
-static void on_auth_reply(struct smtp_client *client, const struct smtp_reply *reply)
-{
-    const struct smtp_client_config *config = client->config;
-
-    if (client->state == CLIENT_AUTH_LOGIN && is_class(reply, 3)) {
-        say_secret(client, config->auth_user, CLIENT_AUTH_USER);
-    } else if (client->state == CLIENT_AUTH_USER && is_class(reply, 3)) {
-        say_secret(client, config->auth_password, CLIENT_AUTH_PASSWORD);
-    } else if (is_class(reply, 2) &&
-               (client->state == CLIENT_AUTH_PLAIN || client->state == CLIENT_AUTH_PASSWORD)) {
-        client->is_authenticated = true;
-        be_up(client);
-    } else if (is_class(reply, 4) || is_class(reply, 5)) {
-        client_end_refused(client, reply);
-    } else {
-        client_end_lost(client, &client_own_protocol);
-    }
-}
-
 void client_session_reply(struct smtp_client *client, const struct smtp_reply *reply)
 {
-    bool is_auth = client->state >= CLIENT_AUTH_PLAIN && client->state <= CLIENT_AUTH_PASSWORD;
-
-    if (is_auth)
-        on_auth_reply(client, reply);
+    if (client_is_in_auth(client))
+        client_auth_reply(client, reply);
     else if (is_class(reply, 3))
         client_end_lost(client, &client_own_protocol);
     else if (client->state == CLIENT_STARTTLS)

@@ -27,7 +27,7 @@ struct drive {
     uint8_t habits;
     struct offered offered[MESSAGES_MAX];
     unsigned offered_count;
-    bool is_ready, is_asked, is_starting_tls, is_closed;
+    bool is_ready, is_asked, is_starting_tls, is_closed, is_asked_to_say;
     bool is_stuffed, is_more;
 };
 
@@ -89,6 +89,10 @@ static void on_action(struct drive *drive, const struct smtp_client_action *acti
     switch (action->type) {
     case SMTP_CLIENT_START_TLS:
         drive->is_starting_tls = true;
+        break;
+    case SMTP_CLIENT_AUTH:
+        assert(!drive->is_asked_to_say);
+        drive->is_asked_to_say = true;
         break;
     case SMTP_CLIENT_READY:
         assert(!drive->is_ready);
@@ -205,6 +209,12 @@ static void be_prompt(struct drive *drive)
         drive->is_starting_tls = false;
         post(drive, SMTP_CLIENT_TLS_STARTED);
     }
+    for (int i = 0; i < 8 && drive->is_asked_to_say; i++) {
+        drive->is_asked_to_say = false;
+        step(drive, (struct smtp_client_event){ .type = SMTP_CLIENT_AUTH_RESPONSE,
+                        .input = BYTES("n,,n=user"),
+                        .is_last = drive->habits & 2 });
+    }
     for (int i = 0; i < 8 && drive->habits & 4 && drive->is_asked; i++)
         hand_over(drive);
     if (drive->habits & 8)
@@ -255,6 +265,7 @@ static struct smtp_client_config configure(const uint8_t *at)
     if (at[1] & 8) {
         config.auth_user = BYTES("user");
         config.auth_password = BYTES("password");
+        config.auth_mechanisms = at[1] >> 4;
     }
     return config;
 }

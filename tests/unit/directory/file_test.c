@@ -180,7 +180,7 @@ static void mistakes_are_found(void **state)
             "1: 'user' and 'password' go together" },
         { "password in clear",
             "send_connector \"A\" { address_spaces = {\"*\"} mx = yes user = a password = x "
-            "}\n",
+            "auth_without_tls = yes }\n",
             "1? the password may go out in clear" },
         { "source address",
             "send_connector \"A\" { address_spaces = {\"*\"} mx = yes source_address = eth0 "

@@ -125,6 +125,7 @@ static void note(struct play *play, const struct smtp_client_action *action)
 {
     static const char *const names[] = {
         [SMTP_CLIENT_START_TLS] = "START_TLS",
+        [SMTP_CLIENT_AUTH] = "AUTH",
         [SMTP_CLIENT_UP] = "UP",
         [SMTP_CLIENT_READY] = "READY",
         [SMTP_CLIENT_SEND_CONTENT] = "SEND",
@@ -143,6 +144,10 @@ static void note(struct play *play, const struct smtp_client_action *action)
     if (type == SMTP_CLIENT_SEND_CONTENT || type == SMTP_CLIENT_DONE ||
         type == SMTP_CLIENT_RETURNED)
         assert_int_equal(buf_printf(out, " %d", (int)action->tag), OK);
+    if (type == SMTP_CLIENT_AUTH)
+        assert_int_equal(buf_printf(out, " %.*s%s%.*s", BYTES_ARGS(action->text),
+                             action->is_first ? "" : " ", BYTES_ARGS(action->more)),
+            OK);
     if (type == SMTP_CLIENT_RESULT)
         assert_int_equal(buf_printf(out, " %d.%u", (int)action->tag, action->recipient), OK);
     if (type == SMTP_CLIENT_RESULT || type == SMTP_CLIENT_FAILED)
@@ -236,6 +241,13 @@ static void post(struct play *play, struct bytes what)
         offer(play, (unsigned)strtoul((const char *)what.at + 6, NULL, 10));
     else if (bytes_equal(what, BYTES("TLS")))
         step(play, &(struct smtp_client_event){ .type = SMTP_CLIENT_TLS_STARTED });
+    else if (bytes_starts(what, BYTES("SAY ")) || bytes_starts(what, BYTES("END ")))
+        step(play, &(struct smtp_client_event){ .type = SMTP_CLIENT_AUTH_RESPONSE,
+                       .input = bytes_skip(what, 4),
+                       .is_last = what.at[0] == 'E' });
+    else if (bytes_equal(what, BYTES("NO AUTH")))
+        step(play,
+            &(struct smtp_client_event){ .type = SMTP_CLIENT_AUTH_FAILED, .verdict = &lost });
     else if (bytes_equal(what, BYTES("QUIT")))
         step(play, &(struct smtp_client_event){ .type = SMTP_CLIENT_QUIT });
     else if (bytes_equal(what, BYTES("LOST")))
@@ -410,6 +422,15 @@ static void sessions(void **state)
     play_all(dialogues, CASES(dialogues));
 }
 
+#define SCRAM_EHLO                                                                             \
+    "S 220 mx\nC EHLO us.example\nS 250-mx\n"                                                  \
+    "S 250 AUTH PLAIN SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS\n"
+#define SCRAM                                                                                  \
+    {                                                                                          \
+        .is_tls = true, .auth_user = BYTES("user"), .auth_password = BYTES("pass"),            \
+        .auth_mechanisms = 15                                                                  \
+    }
+
 static void authentication(void **state)
 {
     static const struct dialogue dialogues[] = {
@@ -434,6 +455,41 @@ static void authentication(void **state)
             "S 220 mx\nC EHLO us.example\nS 250-mx\nS 250 AUTH PLAIN\nC QUIT\n"
             "! FAILED SESSION 454 4.7.0 AUTH is required, and the next host offers no way that "
             "may be used\n! CLOSE\n" },
+        { "SCRAM", SCRAM,
+            SCRAM_EHLO
+            "! AUTH SCRAM-SHA-256-PLUS\n> SAY p=x,,n=u\n"
+            "C AUTH SCRAM-SHA-256-PLUS cD14LCxuPXU=\nS 334 cj0xLHM9Mg==\n"
+            "! AUTH SCRAM-SHA-256-PLUS r=1,s=2\n> SAY c=x\nC Yz14\nS 334 dj0x\n"
+            "! AUTH SCRAM-SHA-256-PLUS v=1\n> END \nC \nS 235 2.7.0 ok\n! UP\n! READY\n" },
+        { "SCRAM without TLS, PLAIN never",
+            { .auth_user = BYTES("user"),
+                .auth_password = BYTES("pass"),
+                .auth_mechanisms = 15 },
+            SCRAM_EHLO "! AUTH SCRAM-SHA-256\n> SAY n,,\nC AUTH SCRAM-SHA-256 biws\n"
+                       "S 535 5.7.8 no\nC QUIT\n! FAILED SESSION 535 5.7.8 no\n! CLOSE\n" },
+        { "PLAIN alone is wanted",
+            { .is_tls = true,
+                .auth_user = BYTES("user"),
+                .auth_password = BYTES("pass"),
+                .auth_mechanisms = SMTP_CLIENT_AUTH_PLAIN },
+            SCRAM_EHLO "C AUTH PLAIN AHVzZXIAcGFzcw==\nS 235 ok\n! UP\n! READY\n" },
+        { "235 before the server has proved itself", SCRAM,
+            SCRAM_EHLO
+            "! AUTH SCRAM-SHA-256-PLUS\n> SAY p\nC AUTH SCRAM-SHA-256-PLUS cA==\n"
+            "S 235 2.7.0 ok\nC QUIT\n! FAILED SESSION 454 4.7.0 the next host did not prove "
+            "that it knows the password\n! CLOSE\n" },
+        { "the exchange fails", SCRAM,
+            SCRAM_EHLO
+            "! AUTH SCRAM-SHA-256-PLUS\n> NO AUTH\n! FAILED SESSION 451 4.4.2 timed out\n"
+            "! CLOSE\n" },
+        { "not base64", SCRAM,
+            SCRAM_EHLO
+            "! AUTH SCRAM-SHA-256-PLUS\n> SAY p\nC AUTH SCRAM-SHA-256-PLUS cA==\nS 334 ?\n"
+            "! FAILED SESSION 451 4.5.0 the next host broke the protocol\n! CLOSE\n" },
+        { "it speaks out of turn", SCRAM,
+            SCRAM_EHLO
+            "! AUTH SCRAM-SHA-256-PLUS\nS 334 cA==\n! FAILED SESSION 451 4.5.0 the next host "
+            "broke the protocol\n! CLOSE\n> SAY late\n" },
         { "masked in the log",
             { .is_tls = true,
                 .auth_user = BYTES("user"),
