@@ -288,6 +288,7 @@ static void settle_former(
     /* Went back: what it alone had may be long delivered.  Retired: what others had is theirs. */
     if (former->went_back && (is_retired ? was_shared : true) &&
         row->seq <= ledger->recovered_seq) {
+        ledger_stop_copying(ledger, row, actions);
         ledger_leave_lists(ledger, row);
         ledger_act(actions, LEDGER_WITHDRAW, row)->single = row->is_waiting;
         ledger_end_claim(ledger, row);

@@ -27,6 +27,16 @@ void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at)
     list_add_last(&ledger->taken, &row->in_taken);
 }
 
+/* Other holders of it may be away, and the list of them went with the store: whoever it was has
+ * confirmed, and cannot tell them. */
+static bool may_have_others(const struct ledger *ledger, uint8_t number)
+{
+    for (uint8_t i = 0; i < ledger->peer_count; i++)
+        if (ledger->peers[i].is_configured && i != ledger->stores[number].peer)
+            return ledger->stores[number].known.is_retired;
+    return false;
+}
+
 bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
 {
     uint64_t owed = row->froms & ~row->told;
@@ -38,6 +48,9 @@ bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
         uint8_t peer = ledger_holder_peer(ledger, i);
         bool is_away = peer == LEDGER_NO_PEER || !ledger->peers[peer].is_up;
+        if ((row->froms & store_bit(i)) && !ledger->stores[i].known.is_own && is_young &&
+            may_have_others(ledger, i))
+            return true;
         if ((owed & store_bit(i)) && !ledger->stores[i].known.is_own &&
             (is_young || (!ledger->stores[i].known.is_retired && is_away)))
             return true;

@@ -1066,6 +1066,33 @@ static void test_holder_comes_back_damaged(void **state)
     world_free(world);
 }
 
+/* The damage took the message itself, and with it the list of its holders. */
+static void test_holder_that_nobody_knows(void **state)
+{
+    struct world *world = world_new(3);
+    int away, other;
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    away = has(world, 1, 1) == 'H' ? 1 : 2;
+    other = 3 - away;
+    stop(world, away);
+    pass(world, 6000);
+    assert_int_equal(has(world, other, 1), 'H');
+    stop(world, 0);
+    row_of(&world->machine[0], mid_of(1))->is_there = false;
+    start(world, 0, true);
+    pass(world, 3000);
+    assert_int_equal(has(world, other, 1), 'P');
+    settle(world, other, 1);
+    pass(world, 3000);
+    start(world, away, false);
+    pass(world, 5000);
+    for (int i = 0; i < 3; i++)
+        assert_true(has(world, i, 1) == '-' || has(world, i, 1) == 'S');
+    world_free(world);
+}
+
 /* The asks of a node that has just started fail quickly; that alone is no silence. */
 static void test_silent_since_the_start(void **state)
 {
@@ -1170,6 +1197,7 @@ int main(void)
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_two_holders_take_over),
         cmocka_unit_test(test_holder_comes_back_damaged),
+        cmocka_unit_test(test_holder_that_nobody_knows),
         cmocka_unit_test(test_silent_since_the_start),
         cmocka_unit_test(test_link_cut),
         cmocka_unit_test(test_never_answered),
