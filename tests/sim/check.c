@@ -167,6 +167,10 @@ void check_takes(struct host *host, struct message *message, const struct standi
 
     if (from == SIM_NOBODY || from == host->number)
         return;
+    for (unsigned i = 0; i < world->host_count;
+         i++) /* another taker, that was not waited for */
+        message->has_d3 |= world->host[i].is_up && host->silent_at[i] >= message->sent_at &&
+                           world->host[i].entry[message->number].is_here;
     look_for_evicted(world, message, standing->from);
     message->has_d3 |= message->claimed_d3[host->number]; /* a claim survives a death */
     for (unsigned i = 0; i < world->host_count; i++) {    /* one that evicts tells the others */
