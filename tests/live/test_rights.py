@@ -1,7 +1,9 @@
 """SPEC chapter 3 with a real daemon: the replies to the letter, the rules in the log, the header firewall,
 and the settings as the tool shows them."""
+import base64
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -9,7 +11,8 @@ from tests.kit import mails, process, relais, sink
 from tests.kit.talk import Talk
 
 HOST = "127.81.0.1"
-SCANNER, STORAGE, SAFE, LOCKED, PICKY = (f"127.81.1.{n}" for n in range(1, 6))
+SCANNER, STORAGE, SAFE, LOCKED, PICKY, USERS, BOXES, SECURE = (f"127.81.1.{n}" for n in range(1, 9))
+SENDER = "550 5.7.60 SMTP; Client does not have permissions to send as this sender"
 RELAY = "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"
 
 
@@ -35,6 +38,12 @@ class Office:
         config += connector("Picky", PICKY, allow=["any-recipient"], allow_senders=["@example.com", "<>"],
                             refuse_senders=["ceo@example.com"], allow_recipients=["*@*.example.org", "@example.com"],
                             refuse_recipients=["all@example.com"])
+        login = {"auth": ["plain"], "auth_without_tls": True}
+        config += connector("Users", USERS, permission_groups=["users", "anonymous"], **login)
+        config += connector("Boxes", BOXES, permission_groups=["Storage boxes"], **login)
+        config += connector("Secure", SECURE, tls="required")
+        config += relais.block("permission_group", "Storage boxes", rights=["submit", "own-domain-sender"],
+                               users=["NAS1"])
         config += relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"])
         self.node = relais.Relais(f"{folder}/relais", config, [])
         self.lines = f"{folder}/relais.log"
@@ -55,6 +64,9 @@ class Office:
 def office(module_folder):
     with sink.Sink() as target:
         made = Office(module_folder, target)
+        for user, *arguments in [("ann",), ("bob", "--address", "robert@example.com", "--address", "@bob.test"), ("nas1",)]:
+            subprocess.run([process.RELAIS, "-c", made.node.file, "user", "add", user, *arguments], input="secret word\n",
+                           text=True, check=True, timeout=60)
         made.node.spawn()
         process.wait_for("relaisd to answer", made.node._is_ready)
         yield made
@@ -93,6 +105,37 @@ REPLIES = {
 def test_replies(office, case):
     source, sender, recipient, mail, rcpt = REPLIES[case]
     with office.talk(source) as talk:
+        assert talk.say(f"MAIL FROM:<{sender}>") == mail
+        if rcpt:
+            assert talk.say(f"RCPT TO:<{recipient}>") == rcpt
+
+
+# connector, user, sender, recipient, the reply to MAIL, the reply to RCPT
+USER_REPLIES = {
+    "a stranger is told to log in": (BOXES, None, "a@example.com", None, "530 5.7.0 Authentication required", None),
+    "TLS first": (SECURE, None, "a@example.com", None, "530 5.7.0 Must issue a STARTTLS command first", None),
+    "strangers are welcome": (USERS, None, "a@sender.test", "b@elsewhere.test", "250 2.1.0 Sender OK", RELAY),
+    "by her name": (USERS, "ann", "Ann@example.com", "b@elsewhere.test", "250 2.1.0 Sender OK", "250 2.1.5 Recipient OK"),
+    "her name elsewhere": (USERS, "ann", "ann@elsewhere.test", None, SENDER, None),
+    "another's name": (USERS, "ann", "bob@example.com", None, SENDER, None),
+    "a bounce": (USERS, "ann", "", "b@elsewhere.test", "250 2.1.0 Sender OK", "250 2.1.5 Recipient OK"),
+    "his address": (USERS, "bob", "Robert@example.com", "b@elsewhere.test", "250 2.1.0 Sender OK", "250 2.1.5 Recipient OK"),
+    "his domain": (USERS, "bob", "x@bob.test", "b@elsewhere.test", "250 2.1.0 Sender OK", "250 2.1.5 Recipient OK"),
+    "his name, which is no address of his": (USERS, "bob", "bob@example.com", None, SENDER, None),
+    "a box": (BOXES, "nas1", "any@example.com", "b@elsewhere.test", "250 2.1.0 Sender OK", RELAY),
+    "a box, another's domain": (BOXES, "nas1", "a@elsewhere.test", None, SENDER, None),
+    "a user among boxes": (BOXES, "ann", "ann@example.com", None,
+                           "550 5.7.1 SMTP; Client has no right to submit mail [submit@Boxes]", None),
+}
+
+
+@pytest.mark.parametrize("case", USER_REPLIES)
+def test_replies_to_users(office, case):
+    source, user, sender, recipient, mail, rcpt = USER_REPLIES[case]
+    with office.talk(source) as talk:
+        if user:
+            secret = base64.b64encode(f"\0{user}\0secret word".encode()).decode()
+            assert talk.say(f"AUTH PLAIN {secret}").startswith("235")
         assert talk.say(f"MAIL FROM:<{sender}>") == mail
         if rcpt:
             assert talk.say(f"RCPT TO:<{recipient}>") == rcpt
