@@ -315,19 +315,22 @@ static void make_internal(
 static void check_auth(struct reader *reader, const struct receive_connector *connector,
     const struct config_item *item)
 {
-    const struct config_item *auth = config_find(item, "auth");
+    const struct config_item *auth = config_find(item, "auth"),
+                             *required = config_find(item, "require_auth");
+    /* A usage may have set them. */
+    struct source_line auth_line = auth ? auth->where : item->where;
 
     if (connector->requires_auth && !connector->mechanisms && reader->is_whole)
-        complaint_hint(complain(reader->complaints, config_find(item, "require_auth")->where,
+        complaint_hint(complain(reader->complaints, required ? required->where : auth_line,
                            "AUTH is required, and not offered"),
             "auth = { plain, login }");
     if (connector->mechanisms && connector->tls == TLS_MODE_OFF && !connector->auth_without_tls)
-        complaint_hint(complain_warning(reader->complaints, auth->where,
-                           "AUTH is never offered: tls is off"),
+        complaint_hint(complain_warning(
+                           reader->complaints, auth_line, "AUTH is never offered: tls is off"),
             "tls = offered, or auth_without_tls = true: passwords can be read on the way then");
     if (connector->mechanisms & AUTH_EXTERNAL && !connector->client_ca_file &&
         connector->client_fingerprint_count == 0)
-        complaint_hint(complain_warning(reader->complaints, auth->where,
+        complaint_hint(complain_warning(reader->complaints, auth_line,
                            "EXTERNAL is never offered: no client certificate is known"),
             "client_ca = \"/etc/relais/devices.pem\"");
 }

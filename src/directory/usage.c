@@ -114,7 +114,7 @@ void usage_begin(
     if (preset && preset->is_implicit_tls)
         connector->tls = TLS_MODE_IMPLICIT;
     if (usage->is_submission) {
-        connector->requires_auth = !config_find(block, "auth");
+        connector->requires_auth = true;
         connector->messages_per_minute_max = SUBMISSIONS_PER_MINUTE;
     }
     connector->adds_missing_headers = usage->is_submission || usage->allow;

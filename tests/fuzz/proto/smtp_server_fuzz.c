@@ -25,6 +25,8 @@ static struct smtp_server_config config_of(uint8_t flags)
         .tolerates_bare_lf = flags & 64,
         .tolerates_path_spaces = flags & 64,
         .tolerates_no_brackets = flags & 64,
+        .tolerates_bad_helo = flags & 64,
+        .tolerates_no_helo = flags & 64,
         .logs_lines = flags & 128,
     };
 }
