@@ -270,7 +270,7 @@ enum shadow_params shadow_parse_mail(
 
 enum shadow_params shadow_parse_rcpt(struct bytes args, struct recipient *out)
 {
-    struct recipient recipient;
+    struct recipient recipient = { .is_expanded = false };
     struct smtp_rcpt rcpt = { 0 };
     enum shadow_params got;
 
