@@ -1,6 +1,4 @@
-/* Commands that change something, so that only the daemon can do them: `retry`, `remove`,
- * `reload`, `stop`. */
-#include "base/id.h"
+/* `reload` and `stop`: what only the daemon can do. */
 #include "ctl/link.h"
 #include "ctl/print.h"
 #include "ctl/tool.h"
@@ -43,72 +41,6 @@ static int ask(struct tool *tool, struct ctl_object **request, const char *done)
     }
     ctl_free(answer);
     return code;
-}
-
-static bool is_id(const char *text)
-{
-    struct mid mid;
-
-    return mid_parse(bytes_text(text), &mid);
-}
-
-int cmd_retry(struct tool *tool, int argc, char **argv)
-{
-    bool all = false;
-    const struct option options[] = {
-        { "all", 'a', OPTION_FLAG, &all, NULL, "everything that waits" },
-    };
-    struct ctl_object *request;
-    int code;
-
-    if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
-        return code;
-    if (all ? argc != 0 : argc != 1)
-        return tool_usage(tool, "a message id, a queue, or --all");
-    request = link_request("retry");
-    if (all)
-        ctl_set_bool(request, "all", true);
-    else
-        ctl_set_text(request, is_id(argv[0]) ? "id" : "queue", bytes_text(argv[0]));
-    return ask(tool, &request, "retried");
-}
-
-static int remove_one(struct tool *tool, const char *name, const char *value, bool ndr)
-{
-    struct ctl_object *request = link_request("remove");
-
-    ctl_set_text(request, name, bytes_text(value));
-    ctl_set_bool(request, "ndr", ndr);
-    return ask(tool, &request, "removed");
-}
-
-int cmd_remove(struct tool *tool, int argc, char **argv)
-{
-    bool ndr = false;
-    const char *queue = NULL;
-    const struct option options[] = {
-        { "ndr", 0, OPTION_FLAG, &ndr, NULL, "tell the senders that it was not delivered" },
-        { "queue", 0, OPTION_TEXT, &queue, "QUEUE", "all messages of a queue" },
-    };
-    int code, worst = EX_OK;
-
-    if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
-        return code;
-    if (queue ? argc != 0 : argc == 0)
-        return tool_usage(tool, "message ids, or --queue");
-    for (int i = 0; i < argc; i++) {
-        if (!is_id(argv[i]))
-            return tool_usage(
-                tool, "'%.60s' is not a message id: 32 hexadecimal digits", argv[i]);
-    }
-    if (queue)
-        return remove_one(tool, "queue", queue, ndr);
-    for (int i = 0; i < argc && worst != EX_UNAVAILABLE; i++) {
-        code = remove_one(tool, "id", argv[i], ndr);
-        if (code != EX_OK)
-            worst = code; /* the others are still removed */
-    }
-    return worst;
 }
 
 static int simple(

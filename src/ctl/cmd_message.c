@@ -1,4 +1,5 @@
 /* `message show` and `message export`. */
+#include "ctl/cmdlet.h"
 #include "ctl/link.h"
 #include "ctl/offline.h"
 #include "ctl/print.h"
@@ -241,21 +242,14 @@ static int write_out(struct tool *tool, const char *path, struct bytes bytes)
     return code;
 }
 
-int cmd_message_export(struct tool *tool, int argc, char **argv)
+static int export_one(struct tool *tool, const char *id, struct mid mid, const char *path)
 {
-    const char *path = NULL;
-    const struct option options[] = {
-        { "output", 'o', OPTION_TEXT, &path, "FILE", "a new file [standard output]" },
-    };
     struct content content = { .err = OK };
     struct ctl_object *row = NULL;
-    struct mid mid;
     int code;
 
-    if (!read_arguments(tool, &argc, argv, options, OPTION_COUNT(options), &mid, &code))
-        return code;
     buf_init(&content.bytes, CONTENT_BYTES_MAX);
-    code = ask_content(tool, argv[0], &content);
+    code = ask_content(tool, id, &content);
     if (code == LINK_DOWN) {
         offline_say(tool);
         code = offline_message(tool, mid, &row, &content.bytes);
@@ -265,4 +259,85 @@ int cmd_message_export(struct tool *tool, int argc, char **argv)
     ctl_free(row);
     buf_done(&content.bytes);
     return code;
+}
+
+/* The ids of those a filter fits, one behind the other. */
+static bool on_id(void *me, const struct ctl_object *row)
+{
+    struct buf *ids = me;
+    const char *id = ctl_text(row, "id");
+
+    return id && strlen(id) + 1 == ID_TEXT_BYTES &&
+           buf_add(ids, bytes_of(id, ID_TEXT_BYTES)) == OK;
+}
+
+static int ask_ids(struct tool *tool, const char *filter, struct buf *ids)
+{
+    struct link_reader reader = { on_id, ids };
+    struct ctl_object *request = link_request("queue");
+    int code;
+
+    ctl_set_text(request, "filter", bytes_text(filter));
+    ctl_set_number(request, "limit", -1);
+    code = link_ask(tool, &request, &reader, NULL);
+    return code == LINK_DOWN ? link_needed(tool) : code;
+}
+
+/* Each as FOLDER/ID.eml.  What leaves the queue meanwhile is told and passed over. */
+static int export_filtered(struct tool *tool, const char *filter, const char *folder)
+{
+    struct buf ids;
+    int code, worst = EX_OK;
+    size_t count = 0;
+
+    buf_init(&ids, CONTENT_BYTES_MAX);
+    code = ask_ids(tool, filter, &ids);
+    for (size_t at = 0; code == EX_OK && at < ids.n; at += ID_TEXT_BYTES) {
+        const char *id = (const char *)ids.at + at;
+        char path[4200];
+        struct mid mid;
+        if (!mid_parse(bytes_text(id), &mid))
+            continue;
+        snprintf(path, sizeof path, "%.4000s/%s.eml", folder, id);
+        code = export_one(tool, id, mid, path);
+        count += code == EX_OK;
+        if (code == EX_NOINPUT)
+            worst = code;
+        if (code == EX_NOINPUT)
+            code = EX_OK;
+    }
+    buf_done(&ids);
+    if (code == EX_OK)
+        printf("exported: %zu message%s\n", count, count == 1 ? "" : "s");
+    return code == EX_OK ? worst : code;
+}
+
+int cmd_message_export(struct tool *tool, int argc, char **argv)
+{
+    const char *path = NULL, *filter = NULL;
+    const struct option options[] = {
+        { "output", 'o', OPTION_TEXT, &path, "FILE",
+            "a new file [standard output]; with a filter a folder" },
+        { "filter", 'f', OPTION_TEXT, &filter, "FILTER", "all it fits, each as ID.eml" },
+    };
+    struct mid mid;
+    int code;
+
+    if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
+        return code;
+    if (filter && (argc || !path))
+        return tool_usage(tool, "with a filter: --output FOLDER, and no id");
+    if (filter)
+        return export_filtered(tool, filter, path);
+    if (argc != 1)
+        return tool_usage(tool, "one message id is needed");
+    if (!parse_id(tool, argv[0], &mid, &code))
+        return code;
+    return export_one(tool, argv[0], mid, path);
+}
+
+int cmd_export_message(struct tool *tool, int argc, char **argv)
+{
+    cmdlet_arguments(&argc, argv);
+    return cmd_message_export(tool, argc, argv);
 }

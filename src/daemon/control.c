@@ -20,6 +20,12 @@ static const struct command {
     { "export", command_export },
     { "retry", command_retry },
     { "remove", command_remove },
+    { "suspend", command_suspend },
+    { "resume", command_resume },
+    { "retry-queue", command_retry_queue },
+    { "suspend-queue", command_suspend_queue },
+    { "resume-queue", command_resume_queue },
+    { "ages", command_ages },
     { "trace", command_trace },
     { "shadow", command_shadow },
     { "logins", command_logins },
@@ -85,6 +91,15 @@ void client_ok(struct client *client)
     struct ctl_object *end = ctl_new();
 
     ctl_set_bool(end, "ok", true);
+    client_end(client, &end);
+}
+
+void client_count(struct client *client, const char *name, int64_t count)
+{
+    struct ctl_object *end = ctl_new();
+
+    ctl_set_bool(end, "ok", true);
+    ctl_set_number(end, name, count);
     client_end(client, &end);
 }
 

@@ -31,6 +31,7 @@ struct client {
 void client_row(struct client *client, struct ctl_object **row);
 void client_end(struct client *client, struct ctl_object **end);
 void client_ok(struct client *client);
+void client_count(struct client *client, const char *name, int64_t count); /* it is OK */
 /* CODE: of sysexits. */
 void client_error(struct client *client, int code, const char *format, ...) PRINTF(3, 4);
 
@@ -44,14 +45,31 @@ command_function command_status, command_queues, command_queue, command_message,
     command_get_transport, command_set_transport, command_shadow, command_shadow_list,
     command_devices, command_address_list, command_logins, command_get_receive,
     command_get_send, command_get_domain;
+    command_retry, command_remove, command_suspend, command_resume, command_ages,
+    command_retry_queue, command_suspend_queue, command_resume_queue, command_trace,
+    command_reload, command_stop, command_get_transport, command_set_transport, command_shadow,
+    command_shadow_list;
 
 /* --- control_queue.c --------------------------------------------------------------------- */
+
+/* A message as a row; ITEM: the one that says where it is. */
+void message_add_row(struct path *path, const struct message *message, const struct item *item,
+    struct ctl_object *row);
+/* Of the message's items, the one that waits; the first when none does. */
+const struct item *message_item_to_show(const struct message *message);
+/* The id a request names; false: it is none, and the client was told. */
+bool control_wanted_mid(
+    struct client *client, const struct ctl_object *request, struct mid *out);
 
 /* What the envelope says of the client and its wishes. */
 void message_add_details(struct ctl_object *end, struct bytes encoded);
 /* MESSAGE: to say where each recipient is queued; NULL: nowhere. */
 void message_add_recipients(struct ctl_object *end, struct bytes encoded,
     const struct spool_entry *entry, const struct message *message);
+
+/* --- control_hop.c ----------------------------------------------------------------------- */
+
+int64_t control_seconds_until(const struct path *path, struct moment due);
 
 /* --- control_shadow.c -------------------------------------------------------------------- */
 

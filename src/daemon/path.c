@@ -280,13 +280,8 @@ static void open_link(struct accept *accept, int fd)
     node_open_link(path->node, fd);
 }
 
-static bool is_wanted(const struct item *item, const struct hop *hop)
-{
-    return item_is_queued(item) && (!hop || item->hop == hop);
-}
-
-bool path_remove(
-    struct path *path, struct message *message, const struct hop *hop, bool with_notice)
+bool path_remove(struct path *path, struct message *message,
+    bool (*wants)(void *me, const struct item *item), void *me, bool with_notice)
 {
     bool any = false;
     struct item *next;
@@ -295,10 +290,10 @@ bool path_remove(
     if (!may_start(&path->queue, message))
         return false; /* it may be another node's */
     for (struct item *item = &message->first; item; item = item->next)
-        left += is_wanted(item, hop);
+        left += item_is_queued(item) && wants(me, item);
     for (struct item *item = &message->first; left; item = next) {
         next = item->next;
-        if (!is_wanted(item, hop))
+        if (!item_is_queued(item) || !wants(me, item))
             continue;
         left--; /* after the last one the message may be gone */
         any = true;
@@ -396,6 +391,7 @@ enum err path_open(
     path->routed_by = setup_hold(setup);
     setup_slot_init(&path->setup, &setup);
     join_stages(path, now);
+    path_open_suspended(path, now);
     path_open_devices(path);
     err = path_open_logins(path, now);
     if (err != OK) {

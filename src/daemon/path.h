@@ -19,6 +19,13 @@ struct logins;
 struct workers;
 struct path_house; /* the sessions of one network loop */
 
+/* Names of suspended hops, which outlive the process and the hop. */
+struct suspended_names {
+    char *file;
+    char **list;
+    size_t count;
+};
+
 struct path {
     struct loop *home;
     struct setup_slot setup;
@@ -46,6 +53,7 @@ struct path {
     struct certificates certificates;
     struct path_house *houses;
     uint32_t house_count, next_house;
+    struct suspended_names suspended;
     uint64_t damage_count;  /* records set aside at recovery */
     struct table taking;    /* another's messages that are about to be queued here */
     uint32_t reading_count; /* of those: their envelopes are being read */
@@ -74,11 +82,20 @@ void path_close(struct path *path); /* after the home loop ended */
 /* Sends the message's queued items to new hops; false: it is being delivered just now. */
 bool path_reroute(struct path *path, struct message *message);
 
-/* By command: the recipients queued at HOP (NULL: anywhere) fail, with or without a
- * notification. False: none was queued there, all are being delivered just now, or other nodes
+/* By command: the recipients of those queued items that WANTS picks fail, with or without a
+ * notification. False: none was picked, all are being delivered just now, or other nodes
  * are being asked whose it is. */
-bool path_remove(
-    struct path *path, struct message *message, const struct hop *hop, bool with_notice);
+bool path_remove(struct path *path, struct message *message,
+    bool (*wants)(void *me, const struct item *item), void *me, bool with_notice);
+
+/* By command: nothing more of it is started until it is resumed.  It lasts once the spool is
+ * flushed. */
+void path_suspend(struct path *path, struct message *message, bool suspended);
+/* The same of all that goes to the hops of these names, and lasts when it returns (it writes a
+ * file).  An error changes nothing. */
+enum err path_suspend_hops(
+    struct path *path, char *const *names, size_t count, bool suspended) MUST_USE;
+bool path_is_suspended_name(const struct path *path, const char *name);
 
 uint32_t path_session_count(const struct path *path);
 

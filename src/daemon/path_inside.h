@@ -66,6 +66,12 @@ void path_give_back(struct path *path, struct message *message);
 bool path_is_known(struct path *path, struct mid mid);
 void path_leave_node(struct path *path); /* what is in no queue stays in the spool */
 
+/* --- path_suspend.c -------------------------------------------------------------------------- */
+
+/* Reads the names; before the first hop is made. */
+void path_open_suspended(struct path *path, const struct settings *settings);
+void path_close_suspended(struct path *path);
+
 /* --- path.c ---------------------------------------------------------------------------------- */
 
 /* The message, adopted, is queued; or it is over at once. */

@@ -92,6 +92,7 @@ void path_close(struct path *path)
     deliver_done(&path->deliver);
     leave_queue(path);
     path_leave_node(path);
+    path_close_suspended(path);
     node_free(path->node);
     secure_done(&path->secure);
     spool_close(path->spool); /* its threads may still post to the houses' loops */
