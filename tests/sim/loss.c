@@ -29,7 +29,8 @@ static bool is_elsewhere(struct host *host, const struct message *message)
 }
 
 /* Marks those that go with HOST's disk and may; false: one may not. */
-static bool look_at_loss(struct host *host, const bool *before, const bool *after, bool marks)
+static bool look_at_loss(
+    struct host *host, const bool *before, const bool *after, bool marks, uint8_t witnesses)
 {
     struct world *world = host->world;
 
@@ -38,6 +39,7 @@ static bool look_at_loss(struct host *host, const bool *before, const bool *afte
         if (!before[i] || after[i] || message->over == message_all(message))
             continue;
         message->was_rolled_back |= marks;
+        message->witnesses |= witnesses;
         if (message->acked_at < 0 && !host->entry[i].is_accepting)
             continue;
         if (is_elsewhere(host, message))
@@ -49,11 +51,12 @@ static bool look_at_loss(struct host *host, const bool *before, const bool *afte
     return true;
 }
 
-/* Somebody that can be reached knows for good that HOST's store was further than POSITION; and
+/* Who can be reached and knows for good that HOST's store was further than POSITION, as bits; and
  * has not gone back itself. */
-static bool is_seen_to_go_back(const struct host *host, uint64_t position)
+static uint8_t witnesses_of(const struct host *host, uint64_t position)
 {
     const struct world *world = host->world;
+    uint8_t bits = 0;
 
     for (unsigned i = 0; i < world->host_count; i++) {
         const struct host *other = &world->host[i];
@@ -63,20 +66,39 @@ static bool is_seen_to_go_back(const struct host *host, uint64_t position)
             continue;
         for (unsigned k = 0; k < stores->count; k++)
             if (host_has_store(host, stores->list[k].id) && stores->list[k].position > position)
-                return true;
+                bits |= (uint8_t)(1U << i);
     }
-    return false;
+    return bits;
+}
+
+/* HOST forgets what it had heard: what nobody else could tell any more is R14's residue. */
+static void lose_witness(const struct host *host)
+{
+    struct world *world = host->world;
+
+    for (unsigned i = 0; i < world->message_count; i++) {
+        struct message *message = &world->message[i];
+        uint8_t rest = message->witnesses & (uint8_t) ~(1U << host->number);
+        message->was_rolled_back |= message->witnesses && !rest;
+        message->witnesses = rest;
+    }
 }
 
 bool check_may_lose(struct host *host, const struct disk *after)
 {
     bool has_before[SIM_MESSAGES_MAX], has_after[SIM_MESSAGES_MAX];
     bool goes_back = disk_end(after) > after->segment[0].base;
+    uint8_t witnesses;
 
     shelf_read(&host->disk, host->world, has_before);
-    goes_back &= !is_seen_to_go_back(host, shelf_read(after, host->world, has_after));
-    return look_at_loss(host, has_before, has_after, false) &&
-           look_at_loss(host, has_before, has_after, goes_back);
+    witnesses = witnesses_of(host, shelf_read(after, host->world, has_after));
+    if (!look_at_loss(host, has_before, has_after, false, 0) ||
+        !look_at_loss(
+            host, has_before, has_after, goes_back && !witnesses, goes_back ? witnesses : 0))
+        return false;
+    if (disk_end(after) < disk_end(&host->disk))
+        lose_witness(host);
+    return true;
 }
 
 void check_revived(struct host *host, const struct disk *after, bool revived[SIM_MESSAGES_MAX])

@@ -93,6 +93,7 @@ struct message {
     bool was_revived;
     /* A disk went back behind its record, and nobody could see that (R14's residue). */
     bool was_rolled_back;
+    uint8_t witnesses; /* of those that can see it, as bits: until they have all forgotten */
     unsigned ended[SIM_NODES_MAX];   /* a node wrote its end, on that disk (disk_life + 1) */
     int64_t single_since;            /* one copy although two nodes could have it; -1: not so */
     uint32_t heard[SIM_NODES_MAX];   /* recipients that each node knows to be done, as bits; */
