@@ -78,9 +78,9 @@ void conn_start_tls(struct conn *conn, struct tls_context *context, const char *
 /* The same as a client that goes by TLSA records: DANE is borrowed for the call. */
 void conn_start_tls_dane(struct conn *conn, struct tls_context *context, const char *host,
     const struct tls_dane *dane);
-const struct tls_facts *conn_tls(const struct conn *conn); /* NULL: plain */
+const struct tls_facts *conn_tls(const struct conn *conn);               /* NULL: plain */
 void conn_tls_binding(const struct conn *conn, struct tls_binding *out); /* plain: n 0 */
-const char *conn_tls_error(const struct conn *conn);       /* after ERR_TLS; never NULL */
+const char *conn_tls_error(const struct conn *conn); /* after ERR_TLS; never NULL */
 
 const struct endpoint *conn_peer(const struct conn *conn);
 const struct endpoint *conn_local(const struct conn *conn);

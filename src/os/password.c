@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <crypt.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@ static enum err hash_with(const char *password, const char *setting, char *out)
     const char *made = crypt_r(password, setting, data);
     bool is_good = made && made[0] != '*';
 
+    assert(data); /* gcc does not see it when it sanitizes */
     if (is_good)
         snprintf(out, PASSWORD_HASH_BYTES, "%s", made);
     explicit_bzero(data, sizeof *data);

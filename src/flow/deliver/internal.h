@@ -99,12 +99,12 @@ struct delivery {
     struct timer timer;
     struct moment active, opened;
     struct report_session protocol;
-    char text[HOST_TEXT_BYTES]; /* "name[address]:port" */
+    char text[HOST_TEXT_BYTES];   /* "name[address]:port" */
     struct delivery_login *login; /* an exchange under way; NULL: none */
-    char *error;                /* why the session ended before it was up */
-    unsigned depth;             /* steps of the engine that are running */
-    enum send_tls tls_asked;    /* as configured */
-    enum send_tls tls;          /* what that comes to with this host */
+    char *error;                  /* why the session ended before it was up */
+    unsigned depth;               /* steps of the engine that are running */
+    enum send_tls tls_asked;      /* as configured */
+    enum send_tls tls;            /* what that comes to with this host */
     char tls_text[TLS_TEXT_BYTES];
     bool is_up, is_ready, is_quitting, is_closing, is_tls_trouble;
     bool has_failed; /* the engine says that the host is to be left alone for a while */

@@ -49,8 +49,8 @@ static void give_up(struct delivery *delivery, const char *why)
 {
     struct verdict verdict = verdict_of(454, STATUS(4, 7, 0), "AUTH: %s", why);
 
-    delivery_step(delivery, &(struct smtp_client_event){
-                                .type = SMTP_CLIENT_AUTH_FAILED, .verdict = &verdict });
+    delivery_step(delivery,
+        &(struct smtp_client_event){ .type = SMTP_CLIENT_AUTH_FAILED, .verdict = &verdict });
 }
 
 static void on_run(struct loop_work *work)
@@ -71,8 +71,7 @@ static void on_done(struct loop_work *work)
         return;
     }
     if (login->result == SASL_MORE || login->result == SASL_DONE)
-        delivery_step(delivery, &(struct smtp_client_event){
-                                    .type = SMTP_CLIENT_AUTH_RESPONSE,
+        delivery_step(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_AUTH_RESPONSE,
                                     .input = buf_bytes(&login->out),
                                     .is_last = login->result == SASL_DONE });
     else

@@ -317,8 +317,8 @@ void session_on_stored(
         report(REPORT_RECEIVED, R_MID(receipt->mid), R_SESSION(session->protocol.id),
             R_CHARS("connector", session->connector->name),
             R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
-            R_CHARS("user", session->client.user),
-            R_CHARS("by", rules), R_ADDRESS("from", receipt_sender(receipt)),
+            R_CHARS("user", session->client.user), R_CHARS("by", rules),
+            R_ADDRESS("from", receipt_sender(receipt)),
             R_NUMBER("nrcpt", receipt->recipient_count),
             R_NUMBER("size", (int64_t)receipt->scan.bytes),
             R_CHARS("message-id", receipt->scan.message_id));

@@ -156,7 +156,8 @@ static void complaints_are_made(void **state)
         { "policy from the first byte", SEND "tls_policy \"a.example\" { tls = implicit } }\n",
             "1: 'tls' cannot be 'implicit'" },
         { "password that may be seen",
-            SEND "user = u password = p auth_without_tls = yes tls = verify tls_policy \"a.example\" { tls = may } "
+            SEND "user = u password = p auth_without_tls = yes tls = verify tls_policy "
+                 "\"a.example\" { tls = may } "
                  "}\n",
             "1? the password may go out in clear" },
     };
