@@ -349,14 +349,20 @@ static void join_stages(struct path *path, const struct settings *settings)
     path->accept.me = path;
 }
 
-static enum err open_dns(struct path *path, const struct settings *settings)
+struct dns_settings path_dns_settings(const struct settings *settings)
 {
-    struct dns_settings dns = {
+    return (struct dns_settings){
         .servers = (const char *const *)settings->dns_servers,
         .server_count = settings->dns_server_count,
         .timeout_ms = settings->dns_timeout_ms,
         .hosts_file = "/etc/hosts",
+        .trust_anchor_file = settings->dns_trust_anchor,
     };
+}
+
+static enum err open_dns(struct path *path, const struct settings *settings)
+{
+    struct dns_settings dns = path_dns_settings(settings);
 
     return dns_new(path->home, &dns, &path->dns);
 }

@@ -44,6 +44,35 @@ static void adopt_all(struct path *path)
         node_adopt(path->node, container_of(node, struct message, in_queue)->entry.mid);
 }
 
+static bool is_same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool asks_the_same(const struct settings *a, const struct settings *b)
+{
+    if (a->dns_server_count != b->dns_server_count || a->dns_timeout_ms != b->dns_timeout_ms ||
+        !is_same(a->dns_trust_anchor, b->dns_trust_anchor))
+        return false;
+    for (size_t i = 0; i < a->dns_server_count; i++) {
+        if (!is_same(a->dns_servers[i], b->dns_servers[i]))
+            return false;
+    }
+    return true;
+}
+
+/* From the settings in force, or back. */
+static enum err change_dns(
+    struct path *path, const struct settings *from, const struct settings *to, char why[512])
+{
+    struct dns_settings dns = path_dns_settings(to);
+    enum err err = asks_the_same(from, to) ? OK : dns_change(path->dns, &dns);
+
+    if (err != OK)
+        snprintf(why, 512, "cannot use the new DNS settings: %s", err_text(err));
+    return err;
+}
+
 enum err path_change(struct path *path, struct settings **settings, char why[512])
 {
     struct setup *setup;
@@ -57,8 +86,15 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
         setup_free(setup);
         return ERR_CLOSED;
     }
+    err = change_dns(path, path->routed_by->settings, setup->settings, why);
+    if (err != OK) {
+        setup_free(setup);
+        return err;
+    }
     err = node_change(path->node, setup->settings, why);
     if (err != OK) {
+        char other[512];
+        err_ignore(change_dns(path, setup->settings, path->routed_by->settings, other));
         setup_free(setup);
         return err;
     }

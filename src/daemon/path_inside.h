@@ -74,6 +74,9 @@ void path_close_suspended(struct path *path);
 
 /* --- path.c ---------------------------------------------------------------------------------- */
 
+/* The texts are the settings'. */
+struct dns_settings path_dns_settings(const struct settings *settings);
+
 /* The message, adopted, is queued; or it is over at once. */
 void path_begin(struct path *path, struct message *message);
 

@@ -23,7 +23,14 @@
  *    context is made; the old one goes when its last question is answered. */
 enum { FILES_LOOKED_AT_MS = 5000, TIMEOUT_MS = 30000 };
 
-enum { TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28, CLASS_IN = 1, RCODE_NXDOMAIN = 3 };
+enum {
+    TYPE_A = 1,
+    TYPE_MX = 15,
+    TYPE_AAAA = 28,
+    TYPE_TLSA = 52,
+    CLASS_IN = 1,
+    RCODE_NXDOMAIN = 3
+};
 
 /* One libunbound context. */
 struct resolver {
@@ -80,14 +87,12 @@ static bool set_options(struct ub_ctx *ctx, const char *anchor_path)
 {
     static const char *const options[][2] = {
         { "do-not-query-localhost:", "no" }, /* the server may be on this machine */
-        { "unblock-lan-zones:", "yes" },
-        { "local-zone:", "test. nodefault" },
-        { "local-zone:", "home.arpa. nodefault" },
-        { "num-queries-per-thread:", "4096" },
+        { "unblock-lan-zones:", "yes" }, { "local-zone:", "test. nodefault" },
+        { "local-zone:", "home.arpa. nodefault" }, { "num-queries-per-thread:", "4096" },
         /* A name that was just entered, a server that is back: be told within minutes. */
-        { "cache-max-negative-ttl:", "300" },
-        { "infra-host-ttl:", "60" },
+        { "cache-max-negative-ttl:", "300" }, { "infra-host-ttl:", "60" },
         { "infra-keep-probing:", "yes" },
+        { "insecure-lan-zones:", "yes" }, /* private addresses' names are nobody's to sign */
     };
 
     ub_ctx_debugout(ctx, NULL); /* it must not write to our standard error */
@@ -194,12 +199,9 @@ static char *copy_or_null(const char *text)
     return text ? mem_text(text) : NULL;
 }
 
-enum err dns_new(struct loop *loop, const struct dns_settings *settings, struct dns **out)
+/* Each text is a copy. */
+static void keep_settings(struct dns *dns, const struct dns_settings *settings)
 {
-    struct dns *dns = mem_new(sizeof *dns);
-    enum err err;
-
-    dns->loop = loop;
     dns->timeout_ms = settings->timeout_ms > 0 ? settings->timeout_ms : TIMEOUT_MS;
     dns->server_count = settings->server_count;
     dns->servers = mem_new((settings->server_count + 1) * sizeof *dns->servers);
@@ -209,17 +211,63 @@ enum err dns_new(struct loop *loop, const struct dns_settings *settings, struct 
     dns->anchor_path = copy_or_null(settings->trust_anchor_file);
     dns->resolv_path =
         mem_text(settings->resolv_file ? settings->resolv_file : "/etc/resolv.conf");
-    dns->hosts_file.path = dns->hosts_path;
-    dns->resolv_file.path = dns->resolv_path;
+    dns->hosts_file = (struct watched_file){ .path = dns->hosts_path };
+    dns->resolv_file = (struct watched_file){ .path = dns->resolv_path };
+    (void)watched_file_changed(&dns->resolv_file); /* the context made now reads it as it is */
+}
+
+static void drop_settings(struct dns *dns)
+{
+    for (size_t i = 0; i < dns->server_count; i++)
+        free(dns->servers[i]);
+    free(dns->servers);
+    free(dns->hosts_path);
+    free(dns->resolv_path);
+    free(dns->anchor_path);
+}
+
+enum err dns_new(struct loop *loop, const struct dns_settings *settings, struct dns **out)
+{
+    struct dns *dns = mem_new(sizeof *dns);
+    enum err err;
+
+    dns->loop = loop;
+    keep_settings(dns, settings);
     list_init(&dns->resolvers);
     list_init(&dns->queries);
-    (void)watched_file_changed(&dns->resolv_file); /* the context made now reads it as it is */
     err = resolver_new(dns);
     if (err != OK) {
         dns_free(dns);
         return err;
     }
     *out = dns;
+    return OK;
+}
+
+enum err dns_change(struct dns *dns, const struct dns_settings *settings)
+{
+    struct dns before = *dns;
+    struct resolver *old = resolver_now(dns);
+    enum err err;
+
+    keep_settings(dns, settings);
+    err = resolver_new(dns);
+    if (err != OK) {
+        drop_settings(dns);
+        dns->timeout_ms = before.timeout_ms;
+        dns->servers = before.servers;
+        dns->server_count = before.server_count;
+        dns->hosts_path = before.hosts_path;
+        dns->anchor_path = before.anchor_path;
+        dns->resolv_path = before.resolv_path;
+        dns->hosts_file = before.hosts_file;
+        dns->resolv_file = before.resolv_file;
+        return err;
+    }
+    drop_settings(&before);
+    hosts_file_free(dns->hosts); /* read again at the next question */
+    dns->hosts = NULL;
+    resolver_release(old);
     return OK;
 }
 
@@ -232,12 +280,7 @@ void dns_free(struct dns *dns)
     list_each (node, &dns->resolvers)
         resolver_free(container_of(node, struct resolver, node));
     hosts_file_free(dns->hosts);
-    for (size_t i = 0; i < dns->server_count; i++)
-        free(dns->servers[i]);
-    free(dns->servers);
-    free(dns->hosts_path);
-    free(dns->resolv_path);
-    free(dns->anchor_path);
+    drop_settings(dns);
     free(dns);
 }
 
@@ -284,9 +327,14 @@ static void keep_data(struct dns_result *result, const struct ub_result *ub)
         struct bytes rdata = bytes_of(ub->data[i], (size_t)ub->len[i]);
         if (ub->qtype == TYPE_MX)
             dns_add_mx(result, rdata);
+        else if (ub->qtype == TYPE_TLSA)
+            dns_add_tlsa(result, rdata);
         else
             dns_add_address(result, rdata);
     }
+    if (ub->canonname && strcasecmp(ub->canonname, ub->qname) != 0 &&
+        !dns_name_read(ub->canonname, result->canonical))
+        result->canonical[0] = 0;
     if (result->ttl_s == 0 || ttl_s < result->ttl_s)
         result->ttl_s = ttl_s;
 }
@@ -327,7 +375,8 @@ static void conclude(struct dns_query *query)
     if (result->answer == DNS_FOUND)
         result->why[0] = 0;
     dns_put_in_order(result);
-    is_empty = result->address_count == 0 && result->host_count == 0 && !result->is_null_mx;
+    is_empty = result->address_count == 0 && result->host_count == 0 && !result->is_null_mx &&
+               result->tlsa_count == 0;
     if (result->answer == DNS_FOUND && is_empty) {
         /* Records that name no host: the domain's owner must mend them. */
         result->answer = DNS_FAILED;
@@ -397,6 +446,7 @@ static void on_due(struct timer *timer)
     }
     list_remove(&query->node);
     query->on_answer(query->me, &query->result); /* may do anything, dns_free() too */
+    dns_free_tlsa(&query->result);
     free(query);
 }
 
@@ -494,6 +544,19 @@ struct dns_query *dns_addresses(struct dns *dns, const char *host,
     return query;
 }
 
+struct dns_query *dns_tlsa(struct dns *dns, const char *tlsa_name,
+    void (*on_answer)(void *me, const struct dns_result *result), void *me)
+{
+    struct dns_query *query = query_new(dns, on_answer, me);
+    char name[DNS_NAME_BYTES];
+
+    if (refuses_name(query, tlsa_name, name))
+        return query;
+    ask(query, name, TYPE_TLSA);
+    wait_for_records(query);
+    return query;
+}
+
 void dns_cancel(struct dns_query *query)
 {
     if (!query)
@@ -501,5 +564,6 @@ void dns_cancel(struct dns_query *query)
     stop_asking(query);
     timer_stop(&query->timer);
     list_remove(&query->node);
+    dns_free_tlsa(&query->result);
     free(query);
 }

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/ip.h"
+#include "base/tlsa.h"
 #include "os/loop.h"
 
 struct dns;
@@ -19,7 +20,7 @@ enum dns_answer {
     DNS_BOGUS,   /* DNSSEC validation failed: transient for mail */
 };
 
-enum { DNS_HOSTS_MAX = 64, DNS_NAME_BYTES = 256 };
+enum { DNS_HOSTS_MAX = 64, DNS_NAME_BYTES = 256, DNS_TLSA_MAX = 32 };
 
 struct dns_host {
     uint16_t preference;
@@ -35,6 +36,9 @@ struct dns_result {
     unsigned host_count;
     struct dns_host hosts[DNS_HOSTS_MAX]; /* MX, by preference; equal ones in random order */
     bool is_null_mx;                      /* RFC 7505 */
+    unsigned tlsa_count;
+    struct tlsa *tlsa;              /* gone after the callback, as all of this */
+    char canonical[DNS_NAME_BYTES]; /* where aliases led; "": there were none */
     char why[128];
 };
 
@@ -51,6 +55,9 @@ struct dns_settings {
  * no such trust anchor file). */
 enum err dns_new(
     struct loop *loop, const struct dns_settings *settings, struct dns **out) MUST_USE;
+/* Other settings from the next question on; open questions go on with the old ones.  Errors as
+ * of dns_new(): nothing has changed then. */
+enum err dns_change(struct dns *dns, const struct dns_settings *settings) MUST_USE;
 void dns_free(struct dns *dns); /* open questions are cancelled: no callback */
 
 /* ON_ANSWER comes later on the loop, never from inside the call; RESULT is borrowed, and the
@@ -59,6 +66,9 @@ void dns_free(struct dns *dns); /* open questions are cancelled: no callback */
 struct dns_query *dns_mx(struct dns *dns, const char *domain,
     void (*on_answer)(void *me, const struct dns_result *result), void *me);
 struct dns_query *dns_addresses(struct dns *dns, const char *host,
+    void (*on_answer)(void *me, const struct dns_result *result), void *me);
+/* The TLSA records of a name such as "_25._tcp.mx.example" (RFC 6698, 3). */
+struct dns_query *dns_tlsa(struct dns *dns, const char *name,
     void (*on_answer)(void *me, const struct dns_result *result), void *me);
 void dns_cancel(struct dns_query *query);
 

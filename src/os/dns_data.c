@@ -1,6 +1,9 @@
 #include "os/dns_data.h"
 
+#include "base/mem.h"
 #include "os/clock.h"
+
+#include <stdlib.h>
 
 enum { LABEL_BYTES_MAX = 63, NAME_BYTES_MAX = 253, KIND_MAX = DNS_HOSTS_MAX / 2 };
 
@@ -118,6 +121,29 @@ void dns_add_mx(struct dns_result *result, struct bytes rdata)
         return;
     host->preference = preference;
     memcpy(host->name, name, sizeof name);
+}
+
+void dns_add_tlsa(struct dns_result *result, struct bytes rdata)
+{
+    enum { FIXED_BYTES = 3 };
+    struct tlsa *tlsa;
+
+    if (rdata.n < FIXED_BYTES || result->tlsa_count == DNS_TLSA_MAX)
+        return;
+    result->tlsa = mem_grow(result->tlsa, (result->tlsa_count + 1) * sizeof *result->tlsa);
+    tlsa = &result->tlsa[result->tlsa_count++];
+    *tlsa = (struct tlsa){ rdata.at[0], rdata.at[1], rdata.at[2], BYTES_NONE };
+    rdata = bytes_skip(rdata, FIXED_BYTES);
+    tlsa->data = bytes_of(mem_copy(rdata.at, rdata.n), rdata.n);
+}
+
+void dns_free_tlsa(struct dns_result *result)
+{
+    for (unsigned i = 0; i < result->tlsa_count; i++)
+        free((void *)(uintptr_t)result->tlsa[i].data.at);
+    free(result->tlsa);
+    result->tlsa = NULL;
+    result->tlsa_count = 0;
 }
 
 static void swap_hosts(struct dns_host *a, struct dns_host *b)

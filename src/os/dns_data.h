@@ -16,6 +16,10 @@ void dns_add_address(struct dns_result *result, struct bytes rdata);
  * that is malformed or names no host is left out; "." is noted as a null MX. */
 void dns_add_mx(struct dns_result *result, struct bytes rdata);
 
+/* Adds a TLSA record; what is shorter than one, and those over DNS_TLSA_MAX, are left out. */
+void dns_add_tlsa(struct dns_result *result, struct bytes rdata);
+void dns_free_tlsa(struct dns_result *result);
+
 /* Once all were added: IPv6 before IPv4; hosts by preference, equal ones in random order; a
  * null MX beside others counts for nothing (RFC 7505, 3). */
 void dns_put_in_order(struct dns_result *result);

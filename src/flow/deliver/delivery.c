@@ -12,23 +12,13 @@ enum { UNDER_WAY_MAX = 8, NO_TLS_MS = 600000 };
 
 /* --- Beginning and end ------------------------------------------------------------------- */
 
-/* What the level comes to: DANE is what DNS said of the host, MAY is in clear for a while after
- * a handshake that failed. */
-static void choose_tls(struct delivery *delivery)
-{
-    delivery->tls_asked = destination_tls(delivery->destination, delivery->host);
-    delivery->tls = delivery->tls_asked;
-    if (delivery->tls == SEND_TLS_MAY && delivery->host->no_tls_until.ms > delivery->active.ms)
-        delivery->tls = SEND_TLS_NONE;
-}
-
 static void configure(struct delivery *delivery)
 {
     const struct send_connector *connector = delivery->connector;
     const struct settings *settings = delivery->setup->settings;
     enum smtp_client_tls tls = SMTP_CLIENT_TLS_MUST;
 
-    choose_tls(delivery);
+    delivery_choose_tls(delivery);
     if (delivery->tls == SEND_TLS_NONE)
         tls = SMTP_CLIENT_TLS_NONE;
     else if (delivery->tls == SEND_TLS_MAY)
@@ -214,15 +204,6 @@ static void on_ready(struct delivery *delivery)
         list_add_last(&delivery->destination->ready, &delivery->in_ready);
 }
 
-static void start_tls(struct delivery *delivery)
-{
-    struct tls_context *context =
-        setup_hold_send_tls(delivery->setup, delivery->connector, delivery->tls);
-
-    conn_start_tls(delivery->conn, context, delivery->host->name);
-    tls_context_free(context);
-}
-
 /* That of a wrong password should be found at a glance. */
 static const char *word_of_failure(
     const struct delivery *delivery, const struct smtp_reply *reply)
@@ -238,7 +219,7 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
 {
     switch (action->type) {
     case SMTP_CLIENT_START_TLS:
-        start_tls(delivery);
+        delivery_start_tls(delivery);
         return;
     case SMTP_CLIENT_AUTH:
         delivery_login(delivery, action);
@@ -451,7 +432,7 @@ static void on_connected(void *me, enum err err)
     endpoint_format(conn_local(delivery->conn), delivery->protocol.local);
     report_protocol(&delivery->protocol, '+', BYTES_NONE);
     if (delivery->config.is_tls)
-        start_tls(delivery);
+        delivery_start_tls(delivery);
     else
         delivery_step(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_CONNECTED });
 }
@@ -495,23 +476,6 @@ static void on_room(void *me)
     turn(delivery);
 }
 
-/* "verify TLSv1.3 TLS_AES_256_GCM_SHA384 verified", for the delivery line. */
-static void note_tls(struct delivery *delivery)
-{
-    const struct tls_facts *facts = conn_tls(delivery->conn);
-
-    snprintf(delivery->tls_text, sizeof delivery->tls_text, "%s %s %s %s",
-        send_tls_name(delivery->tls_asked), facts->version, facts->cipher,
-        facts->is_verified ? "verified" : "not-verified");
-}
-
-/* 4.7.5: RFC 7672 and Postfix have it for certificates too. */
-static struct verdict tls_failure(const struct delivery *delivery)
-{
-    return verdict_of(451, STATUS(4, 7, 5), "TLS handshake failed (level %s): %s",
-        send_tls_name(delivery->tls_asked), conn_tls_error(delivery->conn));
-}
-
 static void on_tls(void *me, enum err err)
 {
     struct delivery *delivery = me;
@@ -519,10 +483,10 @@ static void on_tls(void *me, enum err err)
     if (err != OK) {
         delivery->is_tls_trouble =
             delivery->config.tls == SMTP_CLIENT_TLS_MAY && !delivery->config.is_tls;
-        lose(delivery, tls_failure(delivery));
+        lose(delivery, delivery_tls_failure(delivery));
         return;
     }
-    note_tls(delivery);
+    delivery_note_tls(delivery);
     delivery_login_choose(delivery);
     delivery_step(delivery, &(struct smtp_client_event){
                                 .type = delivery->config.is_tls ? SMTP_CLIENT_CONNECTED

@@ -43,6 +43,7 @@ static void host_free(struct host *host)
         host->destination->opening_count--;
     }
     timer_stop(&host->probe);
+    dane_done(host);
     free(host->name);
     free(host);
 }
@@ -73,6 +74,11 @@ static const char *mx_domain(const struct hop *hop)
     return NULL;
 }
 
+const char *destination_mx_domain(const struct destination *destination)
+{
+    return mx_domain(destination->hop);
+}
+
 enum send_tls destination_tls(const struct destination *destination, const struct host *host)
 {
     const char *name = mx_domain(destination->hop);
@@ -93,6 +99,7 @@ struct destination *destination_get(struct deliver *deliver, struct hop *hop)
     destination = mem_new(sizeof *destination);
     destination->deliver = deliver;
     destination->hop = hop;
+    destination->mx_is_secure = true; /* until an MX lookup says something else */
     list_init(&destination->deliveries);
     list_init(&destination->ready);
     list_add_last(&deliver->destinations, &destination->in_deliver);
@@ -143,7 +150,7 @@ static void hop_down(struct destination *destination, const char *error)
 
 static void pick_and_connect(struct destination *destination);
 
-static int64_t ttl_ms(uint32_t ttl_s)
+int64_t destination_ttl_ms(uint32_t ttl_s)
 {
     int64_t ms = (int64_t)ttl_s * 1000;
 
@@ -226,7 +233,8 @@ static void on_mx(void *me, const struct dns_result *result)
     }
     destination->lookup = LOOKUP_NEEDED;
     forget_hosts(destination);
-    destination->expires.ms = loop_now(deliver->loop).ms + ttl_ms(result->ttl_s);
+    destination->expires.ms = loop_now(deliver->loop).ms + destination_ttl_ms(result->ttl_s);
+    destination->mx_is_secure = result->is_secure;
     switch (result->answer) {
     case DNS_FOUND:
         if (result->is_null_mx) {
@@ -289,7 +297,19 @@ static void look_up_hosts(struct destination *destination)
 
 /* --- A host's addresses ------------------------------------------------------------------ */
 
-static void host_failed(struct host *host, const char *error);
+/* The addresses are known. */
+static void open_host(struct host *host)
+{
+    enum send_tls level;
+
+    if (host->destination->is_forgotten)
+        return;
+    level = destination_tls(host->destination, host);
+    if (level == SEND_TLS_DANE || level == SEND_TLS_DANE_ONLY)
+        dane_connect(host);
+    else
+        delivery_open(host->destination, host, 0);
+}
 
 static void on_addresses(void *me, const struct dns_result *result)
 {
@@ -299,19 +319,22 @@ static void on_addresses(void *me, const struct dns_result *result)
 
     host->query = NULL;
     destination->opening_count--;
-    host->expires.ms = loop_now(destination->deliver->loop).ms + ttl_ms(result->ttl_s);
+    host->expires.ms =
+        loop_now(destination->deliver->loop).ms + destination_ttl_ms(result->ttl_s);
     host->address_count =
         result->address_count < HOST_ADDRESSES_MAX ? result->address_count : HOST_ADDRESSES_MAX;
     memcpy(host->addresses, result->addresses, host->address_count * sizeof *host->addresses);
+    host->is_secure = result->is_secure;
+    memcpy(host->dane.canonical, result->canonical, sizeof host->dane.canonical);
     if (host->address_count) {
-        delivery_open(destination, host, 0);
+        open_host(host);
         return;
     }
     snprintf(error, sizeof error, "451 4.4.3 no address of %s: %s", host->name,
         result->answer == DNS_NO_NAME ? "no such name"
         : result->answer == DNS_FOUND ? "none usable"
                                       : result->why);
-    host_failed(host, error);
+    destination_host_failed(host, error);
 }
 
 static void connect_host(struct destination *destination, struct host *host)
@@ -328,7 +351,7 @@ static void connect_host(struct destination *destination, struct host *host)
         host->expires.ms = INT64_MAX;
     }
     if (host->address_count && loop_now(loop).ms < host->expires.ms) {
-        delivery_open(destination, host, 0);
+        open_host(host);
         return;
     }
     if (host->query)
@@ -443,7 +466,7 @@ static void on_probe(struct timer *timer)
     }
 }
 
-static void host_failed(struct host *host, const char *error)
+void destination_host_failed(struct host *host, const char *error)
 {
     struct destination *destination = host->destination;
     const struct send_connector *connector;
@@ -482,7 +505,7 @@ void destination_attempt_failed(struct destination *destination, struct host *ho
         delivery_open(destination, host, address_at + 1); /* v6, then v4, at once (SM-8) */
         return;
     }
-    host_failed(host, error);
+    destination_host_failed(host, error);
 }
 
 void destination_host_up(struct destination *destination, struct host *host)

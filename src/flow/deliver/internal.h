@@ -15,6 +15,20 @@ enum {
     TLS_TEXT_BYTES = 112
 };
 
+/* What DNSSEC says of a host, where the level is DANE. */
+struct host_dane {
+    struct dane_facts facts;
+    enum dane_plan plan;  /* as of the last connection */
+    struct tlsa *records; /* the usable ones */
+    uint8_t **data;       /* theirs */
+    size_t record_count;
+    struct moment expires;          /* of the records */
+    char base[DNS_NAME_BYTES];      /* the name they were found at, which SNI asks for */
+    char canonical[DNS_NAME_BYTES]; /* where aliases of the host lead; "": there are none */
+    bool is_at_alias;               /* that one is being asked about */
+    char *next_hop;                 /* the domain whose MX it is; else its own name */
+};
+
 /* One host behind a next hop, and whether it answers (the circuit breaker). */
 struct host {
     struct destination *destination;
@@ -27,6 +41,8 @@ struct host {
     struct moment expires;      /* of the addresses */
     struct moment no_tls_until; /* a handshake failed: TLS "may" goes on without */
     struct dns_query *query;
+    bool is_secure; /* DNSSEC vouches for the addresses */
+    struct host_dane dane;
     bool is_down;
     bool was_tried;    /* in this round of attempts */
     bool is_probed;    /* the attempt under way is the circuit breaker's, no round's */
@@ -47,6 +63,7 @@ struct destination {
     struct moment expires; /* of the list, when it came from MX */
     struct host **hosts;
     size_t host_count;
+    bool mx_is_secure;      /* DNSSEC vouches for the list, or it is the configuration's */
     struct list deliveries; /* all connections */
     struct list ready;      /* those that would take a message */
     unsigned connection_count;
@@ -127,6 +144,25 @@ bool destination_any_up(const struct destination *destination);
 void destination_attempt_failed(struct destination *destination, struct host *host,
     unsigned address_at, bool was_up, const char *error);
 void destination_host_up(struct destination *destination, struct host *host);
+
+/* The domain whose MX says who the hosts are; NULL: the connector lists them. */
+const char *destination_mx_domain(const struct destination *destination);
+int64_t destination_ttl_ms(uint32_t ttl_s);
+/* It is not to be had: the next one of this round. */
+void destination_host_failed(struct host *host, const char *error);
+
+/* --- dane.c ------------------------------------------------------------------------------ */
+
+/* Connects to a host with addresses as DNS says of its certificate, or lets it fail. */
+void dane_connect(struct host *host);
+void dane_done(struct host *host); /* before the host goes */
+
+/* --- delivery_tls.c ---------------------------------------------------------------------- */
+
+void delivery_choose_tls(struct delivery *delivery);
+void delivery_start_tls(struct delivery *delivery);
+void delivery_note_tls(struct delivery *delivery); /* it is up */
+struct verdict delivery_tls_failure(const struct delivery *delivery);
 
 /* --- delivery.c -------------------------------------------------------------------------- */
 
