@@ -178,19 +178,20 @@ def old_device(port, source, *more):
 @pytest.mark.parametrize("own", [False, True])
 def test_a_floor_for_old_devices_alone(start, folder, authority, own):
     """PE-10: TLS 1.0 with RSA key exchange for one range, TLS 1.3 for the others, on one port."""
-    port, options = process.free_port(), {}
-    if own:
-        options["certificate"], options["key"] = authority.sign("relay.test", kind="RSA")
-    node = start(relais.receive("Old", f"{HERE}:{port}", ranges=["127.84.7.0/24"], tls_min="1.0", **options) +
-                 relais.receive("In", f"{HERE}:{port}", tls_min="1.3", **options) +
+    port = process.free_port()
+    pairs = [authority.sign("relay.test", kind="RSA") for _ in range(2)]
+    old, new = (dict(certificate=pair[0], key=pair[1]) if own else {} for pair in pairs)
+    node = start(relais.receive("Old", f"{HERE}:{port}", ranges=["127.84.7.0/24"], tls_min="1.0", **old) +
+                 relais.receive("In", f"{HERE}:{port}", tls_min="1.3", **new) +
                  relais.send("Out", smart_hosts=[f"[{HERE}]:1"]), port)
     text = old_device(port, "127.84.7.7")
     assert re.search("Protocol *: TLSv1$", text, re.M) and "AES128-SHA" in text, text
     text = old_device(port, "127.84.8.8")
     assert "alert protocol version" in text and not re.search("Cipher *: AES", text), text
-    assert shown(port)  # TLS 1.3 from elsewhere
+    assert not own or shown(port) == digest(pairs[1])  # TLS 1.3 from elsewhere
     with Talk(port, HERE, source="127.84.7.7") as talk:
-        start_tls(talk)
+        der = start_tls(talk)
+        assert not own or hashlib.sha256(der).hexdigest() == digest(pairs[0])  # RC-7
         assert talk.socket.version() == "TLSv1.3"
     node.wait_log("connector=Old")
 

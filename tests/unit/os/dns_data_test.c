@@ -157,11 +157,46 @@ static void ipv6_comes_first(void **state)
     free(result);
 }
 
+static void reads_tlsa_records(void **state)
+{
+    static const struct {
+        const char *name;
+        struct bytes rdata;
+        unsigned count;
+        struct bytes data;
+    } cases[] = {
+        { "plain", BYTES("\x03\x01\x01xyz"), 1, BYTES("xyz") },
+        { "no data", BYTES("\x03\x01\x01"), 1, BYTES("") },
+        { "cut", BYTES("\x03\x01"), 0, BYTES("") },
+        { "empty", BYTES(""), 0, BYTES("") },
+    };
+    struct dns_result many = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct dns_result result = { 0 };
+        dns_add_tlsa(&result, cases[i].rdata);
+        check(cases[i].name, result.tlsa_count == cases[i].count);
+        if (cases[i].count) {
+            check(cases[i].name, result.tlsa[0].usage == 3 && result.tlsa[0].selector == 1 &&
+                                     result.tlsa[0].matching == 1);
+            check_bytes(cases[i].name, result.tlsa[0].data, cases[i].data);
+        }
+        dns_free_tlsa(&result);
+        check(cases[i].name, result.tlsa_count == 0);
+    }
+    for (int i = 0; i < DNS_TLSA_MAX + 1; i++)
+        dns_add_tlsa(&many, cases[0].rdata);
+    assert_int_equal(many.tlsa_count, DNS_TLSA_MAX);
+    dns_free_tlsa(&many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_names),
         cmocka_unit_test(reads_mx_records),
+        cmocka_unit_test(reads_tlsa_records),
         cmocka_unit_test(the_best_hosts_stay),
         cmocka_unit_test(equal_hosts_come_in_any_order),
         cmocka_unit_test(ipv6_comes_first),
