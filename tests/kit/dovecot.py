@@ -73,3 +73,50 @@ def maildir(folder):
     if not os.path.isdir(new):
         return []
     return [os.path.join(new, name) for name in sorted(os.listdir(new))]
+
+
+SUBMISSION = """\
+base_dir = {folder}/run
+state_dir = {folder}/state
+instance_name = relais-test-submission
+protocols = submission
+log_path = {folder}/log
+ssl = required
+ssl_cert = <{certificate}
+ssl_key = <{key}
+default_internal_user = dovecot
+default_login_user = dovenull
+auth_mechanisms = {mechanisms}
+submission_relay_host = 127.0.0.1
+submission_relay_port = {relay}
+submission_relay_trusted = no
+hostname = submission.test
+mail_location = maildir:{folder}/mail
+first_valid_uid = 1
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={folder}/home allow_all_users=yes
+}}
+service submission-login {{
+  inet_listener submission {{
+    address = {address}
+    port = {port}
+  }}
+}}
+"""
+
+
+class Submission(Dovecot):
+    """Dovecot's submission server: takes mail of those who log in, and hands it on to port RELAY."""
+
+    def __init__(self, folder, relay, password, mechanisms, certificate, address="127.83.0.3"):
+        super().__init__(folder)
+        user = pwd.getpwnam("nobody")
+        with open(self.config, "w") as f:
+            f.write(SUBMISSION.format(folder=self.folder, port=self.port, uid=user.pw_uid, gid=user.pw_gid, relay=relay,
+                                      password=password, mechanisms=mechanisms, certificate=certificate[0],
+                                      key=certificate[1], address=address))

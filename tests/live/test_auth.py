@@ -13,7 +13,7 @@ import time
 import pytest
 
 from conftest import needs_root
-from tests.kit import kerberos, mails, process, relais
+from tests.kit import dovecot, kerberos, mails, process, relais
 
 PASSWORD = "Zq7-geheim pa$$w0rd"
 ALL = ["plain", "login", "scram-sha-256", "scram-sha-256-plus"]
@@ -59,7 +59,8 @@ def msmtp(port, mechanism, user="scanner", password=PASSWORD, address="127.83.0.
 def gsasl(port, mechanism, user="scanner", password=PASSWORD, address="127.83.0.1"):
     """GNU SASL's own client: it logs in and leaves."""
     return subprocess.run(["gsasl", "--smtp", "--connect", f"{address}:{port}", "--mechanism", mechanism,
-                           "--authentication-id", user, "--password", password, "--no-cert-check", "--starttls"],
+                           "--authentication-id", user, "--password", password, "--starttls", "--x509-ca-file=",
+                           *([] if mechanism.endswith("PLUS") else ["--no-cb"])],
                           input="QUIT\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
 
 
@@ -384,7 +385,8 @@ def pam_environment(folder):
         f.write(f"auth required {matrix} passdb={services}/passdb\naccount required {matrix} passdb={services}/passdb\n")
     with open(f"{services}/passdb", "w") as f:
         f.write(f"berta:{PASSWORD}:relais\n")
-    return {"PAM_WRAPPER": "1", "PAM_WRAPPER_SERVICE_DIR": services}
+    return {"PAM_WRAPPER": "1", "PAM_WRAPPER_SERVICE_DIR": services,
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
 
 
 @needs_root
@@ -486,3 +488,38 @@ def test_smart_host_restricted(node, start, server_certificate):
     hand_in(port)
     one_mail(host)
     host.wait_log("login .*mechanism=LOGIN user=scanner")
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"])
+def test_gsasl(node, mechanism):
+    """A client with another TLS library: its channel binding is ours."""
+    relay = node()
+    done = gsasl(relay.port, mechanism)
+    assert "235" in done.stdout, done.stdout
+    relay.wait_log(f"login .*mechanism={mechanism} user=scanner")
+    done = gsasl(relay.port, mechanism, password="wrong")
+    assert "535" in done.stdout, done.stdout
+
+
+@needs_root
+@pytest.mark.parametrize("mechanisms,used", [("plain login scram-sha-256", "SCRAM-SHA-256"), ("plain login", "PLAIN"),
+                                             ("login", "LOGIN")])
+def test_dovecot(start, folder, server_certificate, mechanisms, used):
+    """Somebody else's submission server lets us in, by SCRAM where it can."""
+    end, port = process.free_port(), process.free_port()
+    start(relais.receive("End", f"127.0.0.1:{end}", ranges=("127.0.0.0/8",))
+          + relais.send("Out", maildir=f"{folder}/mail/%d/%u"), end, name="end")
+    with dovecot.Submission(f"{folder}/dovecot", end, "Geheim-12", mechanisms, server_certificate) as host:
+        config = relais.receive("In", f"127.83.0.2:{port}")
+        config += relais.send("Host", smart_hosts=[f"[127.83.0.3]:{host.port}"], user="scanner", password="Geheim-12",
+                              tls="encrypt")
+        relay = start(config, port, name="satellite")
+        hand_in(port)
+        relay.mail = f"{folder}/mail/elsewhere.test/x/new"
+        one_mail(relay)
+        with open(f"{relay.folder}/protocol.log") as f:
+            log = f.read()
+        assert ("AUTH PLAIN ***" in log) == (used == "PLAIN") and ("AUTH LOGIN" in log) == (used == "LOGIN")
+        assert "235 " in log
+        relay.wait_empty()
+        relay.stop()

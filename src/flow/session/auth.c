@@ -208,9 +208,8 @@ static void fail(struct session *session, const char *user, struct decision *dec
 {
     const struct receive_connector *connector = session->connector;
 
-    if (decision->rule && decision->verdict.code == 535)
-        snprintf(decision->why, sizeof decision->why, "%s",
-            sasl_why(session->login->sasl)[0] ? sasl_why(session->login->sasl) : decision->why);
+    if (decision->verdict.code == 535 && sasl_why(session->login->sasl)[0])
+        snprintf(decision->why, sizeof decision->why, "%s", sasl_why(session->login->sasl));
     say_so(session, REPORT_LOGIN_FAILED, user, decision);
     session->is_refused = true;
     if (decision->verdict.code != 535 || !login_is_over(connector, ++session->failed_logins))
