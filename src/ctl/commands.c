@@ -88,6 +88,8 @@ const struct command tool_commands[] = {
     { "address-list add", "[--comment TEXT] NAME RANGE",
         "Puts a range into a list, now and for good", cmd_address_add },
     { "address-list remove", "NAME RANGE", "Takes it out", cmd_address_remove },
+    { "explain", "[--from-ip ADDRESS] [--to ADDR:PORT] [OPTIONS]",
+        "Which connector, right and way a client's mail would get, and why", cmd_explain },
     { "trace", "ID", "What happened in a session, or to a message", cmd_trace },
     { "reload", "", "Has the daemon read its configuration again", cmd_reload },
     { "stop", "", "Ends the daemon in good order", cmd_stop },

@@ -99,6 +99,7 @@ int cmd_devices(struct tool *tool, int argc, char **argv);
 int cmd_address_show(struct tool *tool, int argc, char **argv);
 int cmd_address_add(struct tool *tool, int argc, char **argv);
 int cmd_address_remove(struct tool *tool, int argc, char **argv);
+int cmd_explain(struct tool *tool, int argc, char **argv);
 int cmd_trace(struct tool *tool, int argc, char **argv);
 int cmd_reload(struct tool *tool, int argc, char **argv);
 int cmd_stop(struct tool *tool, int argc, char **argv);

@@ -27,6 +27,7 @@ static const struct command {
     { "resume-queue", command_resume_queue },
     { "ages", command_ages },
     { "trace", command_trace },
+    { "explain", command_explain },
     { "shadow", command_shadow },
     { "logins", command_logins },
     { "reload", command_reload },

@@ -76,22 +76,30 @@ static void check_default_domain(struct reader *reader)
     }
 }
 
-/* A name that no connector has is a slip of the pen: the rule would never apply. */
-static void check_rewrites(struct reader *reader)
+/* A name that no connector has is a slip of the pen: what is for it alone would never apply. */
+static void check_came_by(
+    struct reader *reader, const struct name_list *came_by, struct source_line where)
 {
     const struct settings *s = reader->settings;
 
-    for (size_t i = 0; i < s->rewrite_count; i++) {
-        for (size_t k = 0; k < s->rewrites[i].receive_name_count; k++) {
-            bool is_known = false;
-            for (size_t c = 0; c < s->receive_count; c++)
-                is_known |=
-                    strcasecmp(s->receive[c].name, s->rewrites[i].receive_names[k]) == 0;
-            if (!is_known)
-                complain(reader->complaints, s->rewrites[i].source,
-                    "there is no receive connector \"%.64s\"", s->rewrites[i].receive_names[k]);
-        }
+    for (size_t i = 0; i < came_by->count; i++) {
+        bool is_known = false;
+        for (size_t c = 0; c < s->receive_count; c++)
+            is_known |= strcasecmp(s->receive[c].name, came_by->list[i]) == 0;
+        if (!is_known)
+            complain(reader->complaints, where, "there is no receive connector \"%.64s\"",
+                came_by->list[i]);
     }
+}
+
+static void check_connectors_named(struct reader *reader)
+{
+    const struct settings *s = reader->settings;
+
+    for (size_t i = 0; i < s->rewrite_count; i++)
+        check_came_by(reader, &s->rewrites[i].came_by, s->rewrites[i].source);
+    for (size_t i = 0; i < s->send_count; i++)
+        check_came_by(reader, &s->send[i].came_by, s->send[i].source);
 }
 
 /* Where a connector's block writes the range that is disputed: joined ranges stand on several
@@ -230,7 +238,7 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_domains(reader);
     check_groups(reader);
     check_default_domain(reader);
-    check_rewrites(reader);
+    check_connectors_named(reader);
     check_aliases(reader);
     check_bindings(reader);
     check_disputes(reader);

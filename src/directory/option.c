@@ -348,6 +348,18 @@ void read_nothing(struct reader *reader, const struct option *option,
     (void)into;
 }
 
+void read_names(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    struct name_list *names = place(option, into);
+
+    (void)reader;
+    names->list =
+        mem_grow(names->list, (names->count + item->value_count + 1) * sizeof *names->list);
+    for (size_t i = 0; i < item->value_count; i++)
+        names->list[names->count++] = mem_text(item->values[i].text);
+}
+
 static void set_text(const struct option *option, const char *text, void *into)
 {
     char **at = place(option, into);

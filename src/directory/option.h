@@ -130,6 +130,8 @@ void read_file(struct reader *, const struct option *, const struct config_item 
     void *); /* a path that can be read now */
 void read_nothing(struct reader *, const struct option *, const struct config_item *,
     void *); /* it is read elsewhere */
+void read_names(struct reader *, const struct option *, const struct config_item *,
+    void *); /* a struct name_list */
 void read_flags(struct reader *, const struct option *, const struct config_item *,
     void *); /* a list of choices, or-ed into an unsigned */
 void read_rights(struct reader *, const struct option *, const struct config_item *,

@@ -42,22 +42,9 @@ static void read_to(struct reader *reader, const struct option *option,
     rewrite->to = mem_text(item->values[0].text);
 }
 
-static void read_names(struct reader *reader, const struct option *option,
-    const struct config_item *item, void *into)
-{
-    struct sender_rewrite *rewrite = into;
-
-    (void)reader;
-    (void)option;
-    rewrite->receive_names = mem_grow(rewrite->receive_names,
-        (rewrite->receive_name_count + item->value_count + 1) * sizeof(char *));
-    for (size_t i = 0; i < item->value_count; i++)
-        rewrite->receive_names[rewrite->receive_name_count++] = mem_text(item->values[i].text);
-}
-
 static const struct option options[] = {
     { "to", CONFIG_VALUE, read_to },
-    { "connectors", CONFIG_LIST, read_names },
+    { "connectors", CONFIG_LIST, read_names, offsetof(struct sender_rewrite, came_by) },
     { NULL },
 };
 

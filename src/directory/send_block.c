@@ -323,6 +323,8 @@ static const struct option options[] = {
     { "smart_hosts", CONFIG_LIST, read_hosts },
     { "smart_host", CONFIG_BLOCK, read_host, .may_repeat = true },
     { "mx", CONFIG_VALUE, read_mx },
+    { "senders", CONFIG_LIST, read_patterns, AT(senders) },
+    { "receive_connectors", CONFIG_LIST, read_names, AT(came_by) },
     { "mx_port", CONFIG_VALUE, read_port, AT(mx_port), 1, UINT16_MAX },
     { "lmtp", CONFIG_VALUE, read_lmtp },
     { "maildir", CONFIG_VALUE, read_maildir, AT(maildir) },

@@ -46,11 +46,11 @@ enum resolution recipient_resolve(const struct settings *settings,
 static bool is_for(
     const struct sender_rewrite *rewrite, const struct receive_connector *connector)
 {
-    for (size_t i = 0; i < rewrite->receive_name_count; i++) {
-        if (strcasecmp(rewrite->receive_names[i], connector->name) == 0)
+    for (size_t i = 0; i < rewrite->came_by.count; i++) {
+        if (strcasecmp(rewrite->came_by.list[i], connector->name) == 0)
             return true;
     }
-    return rewrite->receive_name_count == 0;
+    return rewrite->came_by.count == 0;
 }
 
 /* "%u" and "%d" filled in; NULL: too long to be an address. */

@@ -42,7 +42,7 @@ static struct rank rank_of(const struct settings *settings,
     const struct send_connector *connector, struct bytes domain)
 {
     struct rank best = { .name = connector->name,
-        .is_scoped = connector->senders.count || connector->receive_name_count };
+        .is_scoped = connector->senders.count || connector->came_by.count };
 
     for (size_t i = 0; i < connector->space_count; i++) {
         const struct address_space *space = &connector->spaces[i];
@@ -78,11 +78,11 @@ static bool size_fits(const struct send_connector *connector, uint64_t size_byte
 static bool is_from_its_connectors(
     const struct send_connector *connector, const struct route_facts *facts)
 {
-    for (size_t i = 0; i < connector->receive_name_count; i++) {
-        if (bytes_equal_nocase(bytes_text(connector->receive_names[i]), facts->receive_name))
+    for (size_t i = 0; i < connector->came_by.count; i++) {
+        if (bytes_equal_nocase(bytes_text(connector->came_by.list[i]), facts->receive_name))
             return true;
     }
-    return connector->receive_name_count == 0;
+    return connector->came_by.count == 0;
 }
 
 static bool is_from_its_senders(

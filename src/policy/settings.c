@@ -169,7 +169,7 @@ void send_connector_done(struct send_connector *connector)
     free(connector->maildir);
     free(connector->fqdn);
     free_patterns(&connector->senders);
-    free_texts(connector->receive_names, connector->receive_name_count);
+    free_texts(connector->came_by.list, connector->came_by.count);
     free(connector->ca_file);
     free_texts(connector->tls_fingerprints, connector->tls_fingerprint_count);
     free(connector->certificate_file);
@@ -292,8 +292,7 @@ static void free_lists(struct settings *settings)
     for (size_t i = 0; i < settings->rewrite_count; i++) {
         free(settings->rewrites[i].pattern);
         free(settings->rewrites[i].to);
-        free_texts(
-            settings->rewrites[i].receive_names, settings->rewrites[i].receive_name_count);
+        free_texts(settings->rewrites[i].came_by.list, settings->rewrites[i].came_by.count);
     }
     free(settings->rewrites);
     alias_table_free(settings->aliases);

@@ -18,6 +18,12 @@ struct source_line {
     int line;
 };
 
+/* Names of connectors, users ... */
+struct name_list {
+    char **list;
+    size_t count;
+};
+
 struct binding {
     bool is_unix;
     bool is_any;  /* "*:25": all addresses of both kinds */
@@ -244,10 +250,9 @@ struct accepted_domain {
 /* rewrite_sender "*@*.local": what devices call themselves, and what it becomes (AD-4). */
 struct sender_rewrite {
     struct source_line source;
-    char *pattern;        /* policy/pattern.h */
-    char *to;             /* an address; "%u" and "%d" are the old local part and domain */
-    char **receive_names; /* connectors it is for; none: all */
-    size_t receive_name_count;
+    char *pattern;            /* policy/pattern.h */
+    char *to;                 /* an address; "%u" and "%d" are the old local part and domain */
+    struct name_list came_by; /* receive connectors it is for; none: all */
 };
 
 enum delivery_kind { DELIVERY_SMART_HOSTS, DELIVERY_MX, DELIVERY_LMTP, DELIVERY_MAILDIR };
@@ -298,8 +303,7 @@ struct send_connector {
     bool has_source_ip;
     struct ip source_ip;
     struct address_patterns senders; /* SC-3: only mail of these; none: any */
-    char **receive_names; /* SC-3: only mail that came by these connectors; none: any */
-    size_t receive_name_count;
+    struct name_list came_by;        /* SC-3: only mail that came by these; none: any */
     enum send_tls tls;
     struct tls_policy *tls_policies;
     size_t tls_policy_count;

@@ -204,9 +204,9 @@ static void senders_are_rewritten(void **state)
     settings->rewrites[0].to = mem_text("%u.%d@example.com");
     settings->rewrites[1].pattern = mem_text("scan@[192.0.2.7]");
     settings->rewrites[1].to = mem_text("scanner@example.com");
-    settings->rewrites[1].receive_names = mem_new(sizeof(char *));
-    settings->rewrites[1].receive_names[0] = mem_text("in");
-    settings->rewrites[1].receive_name_count = 1;
+    settings->rewrites[1].came_by.list = mem_new(sizeof(char *));
+    settings->rewrites[1].came_by.list[0] = mem_text("in");
+    settings->rewrites[1].came_by.count = 1;
     for (size_t i = 0; i < CASES(cases); i++) {
         struct address sender = { .text = BYTES_NONE };
         char *got;

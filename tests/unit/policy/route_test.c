@@ -136,8 +136,8 @@ static void senders_and_receive_connectors_choose(void **state)
     connector = add(settings, "TenantA", "*", 50);
     connector->senders = (struct address_patterns){ texts("@a.example"), 1 };
     connector = add(settings, "Scans", "*", 60);
-    connector->receive_names = texts("Scanners");
-    connector->receive_name_count = 1;
+    connector->came_by.list = texts("Scanners");
+    connector->came_by.count = 1;
     for (size_t i = 0; i < CASES(cases); i++) {
         struct route_facts facts = { .domain = BYTES("example.com"),
             .sender = bytes_text(cases[i].sender),

@@ -1,0 +1,47 @@
+/* explain: what a session would be told, by the settings as they are now. */
+#include "daemon/control_internal.h"
+
+#include "answer/explain_ctl.h"
+
+#include <sysexits.h>
+
+/* What is known of the next hop just now. */
+static void add_queue_state(
+    struct path *path, const struct finding *finding, struct ctl_object *row)
+{
+    struct hop *hop = queue_find_hop(&path->queue, bytes_text(finding->queue));
+
+    if (!hop)
+        return;
+    ctl_set_number(row, "messages", (int64_t)hop_item_count(hop));
+    ctl_set_text(row, "status",
+        bytes_text(hop->is_suspended ? "suspended"
+                   : hop->is_down    ? "retry"
+                                     : "ready"));
+    if (hop->is_down && hop->last_error)
+        ctl_set_text(row, "error", bytes_text(hop->last_error));
+}
+
+static void on_finding(void *me, const struct finding *finding)
+{
+    struct client *client = me;
+    struct ctl_object *row = explain_row(finding);
+
+    if (finding->stage == EXPLAIN_ROUTE)
+        add_queue_state(client->control->path, finding, row);
+    client_row(client, &row);
+}
+
+void command_explain(struct client *client, const struct ctl_object *request)
+{
+    const struct settings *settings = client->control->path->routed_by->settings;
+    struct explain_request asked;
+    char why[EXPLAIN_WHY_BYTES];
+
+    if (!explain_read(settings, request, &asked, why)) {
+        client_error(client, EX_USAGE, "%s", why);
+        return;
+    }
+    explain(settings, &asked.question, on_finding, client);
+    client_ok(client);
+}

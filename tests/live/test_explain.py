@@ -1,0 +1,204 @@
+"""OP-3: what `relais explain` says beforehand is what live sessions then do, and `relais trace` afterwards.
+
+Every case is asked three times: of explain, of a session by hand, and of the trace of that session.
+"""
+import re
+
+import pytest
+
+from tests.kit import process, relais, sink
+from tests.kit.talk import Talk
+
+HOST = "127.86.0.1"
+
+
+@pytest.fixture(scope="module")
+def node(module_folder):
+    """Three connectors on one port, two more of their own; ways by domain, sender and connector."""
+    folder = module_folder
+    with open(f"{folder}/aliases", "w") as f:
+        f.write("root: admin@example.com\nteam: a, out@elsewhere.test\n")
+    with open(f"{folder}/users", "w") as f:
+        f.write("a\nadmin\n")
+    port, strict, tls = (process.free_port() for _ in range(3))
+    with sink.Sink() as target:
+        def way(name, spaces=("*",), **options):
+            return relais.send(name, spaces=spaces, smart_hosts=[f"[127.0.0.1]:{target.port}"], **options)
+        config = (f'alias_files = {{ "{folder}/aliases" }}\n' +
+                  relais.block("accepted_domain", "example.com", recipients=f"{folder}/users", default=True) +
+                  relais.block("accepted_domain", "*.inside.test", type="internal-relay") +
+                  relais.block("rewrite_sender", "*@*.local", to="device@example.com") +
+                  relais.receive("Everybody", f"{HOST}:{port}", ranges=["127.0.0.0/8"], allow=["submit"], size_max="64K") +
+                  relais.receive("Scanners", f"{HOST}:{port}", ranges=["127.86.1.0/24"], allow=["submit"], recipients_max=2) +
+                  relais.receive("Storage", f"{HOST}:{port}", ranges=["127.86.1.30", "127.86.2.1-127.86.2.9"], allow=["any-recipient"],
+                                 tolerate=["path-spaces", "bad-helo"]) +
+                  relais.receive("Off", f"{HOST}:{port}", ranges=["127.86.3.0/24"], enabled=False) +
+                  relais.receive("Strict", f"{HOST}:{strict}", ranges=["127.86.0.0/16"], allow=["any-recipient"],
+                                 allow_senders=["@example.com", "<>"], refuse_recipients=["boss@example.com", "*@*.test"]) +
+                  relais.receive("Tls", f"{HOST}:{tls}", ranges=["127.86.0.0/16"], tls="required") +
+                  way("World") + way("Dear", spaces=["*", "dear.test:5"]) + way("Sub", spaces=["*.inside.test"]) +
+                  way("Ours", spaces=["--"]) + way("TenantA", senders=["@tenant.test"]) +
+                  way("Scans", receive_connectors=["Scanners"]) + way("Disabled", spaces=["elsewhere.test"], enabled=False) +
+                  way("Small", spaces=["example.com"], size_max="1K"))
+        node = relais.Relais(folder + "/relais", config, [])
+        node.log_file = f"{folder}/relais.log"  # which `relais trace` reads
+        node.base = node.base.replace("target = stderr", f'target = file\n    file = "{node.log_file}"')
+        node.configure(config)
+        node.spawn()
+        try:
+            process.wait_for("relaisd to listen", lambda: process.listens(port, HOST) and process.listens(tls, HOST))
+            node.port, node.strict, node.tls, node.target = port, strict, tls, target
+            yield node
+        finally:
+            process.end(node.process)
+
+
+# source, port, EHLO, sender, size, recipient, {connector, mail, rcpt, queue}
+S, T, O = "127.86.1.7", "127.86.1.30", "127.0.0.9"
+CASES = [
+    (O, "port", "x", "a@else.test", 0, "a@example.com", "Everybody 250 250 Small"),
+    (O, "port", "x", "a@else.test", 5000, "a@example.com", "Everybody 250 250 Ours"),
+    (O, "port", "x", "a@else.test", 0, "A@EXAMPLE.COM", "Everybody 250 250 Small"),
+    (O, "port", "x", "a@else.test", 0, "out@elsewhere.test", "Everybody 250 550-5.7.54 -"),
+    (O, "port", "x", "a@else.test", 0, "nobody@example.com", "Everybody 250 550-5.1.1 -"),
+    (O, "port", "x", "a@else.test", 0, "root@example.com", "Everybody 250 250 Small"),
+    (O, "port", "x", "a@else.test", 0, "b@deep.inside.test", "Everybody 250 250 Sub"),
+    (O, "port", "x", "a@else.test", 0, "b@inside.test", "Everybody 250 550-5.7.54 -"),
+    (O, "port", "x", "a@else.test", 0, "postmaster", "Everybody 250 250 Small"),
+    (O, "port", "x", "a@else.test", 70000, "a@example.com", "Everybody 552-5.3.4 - -"),
+    (O, "port", "x", "a@else.test", 0, "not an address", "Everybody 250 501-5.1.3 -"),
+    (O, "port", "x", "a@else.test", 0, "a@[192.0.2.1]", "Everybody 250 550-5.7.54 -"),
+    (O, "port", "x", "a@else.test", 0, "a%elsewhere.test@example.com", "Everybody 250 550-5.1.1 -"),
+    (O, "port", "x", "", 0, "a@example.com", "Everybody 250 250 Small"),
+    (O, "port", "x", "", 0, "out@elsewhere.test", "Everybody 250 550-5.7.54 -"),
+    (O, "port", "x", "bad sender", 0, "a@example.com", "Everybody 501-5.1.7 - -"),
+    (O, "port", "bad_name", "a@else.test", 0, "a@example.com", "Everybody-501 - - -"),
+    (O, "port", "x", "root@printer.local", 0, "a@example.com", "Everybody 250 250 Small"),
+    (S, "port", "x", "a@else.test", 0, "a@example.com", "Scanners 250 250 Small"),
+    (S, "port", "x", "a@else.test", 5000, "a@example.com", "Scanners 250 250 Ours"),
+    (S, "port", "x", "a@else.test", 0, "out@elsewhere.test", "Scanners 250 550-5.7.54 -"),
+    (S, "port", "x", "a@else.test", 0, "b@deep.inside.test", "Scanners 250 250 Sub"),
+    (S, "port", "bad_name", "a@else.test", 0, "a@example.com", "Scanners-501 - - -"),
+    (S, "port", "x", "scan@mfp.local", 0, "a@example.com", "Scanners 250 250 Small"),
+    (T, "port", "x", "a@else.test", 0, "out@elsewhere.test", "Storage 250 250 World"),
+    (T, "port", "bad_name", "a@else.test", 0, "out@elsewhere.test", "Storage 250 250 World"),
+    (T, "port", "x", "a@else.test", 0, "out@dear.test", "Storage 250 250 Dear"),
+    (T, "port", "x", "a@tenant.test", 0, "out@elsewhere.test", "Storage 250 250 TenantA"),
+    (T, "port", "x", "A@TENANT.test", 0, "out@elsewhere.test", "Storage 250 250 TenantA"),
+    (T, "port", "x", "a@sub.tenant.test", 0, "out@elsewhere.test", "Storage 250 250 World"),
+    (T, "port", "x", "a@tenant.test", 0, "out@dear.test", "Storage 250 250 Dear"),
+    (T, "port", "x", "", 0, "out@elsewhere.test", "Storage 250 250 World"),
+    (T, "port", "x", "a@else.test", 0, "nobody@example.com", "Storage 250 550-5.1.1 -"),
+    (T, "port", "x", "a@else.test", 0, "a@[192.0.2.1]", "Storage 250 250 World"),
+    (T, "port", "x", "root@nas.local", 0, "out@elsewhere.test", "Storage 250 250 World"),
+    ("127.86.2.1", "port", "x", "a@else.test", 0, "out@elsewhere.test", "Storage 250 250 World"),
+    ("127.86.2.9", "port", "x", "a@else.test", 0, "out@elsewhere.test", "Storage 250 250 World"),
+    ("127.86.2.10", "port", "x", "a@else.test", 0, "out@elsewhere.test", "Everybody 250 550-5.7.54 -"),
+    ("127.86.3.1", "port", "x", "a@else.test", 0, "a@example.com", "Everybody 250 250 Small"),
+    (S, "strict", "x", "a@example.com", 0, "out@elsewhere.org", "Strict 250 250 World"),
+    (S, "strict", "x", "a@else.test", 0, "out@elsewhere.org", "Strict 550-5.7.1 - -"),
+    (S, "strict", "x", "", 0, "out@elsewhere.org", "Strict 250 250 World"),
+    (S, "strict", "x", "a@example.com", 0, "boss@example.com", "Strict 250 550-5.1.1 -"),
+    (S, "strict", "x", "a@example.com", 0, "out@sub.elsewhere.test", "Strict 250 550-5.7.1 -"),
+    (S, "strict", "x", "a@example.com", 0, "out@elsewhere.test", "Strict 250 250 World"),
+    (S, "strict", "x", "x@sub.local", 0, "out@elsewhere.org", "Strict 250 250 World"),
+    (O, "strict", "x", "a@example.com", 0, "a@example.com", "none-554 - - -"),
+    ("127.85.0.1", "tls", "x", "a@example.com", 0, "a@example.com", "none-554 - - -"),
+    (S, "tls", "x", "a@else.test", 0, "a@example.com", "Tls 530-5.7.0 - -"),
+    (O, "port", "", "a@else.test", 0, "a@example.com", "Everybody-501 - - -"),
+    (O, "port", "[192.0.2.1]", "a@else.test", 0, "a@example.com", "Everybody 250 250 Small"),
+    (O, "port", "[nonsense]", "a@else.test", 0, "a@example.com", "Everybody-501 - - -"),
+]
+
+
+def explained(node, source, port, helo, sender, size, recipient):
+    """(connector, {stage: reply}, the queues in order, the rule of the last answer)."""
+    rows, _ = node.ask("explain", **{"from": source, "to": f"{HOST}:{port}", "helo": helo, "mail": sender,
+                                     "size": size, "rcpt": [recipient]})
+    taken = [r for r in rows if r["stage"] == "connector" and r["yes"]]
+    replies = {r["stage"]: r.get("reply", "") for r in rows if r["stage"] in ("hello", "mail", "recipient")}
+    if not taken:
+        replies["hello"] = next(r["reply"] for r in rows if r["stage"] == "connector" and not r["about"])
+    queues = [r["queue"] for r in rows if r["stage"] == "route" and r["yes"]]
+    rules = [r["rule"] for r in rows if r.get("rule")]
+    return taken[0]["about"] if taken else "none", replies, queues, rules[-1] if rules else ""
+
+
+def lived(node, source, port, helo, sender, size, recipient):
+    """The same of a session: what it was told, where the message went, and the session's trace."""
+    replies = {}
+    with Talk(port, HOST, source=source, hello=False) as talk:
+        if not talk.banner.startswith("220"):
+            return {"hello": talk.banner}, None, ""
+        lines = [("hello", f"EHLO {helo}".rstrip()), ("mail", f"MAIL FROM:<{sender}>" + (f" SIZE={size}" if size else "")),
+                 ("recipient", f"RCPT TO:<{recipient}>")]
+        for stage, line in lines:
+            replies[stage] = talk.say(line).split("\n")[-1]
+            if replies[stage][0] != "2":
+                break
+        else:
+            assert talk.say("DATA").startswith("354")
+            talk.raw(b"Subject: x\r\n\r\n" + (b"y" * 70 + b"\r\n") * (size // 72) + b".\r\n")
+            stored = talk.reply()
+            assert stored.startswith("250"), stored
+        address = "{}:{}".format(*talk.socket.getsockname())
+    session = node.wait_log(rf"session=(\w+) \S+ client={re.escape(address)}\b").group(1)
+    trace = process.wait_for("the session's end in its trace", lambda: re.search(r"disconnect", traced(node, session)) and traced(node, session))
+    queue = None
+    if len(replies) == 3 and replies["recipient"][0] == "2":
+        queue = process.wait_for("the delivery", lambda: re.search(rf"queue=([^,]+), session={session}", node.log())).group(1)
+    return replies, queue, trace
+
+
+def traced(node, session):
+    return node.tool("trace", session).stdout
+
+
+@pytest.mark.parametrize("source, port, helo, sender, size, recipient, want", CASES)
+def test_explain_tells_what_sessions_do(node, source, port, helo, sender, size, recipient, want):
+    facts = (source, getattr(node, port), helo, sender, size, recipient)
+    connector, said, queues, rule = explained(node, *facts)
+    replies, queue, trace = lived(node, *facts)
+    assert said == replies
+    assert queues[:1] == ([queue] if queue else [])
+    # What this test expects, so that both cannot be wrong in the same way.
+    name, *codes, way = want.split()
+    if "-" in name:
+        name, code = name.split("-")
+        assert replies["hello"].startswith(code)
+    assert connector == name and (way == "-" or queue == way)
+    for stage, code in zip(("mail", "recipient"), codes):
+        assert (stage not in replies) if code == "-" else replies[stage].startswith(code.replace("-", " "))
+    # The trace of the session says the same: its connector and the rule.
+    if name != "none":
+        assert f"connector={name}" in trace
+        refused = [r for r in replies.values() if r[0] != "2"]
+        if rule and refused:
+            assert f"rule={rule}" in trace and refused[0][4:] .split(" ", 1)[-1][:40] in trace
+        elif queue:
+            assert rule in re.search(r" by=(\S+)", trace).group(1).split(",")
+
+
+def test_there_are_fifty_cases():
+    assert len(CASES) >= 50
+
+
+def test_for_people(node):
+    done = node.tool("explain", "--from-ip", T, "--to", f":{node.port}", "--helo", "nas", "--mail", "a@tenant.test", "--rcpt", "b@elsewhere.test")
+    text = done.stdout
+    assert "-> Storage: its range 127.86.1.30 is the smallest with 127.86.1.30" in text
+    assert "   Scanners: its range 127.86.1.0/24 is wider than 127.86.1.30" in text
+    assert "   Off: it is not enabled" in text and "   Strict: none of its bindings covers" in text
+    assert "any-recipient (allow)" in text
+    assert "rule any-recipient: any-recipient by allow" in text
+    assert "-> TenantA, queue TenantA: address space *, cost 1" in text
+    assert "   World: TenantA is for this sender or receive connector" in text
+    refused = node.tool("explain", "--from-ip", S, "--to", f":{node.port}", "--mail", "a@b.test", "--rcpt", "b@elsewhere.test", check=False)
+    assert refused.returncode == 77 and "550 5.7.54 SMTP; Unable to relay" in refused.stdout
+
+
+def test_without_the_daemon_the_file_answers(node):
+    arguments = ["explain", "--file", "--from-ip", T, "--to", f"{HOST}:{node.port}", "--mail", "a@b.test", "--rcpt", "team@example.com"]
+    text = node.tool(*arguments).stdout
+    assert "by the alias <team@example.com>" in text and "out@elsewhere.test" in text and "-> Small, queue Small" in text
+    assert node.tool("explain", "--from-ip", "nonsense", check=False).returncode == 64
