@@ -36,8 +36,8 @@ static void add_hosts(struct ctl_object *row, const struct send_connector *conne
 static void add_scope(struct ctl_object *row, const struct send_connector *connector)
 {
     row_patterns(row, "senders", &connector->senders);
-    for (size_t i = 0; i < connector->receive_name_count; i++)
-        ctl_add_text(row, "receive_connectors", bytes_text(connector->receive_names[i]));
+    for (size_t i = 0; i < connector->came_by.count; i++)
+        ctl_add_text(row, "receive_connectors", bytes_text(connector->came_by.list[i]));
 }
 
 static void add_security(struct ctl_object *row, const struct send_connector *connector)

@@ -32,7 +32,7 @@ bool digest_of(struct bytes encoded, uint64_t content_bytes, uint64_t *out)
     while (envelope_next_recipient(&cursor, &recipient)) {
         hash = mix(hash, recipient.address);
         hash = mix(hash, recipient.orcpt);
-        hash = mix_number(hash, recipient.notify);
+        hash = mix_number(hash, recipient.notify + (recipient.is_expanded ? 256u : 0));
     }
     *out = hash;
     return true;

@@ -268,14 +268,20 @@ enum shadow_params shadow_parse_mail(
     return got;
 }
 
+/* The recipient stood for those behind it (mail/envelope.h); the last parameter. */
+static const struct bytes expanded = BYTES(" XEXPANDED");
+
 enum shadow_params shadow_parse_rcpt(struct bytes args, struct recipient *out)
 {
-    struct recipient recipient = { .is_expanded = false };
+    struct recipient recipient = { .notify = 0 };
     struct smtp_rcpt rcpt = { 0 };
     enum shadow_params got;
 
     if (!take_path(&args, BYTES("TO:"), ADDRESS_POSTMASTER, &recipient.address))
         return SHADOW_PARAMS_SYNTAX;
+    recipient.is_expanded = bytes_ends_nocase(args, expanded);
+    if (recipient.is_expanded)
+        args = bytes_first(args, args.n - expanded.n);
     got = of_smtp(smtp_params_rcpt(args, true, &rcpt));
     if (got != SHADOW_PARAMS_OK)
         return got;
@@ -421,6 +427,8 @@ enum err shadow_add_copy(struct buf *out, const struct shadow_copy *copy)
         line_add(&line, BYTES(">"));
         add_notify(&line, recipient->notify);
         add_text(&line, BYTES(" ORCPT="), recipient->orcpt);
+        if (recipient->is_expanded)
+            line_add(&line, expanded);
         line_add(&line, BYTES("\r\n"));
     }
     return line_end(&line);
