@@ -167,6 +167,33 @@ static void read_meaning_it(struct reader *reader, const struct option *option,
     read_flag(reader, option, item, &meant);
 }
 
+/* high, normal, low, or a level as MT-PRIORITY counts them (RFC 6710). */
+static void read_priority(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    static const struct {
+        const char *word;
+        int8_t level;
+    } words[] = { { "low", -4 }, { "normal", 0 }, { "high", 4 } };
+    const char *text = item->values[0].text;
+    bool is_negative = text[0] == '-';
+    uint64_t level;
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(text, words[i].word) == 0) {
+            ((struct receive_connector *)into)->priority = words[i].level;
+            return;
+        }
+    }
+    if (bytes_to_number(bytes_text(text + is_negative), 9, &level))
+        ((struct receive_connector *)into)->priority =
+            (int8_t)(is_negative ? -(int)level : (int)level);
+    else
+        complaint_hint(complain(reader->complaints, value_line(item, 0),
+                           "'%s' cannot be '%.60s'", option->name, text),
+            "low, normal, high, or a number from -9 to 9");
+}
+
 #define AT(member) offsetof(struct receive_connector, member)
 
 static const struct option options[] = {
@@ -202,6 +229,8 @@ static const struct option options[] = {
     { "header_size_max", CONFIG_VALUE, read_size, AT(header_bytes_max), 4096, 64LL << 20 },
     { "recipients_max", CONFIG_VALUE, read_number, AT(recipients_max), 1, 100000 },
     { "messages_max", CONFIG_VALUE, read_number, AT(messages_per_session_max), 0, 1000000000 },
+    { "priority", CONFIG_VALUE, read_priority, AT(priority) },
+    { "trust_priority", CONFIG_VALUE, read_flag, AT(trusts_priority) },
     { "errors_max", CONFIG_VALUE, read_number, AT(errors_max), 1, 1000 },
     { "hops_max", CONFIG_VALUE, read_number, AT(hops_max), 1, 1000 },
     { "local_hops_max", CONFIG_VALUE, read_number, AT(local_hops_max), 1, 1000 },

@@ -93,7 +93,7 @@ static void shorten_envelope(struct message *message)
             abort(); /* its count was checked when it was decoded */
     envelope.recipients = recipients;
     envelope.prepend = envelope.message_id = BYTES_NONE;
-    envelope.client_name = envelope.client_ip = envelope.client_user = BYTES_NONE;
+    envelope.client_name = envelope.client_user = BYTES_NONE; /* its address: for filters */
     buf_init(&shorter, ENVELOPE_BYTES_MAX);
     if (envelope_encode(&envelope, &shorter) != OK)
         abort(); /* shorter than it was */

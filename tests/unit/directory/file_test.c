@@ -312,7 +312,8 @@ static const char whole[] =
     "    banner = \"220 %{fqdn} hello\"\n"
     "    allow = [any-recipient, bypass-size-limit]\n"
     "    tls = required tls_min = 1.0\n"
-    "    protocol_log = no add_missing_headers = yes tolerate = bare-lf\n"
+    "    protocol_log = no add_missing_headers = yes priority = -3 trust_priority = yes "
+    "tolerate = bare-lf\n"
     "    size_max = 1M header_size_max = 8K recipients_max = 7 messages_max = 9 errors_max = "
     "3\n"
     "    hops_max = 4 connections_max = 5 connections_per_source = 6\n"
@@ -380,8 +381,8 @@ static void check_receive(const struct settings *s)
     check("rights", c->groups == GROUP_ANONYMOUS &&
                         c->allow == (RIGHT_ANY_RECIPIENT | RIGHT_BYPASS_SIZE_LIMIT));
     check("tls", c->tls == TLS_MODE_REQUIRED && c->tls_version_min == 0);
-    check("flags",
-        !c->logs_protocol && c->adds_missing_headers && c->tolerances == TOLERATE_BARE_LF);
+    check("flags", !c->logs_protocol && c->adds_missing_headers && c->priority == -3 &&
+                       c->trusts_priority && c->tolerances == TOLERATE_BARE_LF);
     check("sizes", c->size_bytes_max == 1 << 20 && c->header_bytes_max == 8192);
     check("numbers", c->recipients_max == 7 && c->messages_per_session_max == 9 &&
                          c->errors_max == 3 && c->hops_max == 4 && c->connections_max == 5 &&

@@ -1,0 +1,121 @@
+"""A relay with a long queue over many next hops, half of which are down: made fast, and measured."""
+import os
+import socket
+import subprocess
+import time
+
+from . import process, relais, unbound
+
+LIVE, DEAD = "127.85.1.1", "127.85.2.1"
+CONTENT = b"From: <a@sender.test>\r\nSubject: one of many\r\n\r\nA line.\r\n"
+BATCH = 200
+
+
+def say_hello(port):
+    s = socket.create_connection(("127.0.0.1", port))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    replies = s.makefile("rb")
+    replies.readline()
+    s.sendall(b"EHLO load.test\r\n")
+    while replies.readline()[3:4] == b"-":
+        pass
+    return s, replies
+
+
+def send(port, recipients, sender="a@sender.test", extra=""):
+    """A message to each, many in one write."""
+    s, replies = say_hello(port)
+    for at in range(0, len(recipients), BATCH):
+        part = recipients[at:at + BATCH]
+        s.sendall(b"".join(b"MAIL FROM:<%s>%s\r\nRCPT TO:<%s>\r\nBDAT %d LAST\r\n%s" %
+                           (sender.encode(), extra.encode(), r.encode(), len(CONTENT), CONTENT) for r in part))
+        for _ in range(3 * len(part)):
+            reply = replies.readline()
+            assert reply.startswith(b"250"), reply
+    s.sendall(b"QUIT\r\n")
+    s.close()
+
+
+class BigQueue:
+    """HOPS domains, every other one at an address where nobody listens."""
+
+    def __init__(self, folder, hops, per_hop):
+        self.hops, self.per_hop = hops, per_hop
+        self.port, self.mx_port = process.free_port(), process.free_port()
+        records = [f"d{n}.example. A {DEAD if n % 2 else LIVE}" for n in range(hops)]
+        self.names = unbound.Unbound(os.path.join(folder, "dns"), records)
+        config = relais.receive("In", f"127.0.0.1:{self.port}")
+        config += relais.send("Out", mx=True, mx_port=self.mx_port, retry=["1h"], tls="none")
+        config += relais.block("dns", None, servers=[self.names.server])
+        config += relais.block("limits", None, deliveries=5000)
+        self.node = relais.Relais(os.path.join(folder, "relais"), config, [self.port], segment="64M")
+        self.sink = None
+
+    def __enter__(self):
+        self.names.start()
+        self.node.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop_sink()
+        self.node.kill()
+        self.names.stop()
+
+    def start_sink(self, *options):
+        self.sink = subprocess.Popen([process.RELAIS, "sink", "--listen", f"{LIVE}:{self.mx_port}", *options],
+                                     stdout=subprocess.DEVNULL)
+        process.wait_for("the sink", lambda: self._listens())
+
+    def _listens(self):
+        with socket.socket() as s:
+            return s.connect_ex((LIVE, self.mx_port)) == 0
+
+    def stop_sink(self):
+        if self.sink:
+            process.end(self.sink)
+        self.sink = None
+
+    def fill(self, first, per_hop):
+        """FIRST 0: those that live; 1: the dead."""
+        send(self.port, [f"u{i}@d{n}.example" for i in range(per_hop) for n in range(first, self.hops, 2)])
+
+    def deliver_live(self, per_hop):
+        """Messages a second, from the first to the last that is delivered to those that live."""
+        before = self.node.queued()
+        began = time.monotonic()
+        self.fill(0, per_hop)
+        process.wait_for("all to be delivered", lambda: self.node.queued() <= before, 600, pause=0.02)
+        return per_hop * (self.hops // 2) / (time.monotonic() - began)
+
+    def time(self, *arguments, times=3, check=True):
+        """The shortest of some runs of the tool, in seconds, and what it said."""
+        best, done = 1e9, None
+        for _ in range(times):
+            began = time.monotonic()
+            done = self.node.tool(*arguments, check=check)
+            best = min(best, time.monotonic() - began)
+        return best, done
+
+    def memory(self):
+        with open(f"/proc/{self.node.pid}/status") as f:
+            return int(next(line.split()[1] for line in f if line.startswith("VmRSS"))) * 1024
+
+    def counts(self):
+        """How many wait at each next hop that lives."""
+        rows = self.node.ask("queues")[0]
+        return {r["name"]: r["messages"] for r in rows if r["name"].startswith("Out/d") and
+                int(r["name"][5:-8]) % 2 == 0}
+
+    def fairness(self):
+        """With all that live waiting, they come back: at half time, the least share over the mean."""
+        waiting = self.counts()
+        whole = sum(waiting.values())
+        self.start_sink()
+        self.node.tool("retry", "--filter", "messages > 0", "--yes", check=False)
+        self.node.tool("retry", "--all")
+        while True:
+            left = self.counts()
+            if sum(left.values()) <= whole / 2:
+                break
+        done = [waiting[name] - left.get(name, 0) for name in waiting]
+        return min(done) * len(done) / sum(done)

@@ -1,0 +1,64 @@
+"""A long queue over many next hops of which half are down (QU-8): the others keep their rate, and the
+administrator gets his answers.  bench/queue does the same with 200,000 messages over 2,000."""
+import os
+
+import pytest
+
+from tests.kit import big_queue, process
+
+HOPS = int(os.environ.get("RELAIS_BIG_QUEUE_HOPS", "200"))
+PER_HOP = int(os.environ.get("RELAIS_BIG_QUEUE_PER_HOP", "100"))
+ANSWER_SECONDS = 0.2 * process.SLOWER
+
+
+@pytest.fixture(scope="module")
+def big(module_folder):
+    with big_queue.BigQueue(module_folder, HOPS, PER_HOP) as made:
+        made.start_sink()
+        made.deliver_live(2)
+        made.alone = max(made.deliver_live(20) for _ in range(2))
+        made.before = made.memory()
+        made.fill(1, 2 * PER_HOP)
+        made.queued = made.node.queued()
+        yield made
+
+
+def test_those_that_live_keep_their_rate(big):
+    assert big.queued == HOPS * PER_HOP
+    beside = max(big.deliver_live(20) for _ in range(3))
+    assert beside > 0.6 * big.alone, (beside, big.alone)  # the machine is shared with others
+
+
+def test_memory(big):
+    if process.SLOWER == 1:  # not with a sanitizer's
+        assert (big.memory() - big.before) / big.queued < 400
+
+
+@pytest.mark.parametrize("words", [
+    ["queue", "--limit", "20"],
+    ["queue", "--filter", "from ~ *@nobody.test"],
+    ["queue", "--filter", "to ~ u1@* and age > 1h and size > 10"],
+    ["queue", "--by-age"],
+    ["queues", "--filter", "messages > 1000000"],
+    ["suspend", "Out/d1.example"],
+    ["resume", "Out/d1.example"],
+    ["retry", "--filter", "queue = Out/d3.example"],
+    ["suspend", "--filter", "queue = Out/d3.example"],
+    ["resume", "--filter", "queue = Out/d3.example"],
+    ["remove", "--what-if", "--queue", "Out/d1.example"],
+    ["remove", "--what-if", "--filter", "to ~ *@d*5.example"],
+], ids=" ".join)
+def test_answers_come_at_once(big, words):
+    seconds, _ = big.time(*words, times=5)
+    assert seconds < ANSWER_SECONDS, seconds
+
+
+def test_fair_between_next_hops(big):
+    big.stop_sink()
+    big.fill(0, 40)
+    assert big.fairness() > 0.3
+
+
+def test_much_is_removed_while_others_are_served(big):
+    big.node.tool("remove", "--filter", "to ~ *@d*1.example")
+    assert big.node.ask("queue", filter="to ~ *@d*1.example")[1]["matched"] == 0
