@@ -187,7 +187,8 @@ static void check_client_certificates(struct reader *reader,
     const struct config_item *ca = config_find(block, "client_ca");
     const struct config_item *known = ca ? ca : config_find(block, "client_fingerprints");
 
-    if (asks && connector->asks_client_certificate && !known)
+    if (asks && connector->asks_client_certificate && !ca &&
+        connector->client_fingerprint_count == 0)
         complaint_hint(
             complain(reader->complaints, asks->where, "no client's certificate would be known"),
             "client_ca = \"/etc/relais/partners.pem\", or client_fingerprints");
@@ -324,7 +325,7 @@ void check_send_tls(struct reader *reader, const struct send_connector *connecto
     const struct config_item *ca = config_find(block, "ca_file");
     const struct config_item *implicit = config_find(block, "implicit_tls");
 
-    if (has_level(connector, SEND_TLS_SECURE) && !pins)
+    if (has_level(connector, SEND_TLS_SECURE) && connector->tls_fingerprint_count == 0)
         complaint_hint(complain(reader->complaints, tls ? tls->where : block->where,
                            "secure TLS needs the certificate's fingerprint"),
             "tls_fingerprints = { \"sha256:...\" }; openssl x509 -noout -fingerprint -sha256 "

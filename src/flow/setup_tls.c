@@ -73,6 +73,7 @@ static enum err make_level(const struct send_connector *connector, enum send_tls
     enum err err;
 
     if (level == SEND_TLS_SECURE) {
+        assert(connector->tls_fingerprint_count); /* else any certificate would do */
         tls.fingerprints = (const char *const *)connector->tls_fingerprints;
         tls.fingerprint_count = connector->tls_fingerprint_count;
     }

@@ -34,7 +34,7 @@ def tlsa(file, usage=3):
 class Scene:
     """A receiver for a domain with these records, and a relay that has one mail for it."""
 
-    def __init__(self, start, folder, records, level="dane", pair=None, **zone):
+    def __init__(self, start, folder, records, level="dane", pair=None, begins_otherwise=False, **zone):
         self.sink = sink.Sink(HERE, tls=server_context(pair) if pair else None)
         self.names = Nsd(folder)
         self.names.zone("mail.example", [f"mx IN A {HERE}", f"other IN A {HERE}", "alias IN CNAME mx",
@@ -42,8 +42,15 @@ class Scene:
         self.names.start()
         port = process.free_port()
         dns = relais.block("dns", None, servers=[self.names.server], trust_anchor=self.anchors(folder), timeout="5s")
-        self.node = start(dns + relais.receive("In", f"{RELAY}:{port}") +
-                          relais.send("Out", mx=True, mx_port=self.sink.port, tls=level), port)
+        receive = relais.receive("In", f"{RELAY}:{port}")
+        config = dns + receive + relais.send("Out", mx=True, mx_port=self.sink.port, tls=level)
+        if begins_otherwise:
+            self.node = start(receive + relais.send("Out", mx=True), port)
+            self.node.configure(config)
+            self.node.reload()
+            self.node.wait_log(" reloaded ")
+        else:
+            self.node = start(config, port)
         with Talk(port, RELAY) as talk:
             assert talk.send(mails.PLAIN, recipients=["b@mail.example"]).startswith("250")
 
@@ -81,6 +88,14 @@ def test_a_matching_record(start, folder, authority):
     pair = authority.sign("whoever.test")  # of usage 3 the name does not matter
     with Scene(start, folder, [MX, f"_{{port}}._tcp.mx IN TLSA {tlsa(pair[0])}"], pair=pair) as scene:
         scene.check_delivered("dane", "verified")
+
+
+def test_a_reload_brings_dnssec(start, folder, authority):
+    """DANE and other name servers, while it runs."""
+    pair = authority.sign("whoever.test")
+    with Scene(start, folder, [MX, f"_{{port}}._tcp.mx IN TLSA {tlsa(pair[0])}"], pair=pair, level="dane-only",
+               begins_otherwise=True) as scene:
+        scene.check_delivered("dane-only", "verified")
 
 
 def test_a_record_that_does_not_match(start, folder, authority):
