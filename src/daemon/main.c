@@ -64,6 +64,9 @@ static enum err start_report(const struct settings *settings, char why[256])
         .target = (int)settings->log_target,
         .log_file = settings->log_file,
         .protocol_file = settings->protocol_log_file,
+        .tracking_file = settings->tracking_log_file,
+        .connectivity_file = settings->connectivity_log_file,
+        .tracks_subjects = settings->logs_subjects,
         .is_json = settings->logs_json,
         .bytes_max = settings->log_bytes_max,
         .files_max = settings->log_files_max,
@@ -76,7 +79,8 @@ static enum err start_report(const struct settings *settings, char why[256])
 static void make_folders(const struct settings *settings)
 {
     const char *const files[] = { settings->control_socket, settings->log_file,
-        settings->protocol_log_file };
+        settings->protocol_log_file, settings->tracking_log_file,
+        settings->connectivity_log_file };
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const char *slash = files[i] ? strrchr(files[i], '/') : NULL;

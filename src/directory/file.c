@@ -73,25 +73,28 @@ static const struct choice log_targets[] = {
     { NULL, 0 },
 };
 
-/* "off" is no file: no protocol log at all. */
-static void read_protocol_file(struct reader *reader, const struct option *option,
+/* "off" is no file: no such log at all. */
+static void read_log_file(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
-    struct settings *settings = into;
+    char **file = (char **)((char *)into + option->at);
 
     if (strcmp(item->values[0].text, "off") != 0) {
         read_path(reader, option, item, into);
         return;
     }
-    free(settings->protocol_log_file);
-    settings->protocol_log_file = NULL;
+    free(*file);
+    *file = NULL;
 }
 
 static const struct option log_options[] = {
     { "target", CONFIG_VALUE, read_choice, AT(log_target), .choices = log_targets },
     { "file", CONFIG_VALUE, read_path, AT(log_file) },
     { "json", CONFIG_VALUE, read_flag, AT(logs_json) },
-    { "protocol_file", CONFIG_VALUE, read_protocol_file, AT(protocol_log_file) },
+    { "protocol_file", CONFIG_VALUE, read_log_file, AT(protocol_log_file) },
+    { "tracking_file", CONFIG_VALUE, read_log_file, AT(tracking_log_file) },
+    { "connectivity_file", CONFIG_VALUE, read_log_file, AT(connectivity_log_file) },
+    { "log_subjects", CONFIG_VALUE, read_flag, AT(logs_subjects) },
     { "size_max", CONFIG_VALUE, read_size, AT(log_bytes_max), 64 * 1024, 1LL << 40 },
     { "files", CONFIG_VALUE, read_number, AT(log_files_max), 1, 10000 },
     { NULL },

@@ -248,6 +248,8 @@ struct settings *settings_new(const char *hostname)
         .dns_timeout_ms = 10 * SECOND,
         .log_target = LOG_STDERR,
         .protocol_log_file = mem_text("/var/log/relais/protocol.log"),
+        .tracking_log_file = mem_text("/var/log/relais/tracking.log"),
+        .connectivity_log_file = mem_text("/var/log/relais/connectivity.log"),
         .log_bytes_max = 64 * MIB,
         .log_files_max = 10,
     };

@@ -398,6 +398,7 @@ struct settings {
     char *protocol_log_file;     /* NULL: no protocol log at all */
     char *tracking_log_file;     /* NULL: none (OP-4) */
     char *connectivity_log_file; /* NULL: none */
+    bool logs_subjects;          /* in the tracking log; no: they are nobody's business */
     uint64_t log_bytes_max;      /* rotated at this size */
     uint32_t log_files_max;
 };

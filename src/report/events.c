@@ -29,6 +29,8 @@ static const struct event_shape shapes[REPORT_EVENT_COUNT] = {
     [REPORT_REJECT] = { "reject", REPORT_INFO, IDS },
     [REPORT_WOULD_REFUSE] = { "would_refuse", REPORT_INFO, IDS },
     [REPORT_RECEIVED] = { "received", REPORT_INFO, IDS },
+    [REPORT_RECEIVED_FOR] = { "received_for", REPORT_INFO, .is_tracked_only = true },
+    [REPORT_EXPANDED] = { "expanded", REPORT_INFO, IDS },
     [REPORT_STORE_FAILED] = { "store_failed", REPORT_ERROR, IDS },
     [REPORT_UNTOLD] = { "untold", REPORT_INFO, IDS },
     [REPORT_IN_DOUBT] = { "in_doubt", REPORT_INFO, IDS },
@@ -116,18 +118,28 @@ static unsigned pick(const char *const *names, const struct report_field *fields
     return n;
 }
 
-void event_order(const struct event_shape *shape, const struct report_field *fields,
+const struct report_field *event_field(
+    const struct report_field *fields, unsigned count, const char *name)
+{
+    unsigned at = find(fields, count, name);
+
+    return at < count ? &fields[at] : NULL;
+}
+
+unsigned event_order(const struct event_shape *shape, const struct report_field *fields,
     unsigned count, uint8_t *order)
 {
     uint8_t last[EVENT_ORDER_MAX];
-    uint64_t left;
+    uint64_t left = 0;
     unsigned n, last_count;
 
-    assert(count > 0 && count <= 64);
-    left = UINT64_MAX >> (64 - count);
+    assert(count <= 64);
+    for (unsigned i = 0; i < count; i++)
+        left |= (uint64_t)!fields[i].is_tracked_only << i;
     n = pick(shape->first, fields, count, order, &left);
     last_count = pick(shape->last, fields, count, last, &left);
     for (; left; left &= left - 1)
         order[n++] = (uint8_t)__builtin_ctzll(left);
     memcpy(order + n, last, last_count);
+    return n + last_count;
 }

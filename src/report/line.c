@@ -134,8 +134,7 @@ size_t line_text(char *out, const struct line_head *head, enum report_event even
     struct pen pen = { out, out + LINE_BYTES_MAX };
     uint8_t order[64];
 
-    if (count)
-        event_order(shape, fields, count, order);
+    count = event_order(shape, fields, count, order);
     head_text(&pen, head);
     if (event == REPORT_DELIVERY) {
         delivery(&pen, fields, order, count);
@@ -157,8 +156,7 @@ size_t line_json(char *out, const struct line_head *head, enum report_event even
     struct pen pen = { out, out + LINE_BYTES_MAX };
     uint8_t order[64];
 
-    if (count)
-        event_order(shape, fields, count, order);
+    count = event_order(shape, fields, count, order);
     pen_char(&pen, '{');
     if (head->time) {
         pen_literal(&pen, "\"time\":\"");
@@ -182,17 +180,6 @@ size_t line_json(char *out, const struct line_head *head, enum report_event even
     return (size_t)(pen.at - out);
 }
 
-static void csv(struct pen *pen, struct bytes text)
-{
-    bool is_quoted = text.n && (memchr(text.at, ',', text.n) || memchr(text.at, '"', text.n));
-
-    if (is_quoted)
-        pen_char(pen, '"');
-    pen_text(pen, text, PEN_CSV, RESERVE);
-    if (is_quoted)
-        pen_char(pen, '"');
-}
-
 size_t line_protocol_text(char *out, const char *time, const struct report_session *session,
     char sign, struct bytes text)
 {
@@ -202,19 +189,19 @@ size_t line_protocol_text(char *out, const char *time, const struct report_sessi
     session_id_format(session->id, hex);
     pen_bytes(&pen, time, DATE_ISO_BYTES - 1);
     pen_char(&pen, ',');
-    csv(&pen, bytes_first(bytes_text(session->connector), CONNECTOR_MAX));
+    pen_csv(&pen, bytes_first(bytes_text(session->connector), CONNECTOR_MAX), RESERVE);
     pen_char(&pen, ',');
     name(&pen, hex);
     pen_char(&pen, ',');
     pen_number(&pen, session->sequence);
     pen_char(&pen, ',');
-    csv(&pen, bytes_text(session->local));
+    pen_csv(&pen, bytes_text(session->local), RESERVE);
     pen_char(&pen, ',');
-    csv(&pen, bytes_text(session->peer));
+    pen_csv(&pen, bytes_text(session->peer), RESERVE);
     pen_char(&pen, ',');
     pen_char(&pen, sign);
     pen_char(&pen, ',');
-    csv(&pen, text);
+    pen_csv(&pen, text, RESERVE);
     pen_char(&pen, '\n');
     return (size_t)(pen.at - out);
 }
@@ -247,6 +234,54 @@ size_t line_protocol_json(char *out, const char *time, const struct report_sessi
     json_pair(&pen, "peer", bytes_text(session->peer));
     json_pair(&pen, "sign", bytes_of(&sign, 1));
     json_pair(&pen, "text", text);
+    pen_literal(&pen, "}\n");
+    return (size_t)(pen.at - out);
+}
+
+size_t line_connectivity_text(char *out, const char *time, const struct line_connection *line)
+{
+    struct pen pen = { out, out + LINE_BYTES_MAX };
+    char hex[SESSION_ID_TEXT_BYTES] = "";
+
+    if (line->session)
+        session_id_format(line->session->id, hex);
+    pen_bytes(&pen, time, DATE_ISO_BYTES - 1);
+    pen_char(&pen, ',');
+    name(&pen, hex);
+    pen_char(&pen, ',');
+    pen_csv(&pen, bytes_text(line->session ? line->session->connector : ""), RESERVE);
+    pen_char(&pen, ',');
+    name(&pen, line->source);
+    pen_char(&pen, ',');
+    pen_csv(&pen, bytes_first(bytes_text(line->queue), CONNECTOR_MAX * 2), RESERVE);
+    pen_char(&pen, ',');
+    pen_csv(&pen, bytes_text(line->session ? line->session->peer : ""), RESERVE);
+    pen_char(&pen, ',');
+    pen_char(&pen, line->sign);
+    pen_char(&pen, ',');
+    pen_csv(&pen, line->text, RESERVE);
+    pen_char(&pen, '\n');
+    return (size_t)(pen.at - out);
+}
+
+size_t line_connectivity_json(char *out, const char *time, const struct line_connection *line)
+{
+    struct pen pen = { out, out + LINE_BYTES_MAX };
+    char hex[SESSION_ID_TEXT_BYTES];
+
+    pen_literal(&pen, "{\"time\":\"");
+    pen_bytes(&pen, time, DATE_ISO_BYTES - 1);
+    pen_char(&pen, '"');
+    if (line->session) {
+        session_id_format(line->session->id, hex);
+        json_pair(&pen, "session", bytes_text(hex));
+        json_pair(&pen, "connector", bytes_text(line->session->connector));
+        json_pair(&pen, "peer", bytes_text(line->session->peer));
+    }
+    json_pair(&pen, "source", bytes_text(line->source));
+    json_pair(&pen, "queue", bytes_text(line->queue));
+    json_pair(&pen, "sign", bytes_of(&line->sign, 1));
+    json_pair(&pen, "text", line->text);
     pen_literal(&pen, "}\n");
     return (size_t)(pen.at - out);
 }

@@ -42,4 +42,17 @@ size_t line_protocol_text(char *out, const char *time, const struct report_sessi
 size_t line_protocol_json(char *out, const char *time, const struct report_session *session,
     char sign, struct bytes text);
 
+/* A line of the connectivity log, which report.h explains. */
+#define LINE_CONNECTIVITY_HEADER                                                               \
+    "#Fields: date-time,session-id,connector-id,source,destination,remote-endpoint,event,"     \
+    "description\n"
+struct line_connection {
+    const struct report_session *session; /* NULL: of no one connection */
+    const char *source, *queue;
+    char sign;
+    struct bytes text;
+};
+size_t line_connectivity_text(char *out, const char *time, const struct line_connection *line);
+size_t line_connectivity_json(char *out, const char *time, const struct line_connection *line);
+
 #endif

@@ -139,6 +139,17 @@ void pen_text(struct pen *pen, struct bytes text, enum pen_style style, size_t r
     }
 }
 
+void pen_csv(struct pen *pen, struct bytes text, size_t reserve)
+{
+    bool is_quoted = text.n && (memchr(text.at, ',', text.n) || memchr(text.at, '"', text.n));
+
+    if (is_quoted)
+        pen_char(pen, '"');
+    pen_text(pen, text, PEN_CSV, reserve);
+    if (is_quoted)
+        pen_char(pen, '"');
+}
+
 bool pen_is_word(struct bytes text)
 {
     for (size_t i = 0; i < text.n; i++) {

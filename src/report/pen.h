@@ -47,6 +47,9 @@ enum pen_style {
 /* Writes TEXT, cut before the pen's last RESERVE bytes; never half an escape. */
 void pen_text(struct pen *pen, struct bytes text, enum pen_style style, size_t reserve);
 
+/* TEXT as one column: in quotes where it must be. */
+void pen_csv(struct pen *pen, struct bytes text, size_t reserve);
+
 /* Would TEXT be a bare word: not empty, nothing in it to be escaped or quoted? */
 bool pen_is_word(struct bytes text);
 

@@ -6,6 +6,7 @@
 #include "report/events.h"
 #include "report/line.h"
 #include "report/out.h"
+#include "report/tracking.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -27,10 +28,12 @@ struct counts {
     _Atomic uint64_t of[REPORT_EVENT_COUNT];
 };
 
+enum stream { LOG, PROTOCOL, TRACKING, CONNECTIVITY, STREAM_COUNT };
+
 struct writer {
     struct loop *loop;
     struct loop_flush flush;
-    struct buf log, protocol;
+    struct buf buf[STREAM_COUNT];
     struct line_clock clock;
     struct counts counts;
     struct writer *next;
@@ -38,16 +41,19 @@ struct writer {
 
 static struct {
     pthread_mutex_t lock; /* files, list of writers */
-    struct out log, protocol;
+    struct out out[STREAM_COUNT];
     struct writer *writers;
     struct counts others; /* of threads without a writer, and of those that ended */
     atomic_int target;
-    atomic_bool is_json, has_protocol;
+    atomic_bool is_json, tracks_subjects;
+    atomic_bool has[STREAM_COUNT]; /* but of the log, which there always is */
     atomic_int pid;
 } shared = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
-    .log = { .fd = STDERR_FILENO, .is_borrowed = true },
-    .protocol = { .fd = -1 },
+    .out = { [LOG] = { .fd = STDERR_FILENO, .is_borrowed = true },
+        [PROTOCOL] = { .fd = -1 },
+        [TRACKING] = { .fd = -1 },
+        [CONNECTIVITY] = { .fd = -1 } },
 };
 
 static _Thread_local struct writer *mine;
@@ -77,62 +83,91 @@ static void unlock(void)
 
 /* --- Settings ---------------------------------------------------------------------------- */
 
-static enum err open_both(const struct report_settings *settings, struct out *log,
-    struct out *protocol, char why[256])
+static void close_all(struct out out[STREAM_COUNT])
 {
-    enum err err;
+    for (unsigned i = 0; i < STREAM_COUNT; i++)
+        out_close(&out[i]);
+}
 
-    *log = *protocol = OUT_CLOSED;
-    if (settings->target == TARGET_FILE) {
-        err = out_open(
-            settings->log_file, NULL, settings->bytes_max, settings->files_max, log, why);
-        if (err != OK)
+static enum err open_all(
+    const struct report_settings *settings, struct out out[STREAM_COUNT], char why[256])
+{
+    const struct {
+        const char *path, *header;
+    } files[STREAM_COUNT] = {
+        [LOG] = { settings->target == TARGET_FILE ? settings->log_file : NULL, NULL },
+        [PROTOCOL] = { settings->protocol_file, LINE_PROTOCOL_HEADER },
+        [TRACKING] = { settings->tracking_file, TRACKING_HEADER },
+        [CONNECTIVITY] = { settings->connectivity_file, LINE_CONNECTIVITY_HEADER },
+    };
+
+    for (unsigned i = 0; i < STREAM_COUNT; i++)
+        out[i] = OUT_CLOSED;
+    for (unsigned i = 0; i < STREAM_COUNT; i++) {
+        enum err err;
+        if (!files[i].path)
+            continue;
+        err = out_open(files[i].path, settings->is_json ? NULL : files[i].header,
+            settings->bytes_max, settings->files_max, &out[i], why);
+        if (err != OK) {
+            close_all(out);
             return err;
-    } else if (settings->target == TARGET_STDERR) {
-        out_stderr(log);
+        }
     }
-    if (!settings->protocol_file)
-        return OK;
-    err = out_open(settings->protocol_file, settings->is_json ? NULL : LINE_PROTOCOL_HEADER,
-        settings->bytes_max, settings->files_max, protocol, why);
-    if (err != OK)
-        out_close(log);
-    return err;
+    if (settings->target == TARGET_STDERR)
+        out_stderr(&out[LOG]);
+    return OK;
 }
 
 enum err report_init(const struct report_settings *settings, char why[256])
 {
-    struct out log, protocol;
-    enum err err = open_both(settings, &log, &protocol, why);
+    struct out out[STREAM_COUNT];
+    enum err err = open_all(settings, out, why);
 
     if (err != OK)
         return err;
     lock();
-    out_close(&shared.log);
-    out_close(&shared.protocol);
-    shared.log = log;
-    shared.protocol = protocol;
+    close_all(shared.out);
+    memcpy(shared.out, out, sizeof out);
     if (settings->target == TARGET_SYSLOG)
         openlog("relais", LOG_PID | LOG_NDELAY, LOG_MAIL);
     atomic_store(&shared.pid, getpid());
     atomic_store(&shared.is_json, settings->is_json);
-    atomic_store(&shared.has_protocol, settings->protocol_file != NULL);
+    atomic_store(&shared.tracks_subjects, settings->tracks_subjects);
+    for (unsigned i = 0; i < STREAM_COUNT; i++)
+        atomic_store(&shared.has[i], out[i].fd >= 0);
     atomic_store(&shared.target, settings->target);
     unlock();
     return OK;
 }
 
+bool report_tracks(void)
+{
+    return is_set(&shared.has[TRACKING]);
+}
+
+bool report_tracks_subjects(void)
+{
+    return is_set(&shared.tracks_subjects);
+}
+
+bool report_connects(void)
+{
+    return is_set(&shared.has[CONNECTIVITY]);
+}
+
 /* --- Writing ----------------------------------------------------------------------------- */
 
-/* Writes what waits in BUF.  Lines lost before (a full disk) are told of. */
-static void write_out(struct out *out, struct buf *buf)
+/* Writes what waits.  Lines lost before (a full disk) are told of. */
+static void write_out(struct writer *writer, enum stream stream)
 {
+    struct buf *buf = &writer->buf[stream];
     uint64_t lost;
 
     if (buf->n == 0)
         return;
     lock();
-    lost = out_write(out, buf_bytes(buf));
+    lost = out_write(&shared.out[stream], buf_bytes(buf));
     unlock();
     buf_clear(buf);
     if (lost)
@@ -142,8 +177,8 @@ static void write_out(struct out *out, struct buf *buf)
 
 static void flush_mine(struct writer *writer)
 {
-    write_out(&shared.log, &writer->log);
-    write_out(&shared.protocol, &writer->protocol);
+    for (unsigned i = STREAM_COUNT; i-- > 0;) /* the log last: it tells of what was lost */
+        write_out(writer, i);
 }
 
 static void on_flush(struct loop_flush *flush)
@@ -156,13 +191,13 @@ void report_done(void)
     if (mine)
         flush_mine(mine);
     lock();
-    out_close(&shared.log);
-    out_close(&shared.protocol);
-    out_stderr(&shared.log); /* what comes later is still said somewhere */
+    close_all(shared.out);
+    out_stderr(&shared.out[LOG]); /* what comes later is still said somewhere */
     if (load(&shared.target) == TARGET_SYSLOG)
         closelog();
     atomic_store(&shared.target, TARGET_STDERR);
-    atomic_store(&shared.has_protocol, false);
+    for (unsigned i = 0; i < STREAM_COUNT; i++)
+        atomic_store(&shared.has[i], false);
     unlock();
 }
 
@@ -173,8 +208,8 @@ void report_thread_init(struct loop *loop)
     assert(!mine);
     writer->loop = loop;
     loop_flush_init(&writer->flush, on_flush);
-    buf_init(&writer->log, BUFFER_BYTES_MAX);
-    buf_init(&writer->protocol, BUFFER_BYTES_MAX);
+    for (unsigned i = 0; i < STREAM_COUNT; i++)
+        buf_init(&writer->buf[i], BUFFER_BYTES_MAX);
     lock();
     writer->next = shared.writers;
     shared.writers = writer;
@@ -205,8 +240,8 @@ void report_thread_done(void)
     flush_mine(writer);
     unlink_writer(writer);
     mine = NULL;
-    buf_done(&writer->log);
-    buf_done(&writer->protocol);
+    for (unsigned i = 0; i < STREAM_COUNT; i++)
+        buf_done(&writer->buf[i]);
     free(writer);
 }
 
@@ -258,55 +293,82 @@ static size_t format(char *to, const char *time, enum report_event event,
                                    : line_text(to, &head, event, fields, field_count);
 }
 
-/* Room for one more line in BUF of this thread; what is there goes out first when it is full.
- */
-static char *line_room(struct out *out, struct buf *buf)
+/* Room for one more line of this thread's; what is there goes out first when it is full. */
+static char *line_room(enum stream stream)
 {
-    char *to = (char *)buf_room(buf, LINE_BYTES_MAX);
+    char *to = (char *)buf_room(&mine->buf[stream], LINE_BYTES_MAX);
 
     if (!to) {
-        write_out(out, buf);
-        to = (char *)buf_room(buf, LINE_BYTES_MAX);
+        write_out(mine, stream);
+        to = (char *)buf_room(&mine->buf[stream], LINE_BYTES_MAX);
     }
     assert(to);
     return to;
 }
 
-static void write_at_once(struct out *out, const char *line, size_t n)
+static void write_at_once(enum stream stream, const char *line, size_t n)
 {
     lock();
-    out_write(out, bytes_of(line, n)); /* what was lost before is told by the loops' threads */
+    /* What was lost before is told by the loops' threads. */
+    out_write(&shared.out[stream], bytes_of(line, n));
     unlock();
+}
+
+/* A line that was put into line_room(), or is written at once. */
+static void wrote(enum stream stream, const char *line, size_t n)
+{
+    if (n == 0)
+        return;
+    if (!mine) {
+        write_at_once(stream, line, n);
+        return;
+    }
+    buf_wrote(&mine->buf[stream], n);
+    loop_flush_ask_last(mine->loop, &mine->flush);
 }
 
 static void say(enum report_event event, enum report_level level,
     const struct report_field *fields, unsigned field_count)
 {
-    count(event);
+    char line[LINE_BYTES_MAX];
+    struct line_clock clock = { 0 };
+
     if (load(&shared.target) == TARGET_SYSLOG) {
-        char line[LINE_BYTES_MAX];
         size_t n = format(line, NULL, event, level, fields, field_count);
         syslog(syslog_levels[level], "%.*s", (int)n - 1, line);
     } else if (!mine) {
-        char line[LINE_BYTES_MAX];
-        struct line_clock clock = { 0 };
-        write_at_once(&shared.log, line,
-            format(line, time_text(&clock), event, level, fields, field_count));
+        write_at_once(
+            LOG, line, format(line, time_text(&clock), event, level, fields, field_count));
     } else {
-        char *to = line_room(&shared.log, &mine->log);
-        buf_wrote(
-            &mine->log, format(to, time_text(&mine->clock), event, level, fields, field_count));
+        char *to = line_room(LOG);
+        wrote(LOG, to, format(to, time_text(&mine->clock), event, level, fields, field_count));
         if (level >= REPORT_WARNING)
-            write_out(&shared.log, &mine->log); /* a crash may follow */
-        else
-            loop_flush_ask_last(mine->loop, &mine->flush);
+            write_out(mine, LOG); /* a crash may follow */
     }
+}
+
+static void track(
+    enum report_event event, const struct report_field *fields, unsigned field_count)
+{
+    char stack[LINE_BYTES_MAX];
+    struct line_clock clock = { 0 };
+    char *to = mine ? line_room(TRACKING) : stack;
+
+    wrote(TRACKING, to,
+        (is_set(&shared.is_json) ? tracking_json : tracking_text)(
+            to, time_text(mine ? &mine->clock : &clock), event, fields, field_count));
 }
 
 void report_fields(
     enum report_event event, const struct report_field *fields, unsigned field_count)
 {
-    say(event, event_shape(event)->level, fields, field_count);
+    const struct event_shape *shape = event_shape(event);
+
+    count(event);
+    if (!shape->is_tracked_only)
+        say(event, shape->level, fields, field_count);
+    if (report_tracks() && tracking_may_want(event))
+        track(event, fields, field_count);
 }
 
 void report_notice(enum report_level level, const char *format_text, ...)
@@ -319,6 +381,7 @@ void report_notice(enum report_level level, const char *format_text, ...)
     vsnprintf(text, sizeof text, format_text, args);
     va_end(args);
     field = R_CHARS("text", text);
+    count(REPORT_NOTICE);
     say(REPORT_NOTICE, level, &field, 1);
 }
 
@@ -329,16 +392,27 @@ void report_protocol(struct report_session *session, char sign, struct bytes tex
     size_t n;
     char *to;
 
-    if (!is_set(&shared.has_protocol))
+    if (!is_set(&shared.has[PROTOCOL]))
         return;
-    to = mine ? line_room(&shared.protocol, &mine->protocol) : stack;
+    to = mine ? line_room(PROTOCOL) : stack;
     n = (is_set(&shared.is_json) ? line_protocol_json : line_protocol_text)(
         to, time_text(mine ? &mine->clock : &clock), session, sign, text);
     session->sequence++;
-    if (!mine) {
-        write_at_once(&shared.protocol, to, n);
+    wrote(PROTOCOL, to, n);
+}
+
+void report_connectivity(const struct report_session *session, const char *source,
+    const char *queue, char sign, struct bytes text)
+{
+    const struct line_connection line = { session, source, queue, sign, text };
+    char stack[LINE_BYTES_MAX];
+    struct line_clock clock = { 0 };
+    char *to;
+
+    if (!report_connects())
         return;
-    }
-    buf_wrote(&mine->protocol, n);
-    loop_flush_ask_last(mine->loop, &mine->flush);
+    to = mine ? line_room(CONNECTIVITY) : stack;
+    wrote(CONNECTIVITY, to,
+        (is_set(&shared.is_json) ? line_connectivity_json : line_connectivity_text)(
+            to, time_text(mine ? &mine->clock : &clock), &line));
 }

@@ -1,7 +1,8 @@
 /* What the operator sees: one table of events, written as lines.
  *
- * Two streams: the log (events, delivery lines) and the protocol log (who said what on which
- * session).  Lines gather in a buffer of each thread and are written once a turn of its loop
+ * Four streams: the log (events, delivery lines), the protocol log (who said what on which
+ * session), the message tracking log (report/tracking.h: the events of messages once more, as
+ * columns) and the connectivity log (connections to next hops).  Lines gather in a buffer of each thread and are written once a turn of its loop
  * and before the process ends; warnings and errors at once, with what waits before them.  Any
  * thread; one that did not call report_thread_init() writes each line at once. */
 #ifndef REPORT_REPORT_H
@@ -18,8 +19,10 @@ enum report_level { REPORT_DEBUG, REPORT_INFO, REPORT_WARNING, REPORT_ERROR };
 struct report_settings {
     int target; /* enum log_target of policy/settings.h: 0 stderr, 1 file, 2 syslog */
     const char *log_file;
-    const char *protocol_file; /* NULL: none */
+    const char *protocol_file; /* NULL: none; these three */
+    const char *tracking_file, *connectivity_file;
     bool is_json;
+    bool tracks_subjects;
     uint64_t bytes_max; /* a file is rotated at this size: x, x.1, x.2 ... */
     unsigned files_max;
 };
@@ -55,6 +58,8 @@ enum report_event {
     REPORT_REJECT,       /* a refusal of policy, with its reply */
     REPORT_WOULD_REFUSE, /* the same of a limit in report mode: nothing was refused */
     REPORT_RECEIVED,     /* durable: 250 is said */
+    REPORT_RECEIVED_FOR, /* its further recipients: for the tracking log alone */
+    REPORT_EXPANDED,     /* a recipient of it stood for others */
     REPORT_STORE_FAILED,
     REPORT_UNTOLD,   /* stored, and the client was gone: it may send again (D2) */
     REPORT_IN_DOUBT, /* handed over, no answer: it may have been delivered (D6) */
@@ -108,6 +113,7 @@ enum report_event {
 /* One value of an event; NAME is a literal. */
 struct report_field {
     const char *name;
+    bool is_tracked_only; /* stands in the tracking log, not in the log */
     enum {
         REPORT_TEXT,
         REPORT_NUMBER,
@@ -129,11 +135,19 @@ struct report_field {
     ((struct report_field){ .name = n, .kind = REPORT_TEXT, .text = bytes_text(v) })
 #define R_NUMBER(n, v) ((struct report_field){ .name = n, .kind = REPORT_NUMBER, .number = v })
 #define R_MS(n, v) ((struct report_field){ .name = n, .kind = REPORT_MS, .number = v })
-#define R_MID(v) ((struct report_field){ .name = "id", .kind = REPORT_MID, .mid = v })
+#define R_MID(v) R_MID_AS("id", v)
+#define R_MID_AS(n, v) ((struct report_field){ .name = n, .kind = REPORT_MID, .mid = v })
 #define R_SESSION(v)                                                                           \
     ((struct report_field){ .name = "session", .kind = REPORT_SESSION, .session = v })
 /* Printed in angle brackets. */
 #define R_ADDRESS(n, v) ((struct report_field){ .name = n, .kind = REPORT_ADDRESS, .text = v })
+
+/* For the tracking log alone. */
+#define R_TRACKED(n, v) ((struct report_field){ .name = n, .is_tracked_only = true, .text = v })
+#define R_TRACKED_CHARS(n, v) R_TRACKED(n, bytes_text(v))
+#define R_TRACKED_NUMBER(n, v)                                                                 \
+    ((struct report_field){                                                                    \
+        .name = n, .is_tracked_only = true, .kind = REPORT_NUMBER, .number = v })
 
 void report_fields(enum report_event event, const struct report_field *fields, unsigned count);
 #define report(event, ...)                                                                     \
@@ -152,6 +166,18 @@ struct report_session {
     uint32_t sequence;
 };
 void report_protocol(struct report_session *session, char sign, struct bytes text);
+
+/* Whether there is a tracking log, and whether it has subjects: what costs something to put into
+ * fields for it need not be made otherwise. */
+bool report_tracks(void);
+bool report_tracks_subjects(void);
+
+/* One line of the connectivity log (OP-4).  SIGN: '+' a connection is begun, '*' it is up, or a
+ * remark, '-' it is over.  SESSION: its id, connector and peer; SOURCE: "SMTP" or "LMTP"; QUEUE:
+ * the next hop.  Dropped when there is no such log. */
+bool report_connects(void);
+void report_connectivity(const struct report_session *session, const char *source,
+    const char *queue, char sign, struct bytes text);
 
 /* How many of each event since the start, all threads together; any thread. */
 uint64_t report_count(enum report_event event);

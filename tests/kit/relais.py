@@ -19,6 +19,8 @@ spool {{
 log {{
     target = stderr
     protocol_file = "{folder}/protocol.log"
+    tracking_file = "{folder}/tracking.log"
+    connectivity_file = "{folder}/connectivity.log"
 }}
 """
 

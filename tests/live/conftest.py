@@ -73,8 +73,8 @@ def start(request, folder):
     """start(config, ports...) runs a relaisd; all of them end with the test."""
     request.module._nodes = nodes = []
 
-    def run(config, *ports, name="relais", **more):
-        node = relais.Relais(os.path.join(folder, name), config, ports)
+    def run(config, *ports, name="relais", base=relais.BASE, **more):
+        node = relais.Relais(os.path.join(folder, name), config, ports, base=base)
         nodes.append(node)
         return node.start(**more)
 

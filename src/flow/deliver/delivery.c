@@ -101,6 +101,7 @@ static void end(struct delivery *delivery)
     unsigned address_at = delivery->address_at;
     char *error = delivery->error;
 
+    connectivity_over(delivery);
     delivery->error = NULL;
     destination->users++;
     delivery_free(delivery);
@@ -154,6 +155,8 @@ static void on_result(struct delivery *delivery, const struct smtp_client_action
     sending->is_in_doubt |= action->stage == SMTP_CLIENT_IN_DOUBT;
     if (is_ok && action->stage == SMTP_CLIENT_AT_END) {
         result->fate = FATE_DELIVERED;
+        delivery->taken.recipients++;
+        sending->is_taken = true;
         result->is_final = delivery->config.is_lmtp;
         result->is_relayed_blind = !smtp_client_peer(delivery->engine)->dsn;
     } else {
@@ -166,6 +169,11 @@ static void on_done(struct delivery *delivery, struct sending *sending)
     struct deliver *deliver = delivery->destination->deliver;
     struct item *item = sending->item;
 
+    if (sending->is_taken) {
+        delivery->taken.messages++;
+        delivery->taken.bytes +=
+            sending->takeover.n + sending->prepend.n + sending->content_bytes;
+    }
     if (sending->is_in_doubt)
         report(REPORT_IN_DOUBT, R_MID(item->message->entry.mid),
             R_SESSION(delivery->protocol.id), R_CHARS("host", delivery->text));
@@ -193,6 +201,7 @@ static void on_up(struct delivery *delivery)
     struct destination *destination = delivery->destination;
 
     delivery->is_up = true;
+    connectivity_up(delivery);
     destination->opening_count--;
     destination_host_up(destination, delivery->host);
 }
@@ -580,6 +589,8 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
     timer_start(&delivery->timer, 1000);
     to = endpoint_of(host, address_at);
     name_it(delivery, &to);
+    delivery->opened = delivery->active;
+    connectivity_begun(delivery);
     if (conn_connect(destination->deliver->loop, &to,
             delivery->connector->has_source_ip ? &delivery->connector->source_ip : NULL,
             &handler, delivery, &delivery->conn) != OK) {

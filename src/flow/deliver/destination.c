@@ -142,8 +142,11 @@ static void hop_down(struct destination *destination, const char *error)
 {
     struct deliver *deliver = destination->deliver;
 
-    if (!destination->is_forgotten)
-        deliver->hop_down(deliver, destination->hop, error);
+    if (destination->is_forgotten)
+        return;
+    if (!destination->hop->is_down)
+        connectivity_remark(destination->hop, "", error);
+    deliver->hop_down(deliver, destination->hop, error);
 }
 
 /* --- Who the hosts are ------------------------------------------------------------------- */
@@ -475,9 +478,11 @@ void destination_host_failed(struct host *host, const char *error)
     if (destination->is_forgotten)
         return;
     connector = destination->hop->connector;
-    if (!host->is_down)
+    if (!host->is_down) {
         report(REPORT_HOST_DOWN, R_CHARS("queue", destination->hop->name),
             R_CHARS("host", host->name), R_CHARS("error", error));
+        connectivity_remark(destination->hop, host->name, error);
+    }
     host->is_down = true;
     host->is_answering = false;
     host->failure_count++;
@@ -514,9 +519,11 @@ void destination_host_up(struct destination *destination, struct host *host)
 
     if (destination->is_forgotten)
         return;
-    if (host->is_down)
+    if (host->is_down) {
         report(REPORT_HOST_UP, R_CHARS("queue", destination->hop->name),
             R_CHARS("host", host->name));
+        connectivity_remark(destination->hop, host->name, "");
+    }
     host->is_down = false;
     host->is_probed = false;
     host->is_answering = true;

@@ -92,6 +92,7 @@ struct sending {
     uint64_t done; /* of these fields and content together */
     struct smtp_stuff stuff;
     bool is_stuffed, is_asked, is_reading, is_abandoned, is_all_out;
+    bool is_taken;    /* some recipient of it was */
     bool is_in_doubt; /* lost behind its last byte: maybe delivered */
     enum err trouble; /* of reading: OK, ERR_CORRUPT for good, others for now */
     struct spool_read read;
@@ -123,10 +124,22 @@ struct delivery {
     enum send_tls tls_asked;      /* as configured */
     enum send_tls tls;            /* what that comes to with this host */
     char tls_text[TLS_TEXT_BYTES];
+    struct {
+        uint64_t messages, recipients, bytes; /* that the host took */
+    } taken;
     bool is_up, is_ready, is_quitting, is_closing, is_tls_trouble;
     bool has_failed; /* the engine says that the host is to be left alone for a while */
     bool had_more;   /* the last event needed more than one list of actions */
 };
+
+/* --- connectivity.c ---------------------------------------------------------------------- */
+
+/* Lines of the connectivity log: the connection is begun, it is up, it is over. */
+void connectivity_begun(const struct delivery *delivery);
+void connectivity_up(const struct delivery *delivery);
+void connectivity_over(const struct delivery *delivery);
+/* A host, or the hop as a whole (HOST ""), does not answer, or does again (ERROR ""). */
+void connectivity_remark(const struct hop *hop, const char *host, const char *error);
 
 /* --- destination.c ----------------------------------------------------------------------- */
 

@@ -23,6 +23,20 @@ static const char *status_word(const struct result *result)
     }
 }
 
+/* Who took it, for the tracking log. */
+static const char *source_of(const struct item *item, const char *host)
+{
+    static const char *const sources[] = { [DELIVERY_SMART_HOSTS] = "SMTP",
+        [DELIVERY_MX] = "SMTP",
+        [DELIVERY_LMTP] = "LMTP",
+        [DELIVERY_MAILDIR] = "MAILDIR" };
+
+    if (!item->hop->connector ||
+        (*host == '\0' && item->hop->connector->delivery != DELIVERY_MAILDIR))
+        return "QUEUE"; /* we did it ourselves: it is too old, or unreachable */
+    return sources[item->hop->connector->delivery];
+}
+
 static void report_delivery(const struct item *item, const struct recipient *recipient,
     const struct envelope *envelope, const struct result *result, const char *host, int64_t now)
 {
@@ -44,6 +58,9 @@ static void report_delivery(const struct item *item, const struct recipient *rec
         R_CHARS("status", status_word(result)),
         R_CHARS("text", text),
         R_SESSION(envelope->session),
+        R_TRACKED_CHARS("source", source_of(item, host)),
+        R_TRACKED("message-id", envelope->message_id),
+        R_TRACKED_NUMBER("size", (int64_t)envelope->content_bytes),
         /* That other node may have delivered it too: of taken over messages alone (SH-8). */
         R_CHARS("taken-over-from", takeover ? takeover->from : ""),
         R_NUMBER("generation", takeover ? takeover->generation : 0),

@@ -91,12 +91,22 @@ static const char *about(const struct notice *notice)
     return texts[notice->results[0].fate];
 }
 
+static void report_notice_sent(const struct notice *notice)
+{
+    struct envelope envelope;
+
+    if (envelope_decode(envelope_of(notice), &envelope) != OK)
+        abort(); /* the notification was made from it */
+    report(REPORT_DSN, R_MID(notice->message->entry.mid), R_CHARS("about", about(notice)),
+        R_MID_AS("notification", notice->mid), R_TRACKED("to", envelope.sender));
+}
+
 static void on_secured(struct securing *securing, const struct verdict *verdict)
 {
     struct notice *notice = container_of(securing, struct notice, securing);
 
     if (verdict_is_ok(verdict)) {
-        report(REPORT_DSN, R_MID(notice->message->entry.mid), R_CHARS("about", about(notice)));
+        report_notice_sent(notice);
         finish(notice);
         return;
     }

@@ -24,6 +24,12 @@ struct receipt_recipient {
     bool is_expanded; /* it stands for those behind it */
 };
 
+/* An address that stood for others: recipients [first, first + count). */
+struct receipt_alias {
+    struct span address;
+    uint32_t first, count;
+};
+
 enum { RECEIPT_RULES_MAX = 6, RECEIPT_RULES_BYTES = 200 };
 
 /* The message a session is receiving, from MAIL to the answer to its end of data. */
@@ -42,6 +48,8 @@ struct receipt {
     uint8_t rule_count;
     struct receipt_recipient *recipients;
     uint32_t recipient_count, recipient_room;
+    struct receipt_alias *aliases; /* in the order of their recipients */
+    uint32_t alias_count, alias_room;
     uint64_t size_declared;
     enum body_type body;
     enum envelope_ret ret;
@@ -98,6 +106,7 @@ struct session {
  * organisation's own are taken out. */
 struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule, bool strips);
 struct bytes receipt_sender(const struct receipt *receipt);
+struct bytes receipt_text(const struct receipt *receipt, struct span span);
 /* With those it stands for.  False: more than a message can have. */
 bool receipt_add_recipient(struct receipt *receipt, const struct settings *settings,
     const struct smtp_rcpt *rcpt, const char *rule);
@@ -113,6 +122,11 @@ void receipt_end(struct receipt *receipt, struct session *session, struct decisi
 
 /* All content is there: writes the envelope and gives all to secure. */
 void receipt_store(struct receipt *receipt, struct session *session);
+
+/* --- tell.c ------------------------------------------------------------------------------ */
+
+/* A message is safe: for the logs.  SESSION is NULL when its client is gone. */
+void tell_received(const struct session *session, const struct receipt *receipt);
 
 /* --- answer.c -------------------------------------------------------------------------------- */
 

@@ -24,14 +24,14 @@ static struct span keep(struct receipt *receipt, struct bytes bytes)
     return span;
 }
 
-static struct bytes kept(const struct receipt *receipt, struct span span)
+struct bytes receipt_text(const struct receipt *receipt, struct span span)
 {
     return span.n ? bytes_of(receipt->text.at + span.at, span.n) : BYTES_NONE;
 }
 
 struct bytes receipt_sender(const struct receipt *receipt)
 {
-    return kept(receipt, receipt->sender);
+    return receipt_text(receipt, receipt->sender);
 }
 
 static void note_rule(struct receipt *receipt, const char *rule)
@@ -127,10 +127,25 @@ static void share_notify(struct standing_for *others)
     add_recipient(others->receipt, rcpt->address.text, rcpt->orcpt, NOTIFY_SUCCESS, true);
 }
 
+static void note_alias(struct receipt *receipt, struct bytes address, uint32_t first)
+{
+    if (receipt->alias_count == receipt->alias_room) {
+        receipt->alias_room = receipt->alias_room ? receipt->alias_room * 2 : 2;
+        receipt->aliases =
+            mem_grow(receipt->aliases, receipt->alias_room * sizeof *receipt->aliases);
+    }
+    receipt->aliases[receipt->alias_count++] = (struct receipt_alias){
+        .address = keep(receipt, address),
+        .first = first,
+        .count = receipt->recipient_count - first,
+    };
+}
+
 bool receipt_add_recipient(struct receipt *receipt, const struct settings *settings,
     const struct smtp_rcpt *rcpt, const char *rule)
 {
     struct standing_for others = { .receipt = receipt, .rcpt = rcpt };
+    uint32_t first = receipt->recipient_count;
 
     note_rule(receipt, rule);
     switch (recipient_resolve(settings, &rcpt->address, count_one, &others)) {
@@ -140,6 +155,7 @@ bool receipt_add_recipient(struct receipt *receipt, const struct settings *setti
             return false;
         share_notify(&others);
         recipient_resolve(settings, &rcpt->address, add_one, &others);
+        note_alias(receipt, rcpt->address.text, first);
         return true;
     default:
         if (receipt->recipient_count == ENVELOPE_RECIPIENTS_MAX)
@@ -157,6 +173,7 @@ void receipt_free(struct receipt *receipt)
     spool_abandon(&receipt->writer);
     buf_done(&receipt->text);
     free(receipt->recipients);
+    free(receipt->aliases);
     free(receipt);
 }
 
@@ -262,7 +279,7 @@ static void write_prepend(struct receipt *receipt, const struct session *session
     enum err err;
 
     if (receipt->recipient_count == 1)
-        trace.only_recipient = kept(receipt, receipt->recipients[0].address);
+        trace.only_recipient = receipt_text(receipt, receipt->recipients[0].address);
     err = trace_received(&trace, out);
     if (err == OK && adds && !receipt->scan.has_date)
         err = trace_date(now, out);
@@ -276,8 +293,8 @@ static void list_recipients(const struct receipt *receipt, struct recipient *out
 {
     for (uint32_t i = 0; i < receipt->recipient_count; i++)
         out[i] = (struct recipient){
-            .address = kept(receipt, receipt->recipients[i].address),
-            .orcpt = kept(receipt, receipt->recipients[i].orcpt),
+            .address = receipt_text(receipt, receipt->recipients[i].address),
+            .orcpt = receipt_text(receipt, receipt->recipients[i].orcpt),
             .notify = receipt->recipients[i].notify,
             .is_expanded = receipt->recipients[i].is_expanded,
         };
@@ -288,7 +305,7 @@ static struct bytes believed_auth(const struct receipt *receipt, const struct se
 {
     if (receipt->auth.n && !session->client.user)
         return BYTES("<>");
-    return kept(receipt, receipt->auth);
+    return receipt_text(receipt, receipt->auth);
 }
 
 static struct envelope envelope_of(const struct receipt *receipt, const struct session *session)
@@ -297,8 +314,8 @@ static struct envelope envelope_of(const struct receipt *receipt, const struct s
     bool ends_with_crlf = scan->bytes == 0 || memcmp(receipt->last_two, "\r\n", 2) == 0;
 
     return (struct envelope){
-        .sender = kept(receipt, receipt->sender),
-        .envid = kept(receipt, receipt->envid),
+        .sender = receipt_text(receipt, receipt->sender),
+        .envid = receipt_text(receipt, receipt->envid),
         .auth = believed_auth(receipt, session),
         .ret = receipt->ret,
         .body = receipt->body,
@@ -357,8 +374,10 @@ static struct message *make_message(struct receipt *receipt, const struct sessio
 /* Its client is gone: it was not told, and may send the message again (D2). */
 static void on_untold(struct receipt *receipt, const struct verdict *verdict)
 {
-    if (verdict->code == 250)
+    if (verdict->code == 250) {
+        tell_received(NULL, receipt);
         report(REPORT_UNTOLD, R_MID(receipt->mid));
+    }
     session_house_leave(receipt->house);
 }
 

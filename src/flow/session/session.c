@@ -309,19 +309,9 @@ static const struct conn_handler handler = {
 void session_on_stored(
     struct session *session, struct receipt *receipt, const struct verdict *verdict)
 {
-    char rules[RECEIPT_RULES_BYTES];
-
     assert(session->receipt == receipt);
     if (verdict_is_ok(verdict)) {
-        receipt_format_rules(receipt, rules);
-        report(REPORT_RECEIVED, R_MID(receipt->mid), R_SESSION(session->protocol.id),
-            R_CHARS("connector", session->connector->name),
-            R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
-            R_CHARS("user", session->client.user), R_CHARS("by", rules),
-            R_ADDRESS("from", receipt_sender(receipt)),
-            R_NUMBER("nrcpt", receipt->recipient_count),
-            R_NUMBER("size", (int64_t)receipt->scan.bytes),
-            R_CHARS("message-id", receipt->scan.message_id));
+        tell_received(session, receipt);
     } else {
         report(REPORT_STORE_FAILED, R_SESSION(session->protocol.id),
             R_CHARS("connector", session->connector->name),

@@ -300,7 +300,7 @@ static const char whole[] =
     "dsn { full_size = unlimited }\n"
     "dns { servers = [127.0.0.1@5353, \"::1\"] timeout = 00:00:05 }\n"
     "log { target = file file = /tmp/log json = on protocol_file = off size_max = 1M files = 3 "
-    "}\n"
+    "tracking_file = off connectivity_file = /tmp/conn log_subjects = yes }\n"
     "limits { connections = 100 deliveries = 5 loops = 2 }\n"
     "/* two ports,\n   one of them for clients */\n"
     "receive_connector \"Default\" {\n"
@@ -356,7 +356,9 @@ static void check_top(const struct settings *s)
     check("dns", s->dns_server_count == 2 && s->dns_timeout_ms == 5000);
     check_bytes("dns", bytes_text(s->dns_servers[0]), BYTES("127.0.0.1@5353"));
     check("log", s->log_target == LOG_FILE && s->logs_json && !s->protocol_log_file &&
-                     s->log_bytes_max == 1 << 20 && s->log_files_max == 3);
+                     !s->tracking_log_file && s->logs_subjects && s->log_bytes_max == 1 << 20 &&
+                     s->log_files_max == 3);
+    check_bytes("log", bytes_text(s->connectivity_log_file), BYTES("/tmp/conn"));
     check("limits", s->connections_max == 100 && s->deliveries_max == 5 && s->loop_count == 2);
     check("domains", s->domain_count == 2 && s->domains[0].type == DOMAIN_INTERNAL_RELAY &&
                          s->domains[1].type == DOMAIN_AUTHORITATIVE);

@@ -1,0 +1,137 @@
+/* What a message that was received says in the logs: one line in the log; in the tracking log its
+ * recipients as the client named them, and what aliases among them stand for. */
+#include "flow/session/internal.h"
+
+#include <stdio.h>
+
+enum { LIST_BYTES = 4096 }; /* what a line of the tracking log has room for */
+
+struct list_text {
+    char text[LIST_BYTES];
+    size_t n;
+};
+
+/* With ";" between; false: it is full. */
+static bool add(struct list_text *list, struct bytes address)
+{
+    size_t between = list->n ? 1 : 0;
+
+    if (list->n + between + address.n > LIST_BYTES)
+        return list->n == 0; /* one that would not fit into any: it is passed over */
+    if (between)
+        list->text[list->n++] = ';';
+    memcpy(list->text + list->n, address.at, address.n);
+    list->n += address.n;
+    return true;
+}
+
+static struct bytes list_bytes(const struct list_text *list)
+{
+    return bytes_of(list->text, list->n);
+}
+
+/* Where in the list of recipients we are, an alias standing for those behind it. */
+struct place {
+    uint32_t recipient, alias;
+};
+
+/* The next recipients as the client named them.  The list is empty at the end. */
+static void list_named(
+    const struct receipt *receipt, struct place *place, struct list_text *list)
+{
+    list->n = 0;
+    while (place->recipient < receipt->recipient_count) {
+        const struct receipt_alias *alias =
+            place->alias < receipt->alias_count ? &receipt->aliases[place->alias] : NULL;
+        bool is_alias = alias && alias->first == place->recipient;
+        struct span span =
+            is_alias ? alias->address : receipt->recipients[place->recipient].address;
+        if (!add(list, receipt_text(receipt, span)))
+            return;
+        place->alias += is_alias;
+        place->recipient += is_alias ? alias->count : 1;
+    }
+}
+
+static uint32_t count_named(const struct receipt *receipt)
+{
+    uint32_t count = receipt->recipient_count + receipt->alias_count;
+
+    for (uint32_t i = 0; i < receipt->alias_count; i++)
+        count -= receipt->aliases[i].count;
+    return count;
+}
+
+/* One EXPAND, or more of them when they do not fit into one line. */
+static void tell_alias(const struct receipt *receipt, const struct session *session,
+    const struct receipt_alias *alias)
+{
+    uint32_t at = alias->first, end = alias->first + alias->count;
+    struct list_text list;
+
+    while (at < end) {
+        uint32_t count = 0;
+        list.n = 0;
+        for (; at < end; at++) {
+            const struct receipt_recipient *recipient = &receipt->recipients[at];
+            if (recipient->is_expanded)
+                continue; /* the alias itself, which gets a report */
+            if (!add(&list, receipt_text(receipt, recipient->address)))
+                break;
+            count++;
+        }
+        report(REPORT_EXPANDED, R_MID(receipt->mid),
+            R_SESSION(session ? session->protocol.id : (struct session_id){ 0 }),
+            R_ADDRESS("alias", receipt_text(receipt, alias->address)), R_NUMBER("nrcpt", count),
+            R_TRACKED("recipients", list_bytes(&list)),
+            R_TRACKED("from", receipt_sender(receipt)),
+            R_TRACKED_CHARS("message-id", receipt->scan.message_id));
+    }
+}
+
+/* The further recipients of one that has many; and of one whose client is gone, all. */
+static void tell_recipients(
+    const struct receipt *receipt, const struct session *session, struct place place)
+{
+    struct list_text list;
+
+    for (list_named(receipt, &place, &list); list.n; list_named(receipt, &place, &list))
+        report(REPORT_RECEIVED_FOR, R_TRACKED("recipients", list_bytes(&list)),
+            R_MID(receipt->mid),
+            R_SESSION(session ? session->protocol.id : (struct session_id){ 0 }),
+            R_CHARS("connector", session ? session->connector->name : ""),
+            R_ADDRESS("from", receipt_sender(receipt)), R_NUMBER("nrcpt", count_named(receipt)),
+            R_NUMBER("size", (int64_t)receipt->scan.bytes),
+            R_CHARS("message-id", receipt->scan.message_id),
+            R_CHARS("subject", report_tracks_subjects() ? receipt->scan.subject : ""));
+}
+
+void tell_received(const struct session *session, const struct receipt *receipt)
+{
+    char rules[RECEIPT_RULES_BYTES];
+    struct place place = { 0 };
+    struct list_text list;
+
+    list.n = 0;
+    if (report_tracks() && session)
+        list_named(receipt, &place, &list);
+    receipt_format_rules(receipt, rules);
+    if (session)
+        report(REPORT_RECEIVED, R_MID(receipt->mid), R_SESSION(session->protocol.id),
+            R_CHARS("connector", session->connector->name),
+            R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
+            R_CHARS("user", session->client.user), R_CHARS("by", rules),
+            R_ADDRESS("from", receipt_sender(receipt)),
+            R_NUMBER("nrcpt", receipt->recipient_count),
+            R_NUMBER("size", (int64_t)receipt->scan.bytes),
+            R_CHARS("message-id", receipt->scan.message_id),
+            R_TRACKED("recipients", list_bytes(&list)),
+            R_TRACKED_CHARS("local", session->protocol.local),
+            R_TRACKED("fqdn", session->config.fqdn),
+            R_TRACKED_CHARS("tls", session->tls_version),
+            R_TRACKED_CHARS("subject", report_tracks_subjects() ? receipt->scan.subject : ""));
+    if (report_tracks())
+        tell_recipients(receipt, session, place);
+    for (uint32_t i = 0; i < receipt->alias_count; i++)
+        tell_alias(receipt, session, &receipt->aliases[i]);
+}

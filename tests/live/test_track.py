@@ -1,0 +1,157 @@
+"""The message tracking log, the connectivity log, and `relais track` (OP-4, OP-5)."""
+import csv
+import json
+import os
+
+
+import pytest
+
+from tests.kit import mails, process, relais, sink
+from tests.kit.talk import Talk
+
+HOST = "127.87.0.1"
+MAIL = b"Subject: the third page\r\nMessage-ID: <page3@printer.test>\r\n\r\nhere\r\n"
+
+
+def answer(stage, text):
+    if stage == "rcpt" and "nobody@" in text:
+        return "550 5.1.1 no such user"
+    if stage == "rcpt" and "later@" in text:
+        return "451 4.2.0 try later"
+    return None
+
+
+def base(log):
+    """The usual beginning of a configuration, with LOG among the options of logs."""
+    return relais.BASE.replace("    target = stderr\n", f"    target = stderr\n{log}\n")
+
+
+def config(folder, port, target):
+    with open(f"{folder}/aliases", "w") as f:
+        f.write("team: a@example.com, b@example.com\n")
+    return (f'alias_files = {{ "{folder}/aliases" }}\n' + relais.domain("example.com") +
+            relais.receive("Devices", f"{HOST}:{port}", fqdn="in.relay.test", recipients_max=1000) +
+            relais.send("Home", spaces=["home.test"], maildir=f"{folder}/mail/%u") +
+            relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"], message_retry="1h"))
+
+
+@pytest.fixture
+def node(start, folder, request):
+    port = process.free_port()
+    with sink.Sink(answer=answer) as target:
+        node = start(config(folder, port, target), port, base=base(getattr(request, "param", "")))
+        node.target, node.port = target, port
+        yield node
+
+
+def rows(node, name="tracking"):
+    """The lines of a log by the names of its header."""
+    with open(f"{node.folder}/{name}.log", newline="") as f:
+        header = f.readline()
+        assert header.startswith("#Fields: ")
+        return list(csv.DictReader(f, fieldnames=header[9:].strip().split(",")))
+
+
+def events(node, **want):
+    return [r for r in rows(node) if all(r[k.replace("_", "-")] == v for k, v in want.items())]
+
+
+def wait_event(node, count=1, **want):
+    return process.wait_for(f"{want} in the tracking log",
+                            lambda: (e := events(node, **want)) and len(e) >= count and e)
+
+
+def send(node, *recipients, sender="scan@example.com", mail=MAIL):
+    with Talk(node.port, host=HOST) as talk:
+        assert talk.send(mail, sender=sender, recipients=recipients).startswith("250")
+
+
+def test_the_log_tells_the_whole_path(node):
+    send(node, "team@example.com", "nobody@far.test", "later@far.test", "x@home.test")
+    receive, = wait_event(node, event_id="RECEIVE", connector_id="Devices")
+    mid = receive["internal-message-id"]
+    assert receive["recipient-address"] == "team@example.com;nobody@far.test;later@far.test;x@home.test"
+    assert receive["client-ip"].startswith("127.") and receive["server-ip"] == HOST
+    assert receive["server-hostname"] == "in.relay.test" and receive["source"] == "SMTP"
+    assert receive["message-id"] == "<page3@printer.test>" and receive["sender-address"] == "scan@example.com"
+    assert receive["total-bytes"] == str(len(MAIL)) and receive["message-subject"] == ""
+    expand, = wait_event(node, event_id="EXPAND")
+    assert expand["related-recipient-address"] == "team@example.com" and expand["internal-message-id"] == mid
+    assert expand["recipient-address"] == "a@example.com;b@example.com" and expand["recipient-count"] == "2"
+    sent = wait_event(node, 2, event_id="SEND", internal_message_id=mid)
+    assert sorted(r["recipient-address"] for r in sent) == ["a@example.com", "b@example.com"]
+    assert sent[0]["server-ip"] == "127.0.0.1" and sent[0]["recipient-status"].startswith("250")
+    assert sent[0]["connector-id"] == "Out" and sent[0]["message-id"] == "<page3@printer.test>"
+    deliver, = wait_event(node, event_id="DELIVER")
+    assert deliver["source"] == "MAILDIR" and deliver["recipient-address"] == "x@home.test"
+    fail, = wait_event(node, event_id="FAIL")
+    assert fail["recipient-status"].startswith("550 5.1.1") and fail["recipient-address"] == "nobody@far.test"
+    defer, = wait_event(node, event_id="DEFER")
+    assert defer["recipient-status"].startswith("451 4.2.0")
+    dsn, = wait_event(node, event_id="DSN")
+    assert dsn["reference"] == mid and dsn["recipient-address"] == "scan@example.com"
+    wait_event(node, event_id="SEND", internal_message_id=dsn["internal-message-id"])
+    assert node.tool("remove", mid)
+    drop, = wait_event(node, event_id="DROP")
+    assert drop["internal-message-id"] == mid
+
+
+def test_many_recipients_take_several_lines(node):
+    names = [f"recipient-with-a-long-name-{n:04}@far.test" for n in range(300)]
+    send(node, *names)
+    wait_event(node, 300, event_id="SEND")
+    lines = events(node, event_id="RECEIVE")
+    assert len(lines) > 1 and {r["recipient-count"] for r in lines} == {"300"}
+    assert [a for r in lines for a in r["recipient-address"].split(";")] == names
+
+
+@pytest.mark.parametrize("node", ["log_subjects = yes"], indirect=True)
+def test_subjects_are_kept_where_that_is_asked_for(node):
+    send(node, "a@example.com")
+    assert wait_event(node, event_id="RECEIVE")[0]["message-subject"] == "the third page"
+
+
+def test_the_connectivity_log(node):
+    send(node, "a@example.com")
+    wait_event(node, event_id="SEND")
+    node.stop()
+    begun, up, over = [r for r in rows(node, "connectivity") if r["connector-id"] == "Out"]
+    assert [r["event"] for r in (begun, up, over)] == ["+", "*", "-"]
+    assert begun["remote-endpoint"] == f"127.0.0.1:{node.target.port}" and begun["source"] == "SMTP"
+    assert len({r["session-id"] for r in (begun, up, over)}) == 1
+    assert up["description"].startswith("up after ") and "TLS: none" in up["description"]
+    assert over["description"].startswith("messages: 1, recipients: 1, bytes: ")
+    node.start()
+
+
+def test_a_host_that_does_not_answer(start, folder):
+    port, dead = process.free_port(), process.free_port()
+    node = start(relais.receive("In", f"{HOST}:{port}") +
+                 relais.send("Out", smart_hosts=[f"[127.0.0.1]:{dead}"]), port)
+    node.port = port
+    send(node, "a@example.com")
+    process.wait_for("the failure", lambda: any("error: " in r["description"] and r["event"] == "-"
+                                                for r in rows(node, "connectivity")))
+    assert any(r["event"] == "*" and "does not answer" in r["description"] for r in rows(node, "connectivity"))
+
+
+@pytest.mark.parametrize("node", ["json = yes"], indirect=True)
+def test_json_lines(node):
+    send(node, "a@example.com")
+
+    def sent():
+        with open(f"{node.folder}/tracking.log") as f:
+            return [r for r in map(json.loads, f) if r["event-id"] == "SEND"]
+    row, = process.wait_for("SEND", sent)
+    assert row["recipient-address"] == "a@example.com" and "message-subject" not in row
+
+
+def test_none_is_written_where_none_is_wanted(start, folder):
+    port = process.free_port()
+    with sink.Sink() as target:
+        off = relais.BASE.replace('"{folder}/tracking.log"', "off").replace('"{folder}/connectivity.log"', "off")
+        node = start(config(folder, port, target), port, base=off)
+        node.port = port
+        send(node, "a@example.com")
+        node.wait_empty()
+    assert not os.path.exists(f"{node.folder}/tracking.log") and not os.path.exists(f"{node.folder}/connectivity.log")
