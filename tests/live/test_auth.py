@@ -376,28 +376,27 @@ def test_external(node, folder):
         assert s.docmd("AUTH", "EXTERNAL =")[0] == 504
 
 
-def pam_environment(folder):
-    """PAM with files of the test's own, by pam_wrapper."""
-    services = f"{folder}/pam"
-    os.makedirs(services)
+@pytest.fixture
+def pam_service(folder):
+    """A service of the test's own among the system's, with one user in a file."""
     matrix = subprocess.run(["find", "/usr/lib", "-name", "pam_matrix.so"], stdout=subprocess.PIPE, text=True).stdout.split()[0]
-    with open(f"{services}/relais", "w") as f:
-        f.write(f"auth required {matrix} passdb={services}/passdb\naccount required {matrix} passdb={services}/passdb\n")
-    with open(f"{services}/passdb", "w") as f:
-        f.write(f"berta:{PASSWORD}:relais\n")
-    return {"PAM_WRAPPER": "1", "PAM_WRAPPER_SERVICE_DIR": services,
-            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    name = f"relais-test-{os.getpid()}"
+    with open(f"{folder}/passdb", "w") as f:
+        f.write(f"berta:{PASSWORD}:{name}\n")
+    with open(f"/etc/pam.d/{name}", "w") as f:
+        f.write(f"auth required {matrix} passdb={folder}/passdb\naccount required {matrix} passdb={folder}/passdb\n")
+    yield name
+    os.unlink(f"/etc/pam.d/{name}")
 
 
 @needs_root
-def test_pam(folder, start, server_certificate):
+def test_pam(folder, start, server_certificate, pam_service):
     """Whom PAM knows may log in; the file's accounts go before."""
     port = process.free_port()
-    config = 'pam_service = "relais"\n' + receive(port, server_certificate, auth=("plain", "login"), logins_max=100)
+    config = f'pam_service = "{pam_service}"\n'
+    config += receive(port, server_certificate, auth=("plain", "login"), logins_max=100)
     config += relais.domain("example.com") + relais.send("Out", maildir=f"{folder}/mail/%d/%u")
-    wrapper = subprocess.run(["find", "/usr/lib", "-name", "libpam_wrapper.so*"], stdout=subprocess.PIPE, text=True).stdout.split()[0]
-    environment = pam_environment(f"{folder}/")
-    relay = start(config, port, env=environment, preload=wrapper)
+    relay = start(config, port)
     relay.port = port
     with session(relay) as s:
         assert raw_auth(s, b"\0berta\0wrong")[0] == 535
