@@ -1,6 +1,7 @@
 #include "policy/client.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 /* PE-1.  Servers, and those whom the network vouches for, are the organisation itself. */
@@ -181,4 +182,27 @@ const char *client_right_source(const struct settings *settings,
         }
     }
     return NULL;
+}
+
+static bool lists(const struct receive_connector *connector, const char *fingerprint)
+{
+    for (size_t i = 0; i < connector->client_fingerprint_count; i++) {
+        if (strcasecmp(connector->client_fingerprints[i], fingerprint) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool client_is_still_partner(const struct receive_connector *before,
+    const struct receive_connector *now, const char *fingerprint)
+{
+    const char *ca = before->client_ca_file;
+
+    if (!now->asks_client_certificate)
+        return false;
+    if (lists(now, fingerprint))
+        return true;
+    if (lists(before, fingerprint)) /* by that alone, perhaps */
+        return false;
+    return ca && now->client_ca_file && strcmp(ca, now->client_ca_file) == 0;
 }

@@ -39,6 +39,11 @@ unsigned client_groups(const struct settings *settings,
 unsigned client_rights(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client);
 
+/* Whether a partner whose certificate has FINGERPRINT, and whom BEFORE knew, is one on NOW, as far
+ * as can be said without asking for the certificate again. */
+bool client_is_still_partner(const struct receive_connector *before,
+    const struct receive_connector *now, const char *fingerprint);
+
 /* Whether a client who logs in may get more here: 530 rather than 550. */
 bool client_could_log_in(
     const struct receive_connector *connector, const struct client *client);

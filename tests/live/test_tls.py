@@ -61,10 +61,11 @@ def test_client_certificates(start, authority, stranger):
     """TL-2: by authority or fingerprint; the handshake never fails, policy refuses."""
     port = process.free_port()
     known, foreign, listed = authority.sign("Printer"), stranger.sign("Printer"), stranger.sign("Scanner")
-    node = start(relais.receive("In", f"{HERE}:{port}", client_certificate="require", client_ca=authority.file,
-                                client_fingerprints=[certificate.fingerprint(listed[0])],
-                                permission_groups=["anonymous", "partners"]) +
-                 relais.send("Out", smart_hosts=[f"[{HERE}]:1"]), port)
+    options = {"client_certificate": "require", "client_ca": authority.file,
+               "permission_groups": ["anonymous", "partners"]}
+    out = relais.send("Out", smart_hosts=[f"[{HERE}]:1"])
+    node = start(relais.receive("In", f"{HERE}:{port}", **options,
+                                client_fingerprints=[certificate.fingerprint(listed[0])]) + out, port)
     cases = [(None, "530 5.7.0 Client certificate required"), (foreign, "550 5.7.1 SMTP; Client certificate is not"),
              (known, "250 2.1.0"), (listed, "250 2.1.0")]
     for pair, reply in cases:
@@ -76,6 +77,14 @@ def test_client_certificates(start, authority, stranger):
     with open(os.path.join(node.folder, "protocol.log")) as f:
         log = f.read()
     assert "client certificate known: CN=Printer" in log and "client certificate not known: CN=Printer" in log
+    with Talk(port, HERE) as first, Talk(port, HERE) as second:  # one is struck off, in the middle of its session
+        start_tls(first, client_context(pair=known))
+        start_tls(second, client_context(pair=listed))
+        node.configure(relais.receive("In", f"{HERE}:{port}", **options) + out)
+        node.reload()
+        node.wait_log(" reloaded ")
+        assert first.say("MAIL FROM:<a@sender.test>").startswith("250")
+        assert second.say("MAIL FROM:<a@sender.test>").startswith("550 5.7.1 SMTP; Client certificate is not")
 
 
 # --- Our certificates ------------------------------------------------------------------------

@@ -52,6 +52,9 @@ static bool refresh_setup(struct session *session)
         setup_free(setup);
         return false;
     }
+    if (session->client.is_partner)
+        session->client.is_partner = client_is_still_partner(
+            session->connector, connector, conn_tls(session->conn)->peer_fingerprint);
     setup_free(session->setup);
     session->setup = setup;
     session->connector = connector;

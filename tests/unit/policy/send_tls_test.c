@@ -157,6 +157,42 @@ static void a_client_certificate_is_required(void **state)
     settings_free(settings);
 }
 
+/* New settings in the middle of a session. */
+static void a_partner_may_cease_to_be_one(void **state)
+{
+    char *a[] = { (char[]){ "sha256:aa" } };
+    char ca[] = "/ca", other[] = "/other";
+    const struct {
+        const char *name;
+        struct receive_connector before, now;
+        bool want;
+    } cases[] = {
+        { "same list", { .client_fingerprints = a, .client_fingerprint_count = 1 },
+            { .asks_client_certificate = true,
+                .client_fingerprints = a,
+                .client_fingerprint_count = 1 },
+            true },
+        { "off the list",
+            { .client_ca_file = ca, .client_fingerprints = a, .client_fingerprint_count = 1 },
+            { .asks_client_certificate = true, .client_ca_file = ca }, false },
+        { "same authority", { .client_ca_file = ca },
+            { .asks_client_certificate = true, .client_ca_file = ca }, true },
+        { "another authority", { .client_ca_file = ca },
+            { .asks_client_certificate = true, .client_ca_file = other }, false },
+        { "not asked any more", { .client_ca_file = ca }, { .client_ca_file = ca }, false },
+        { "listed now", { .client_ca_file = ca },
+            { .asks_client_certificate = true,
+                .client_fingerprints = a,
+                .client_fingerprint_count = 1 },
+            true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++)
+        check(cases[i].name, client_is_still_partner(&cases[i].before, &cases[i].now,
+                                 "SHA256:AA") == cases[i].want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +200,7 @@ int main(void)
         cmocka_unit_test(usable_records_are_known),
         cmocka_unit_test(dane_is_decided),
         cmocka_unit_test(a_client_certificate_is_required),
+        cmocka_unit_test(a_partner_may_cease_to_be_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
