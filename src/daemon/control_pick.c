@@ -75,6 +75,8 @@ static bool get_queue(struct pick_subject *subject, unsigned at, struct filter_v
         out->text = bytes_text(hop->name);
         return true;
     case 1:
+        if (!subject->with_node)
+            return false;
         snprintf(subject->text, sizeof subject->text, "%s\\%u",
             subject->path->routed_by->settings->node, hop->number);
         break;
@@ -166,6 +168,7 @@ bool pick_fits(const struct pick *pick, const struct message *message, const str
     subject.message = message;
     subject.item = item;
     subject.is_decoded = false;
+    subject.with_node = pick->with_node;
     return filter_fits(pick->filter, pick_get, &subject);
 }
 
@@ -338,6 +341,7 @@ static bool take_choice(struct pick *pick, const struct ctl_object *request)
         }
         pick->hop_number = hop->number;
     }
+    pick->with_node = filter && strchr(filter, '\\');
     if (filter && filter_parse(bytes_text(filter), FILTER_MESSAGES, &pick->filter, why) != OK) {
         client_error(pick->client, EX_USAGE, "the filter: %s", why);
         return false;

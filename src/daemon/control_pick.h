@@ -11,7 +11,7 @@ struct pick_subject {
     const struct path *path;
     const struct message *message;
     const struct item *item;
-    bool is_decoded;
+    bool is_decoded, with_node;
     struct envelope envelope;
     struct envelope_cursor cursor; /* of the recipients, and the next one's number */
     uint32_t next;
@@ -39,7 +39,8 @@ struct pick {
     struct filter *filter; /* NULL: all */
     uint32_t hop_number;   /* 0: any */
     bool is_what_if, with_notice;
-    int64_t limit; /* rows */
+    bool with_node; /* the filter names queues by node and name, or number */
+    int64_t limit;  /* rows */
     int64_t matched, done, busy, rows;
     struct queue_walk walk;
     struct loop_step step;
