@@ -65,6 +65,16 @@ struct smtp_server_config answer_config(const struct settings *settings,
     };
 }
 
+void answer_offer_auth(struct smtp_server_config *config,
+    const struct receive_connector *connector, const struct login_means *means,
+    char words[LOGIN_WORDS_BYTES])
+{
+    login_words(login_mechanisms(connector, means), words);
+    config->auth_mechanisms = bytes_text(words);
+    config->offers_auth_plain_text = connector->auth_without_tls;
+    config->requires_auth = connector->requires_auth;
+}
+
 /* The new sender's bytes stay in ANSWER. */
 static void rewrite_sender(const struct settings *settings,
     const struct receive_connector *connector, struct answer_mail *answer)

@@ -5,12 +5,19 @@
 
 #include "policy/client.h"
 #include "policy/decision.h"
+#include "policy/login.h"
 #include "proto/smtp/server.h"
 
 /* What the engine needs to know of the connector and of the client as he is now.  BANNER borrows
  * for as long as the engine runs: see answer_banner(). */
 struct smtp_server_config answer_config(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client, const char *banner);
+
+/* Which mechanisms the client is offered by what his connection has (MEANS); their names stand in
+ * WORDS, which the engine borrows. */
+void answer_offer_auth(struct smtp_server_config *config,
+    const struct receive_connector *connector, const struct login_means *means,
+    char words[LOGIN_WORDS_BYTES]);
 
 /* The connector's banner with its names filled in (RC-6), without "220 "; free() it. */
 char *answer_banner(const struct settings *settings, const struct receive_connector *connector);

@@ -20,6 +20,7 @@ struct dialogue {
     struct client client;
     struct smtp_server engine;
     struct smtp_server_config config;
+    char mechanisms[LOGIN_WORDS_BYTES];
     struct buf out;
     struct decision decision;           /* of the line that was said last */
     bool was_asked;                     /* policy was; else the engine answered by itself */
@@ -191,9 +192,12 @@ static void know_client(struct dialogue *dialogue)
 static bool say_hello(struct dialogue *dialogue)
 {
     const char *name = dialogue->question->helo ? dialogue->question->helo : "client.invalid";
+    struct login_means means = { .has_binding = dialogue->client.is_tls,
+        .has_certificate = dialogue->client.is_partner };
     char line[LINE_BYTES];
 
     dialogue->config.is_tls = dialogue->client.is_tls;
+    answer_offer_auth(&dialogue->config, dialogue->connector, &means, dialogue->mechanisms);
     smtp_server_init(&dialogue->engine, &dialogue->config);
     step(dialogue, (struct smtp_server_event){ .type = SMTP_SERVER_OPENED });
     if (*name == '\0' && dialogue->config.tolerates_no_helo)

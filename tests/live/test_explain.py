@@ -3,6 +3,8 @@
 Every case is asked three times: of explain, of a session by hand, and of the trace of that session.
 """
 import re
+import smtplib
+import ssl
 
 import pytest
 
@@ -177,6 +179,34 @@ def test_explain_tells_what_sessions_do(node, source, port, helo, sender, size, 
             assert f"rule={rule}" in trace and refused[0][4:] .split(" ", 1)[-1][:40] in trace
         elif queue:
             assert rule in re.search(r" by=(\S+)", trace).group(1).split(",")
+
+
+def test_users_may_send_as_themselves(start, folder, server_certificate):
+    """What a login changes: explain --user beforehand, a session that logs in afterwards."""
+    port = process.free_port()
+    with sink.Sink() as target:
+        node = start(relais.receive("Users", f"127.0.0.1:{port}", allow=[], permission_groups=["users"], auth=["plain"], tls="offered",
+                                    certificate=server_certificate[0], key=server_certificate[1]) +
+                     relais.domain("example.com") + relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"]), port)
+        with open(f"{folder}/password", "w") as f:
+            f.write("correct horse\n")
+        node.tool("user", "add", "alice", "--address", "alice@example.com", "--password-file", f"{folder}/password")
+        cases = [(None, "alice@example.com"), ("alice", "alice@example.com"), ("alice", "boss@example.com"), ("alice", "a@else.test")]
+        for user, sender in cases:
+            rows, _ = node.ask("explain", **{"to": f":{port}", "tls": True, "mail": sender, "rcpt": ["b@anywhere.test"],
+                                             **({"user": user} if user else {})})
+            said = [r.get("reply") for r in rows if r["stage"] in ("mail", "recipient")]
+            with smtplib.SMTP("127.0.0.1", port) as client:
+                client.starttls(context=ssl._create_unverified_context())
+                if user:
+                    client.login(user, "correct horse")
+                client.ehlo_or_helo_if_needed()
+                lived = [client.docmd("MAIL", f"FROM:<{sender}>")]
+                if lived[0][0] == 250:
+                    lived.append(client.docmd("RCPT", "TO:<b@anywhere.test>"))
+            assert said == [f"{code} {text.decode()}" for code, text in lived], (user, sender)
+        text = node.tool("explain", "--to", f":{port}", "--user", "alice", "--tls", "--mail", "alice@example.com", "--rcpt", "b@c.test").stdout
+        assert "any-recipient (group users)" in text and "rule own-address" in text
 
 
 def test_there_are_fifty_cases():

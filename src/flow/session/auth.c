@@ -4,6 +4,8 @@
  * outlives a session that goes away: it holds the setup, and knows its session no more. */
 #include "flow/session/internal.h"
 
+#include "answer/answer.h"
+
 #include "base/mem.h"
 #include "os/pam.h"
 #include "os/password.h"
@@ -43,30 +45,28 @@ static const char *host_of(const struct session *session)
     return session->connector->fqdn ? session->connector->fqdn : session->setup->settings->fqdn;
 }
 
-static unsigned mechanisms_now(const struct session *session)
+/* What can be logged in with over this connection. */
+static struct login_means means_of(const struct session *session)
 {
     struct login_means means = { 0 };
     const struct tls_facts *tls = session->conn ? conn_tls(session->conn) : NULL;
     struct tls_binding binding;
 
     if (session->connector->mechanisms == 0)
-        return 0;
+        return means;
     if (tls) {
         conn_tls_binding(session->conn, &binding);
         means.has_binding = binding.n > 0;
         means.has_certificate = tls->peer_is_known && tls->peer_name[0];
     }
-    return login_mechanisms(session->connector, &means);
+    return means;
 }
 
 void auth_configure(struct session *session)
 {
-    const struct receive_connector *connector = session->connector;
+    struct login_means means = means_of(session);
 
-    login_words(mechanisms_now(session), session->mechanisms);
-    session->config.auth_mechanisms = bytes_text(session->mechanisms);
-    session->config.offers_auth_plain_text = connector->auth_without_tls;
-    session->config.requires_auth = connector->requires_auth;
+    answer_offer_auth(&session->config, session->connector, &means, session->mechanisms);
 }
 
 /* --- Who is known: on a worker's thread, maybe ------------------------------------------------ */
@@ -143,10 +143,11 @@ static struct login *new_login(struct session *session, const char *mechanism)
 {
     struct login *login = mem_new(sizeof *login);
     const struct tls_facts *tls = conn_tls(session->conn);
+    struct login_means means = means_of(session);
     struct sasl_server server = { .mechanism = login->mechanism,
         .service = "smtp",
         .host = host_of(session),
-        .offers_plus = mechanisms_now(session) & AUTH_SCRAM_SHA_256_PLUS,
+        .offers_plus = login_mechanisms(session->connector, &means) & AUTH_SCRAM_SHA_256_PLUS,
         .me = login,
         .check_password = check_password,
         .find_verifier = find_verifier,
