@@ -54,6 +54,9 @@ struct path {
     struct path_house *houses;
     uint32_t house_count, next_house;
     struct suspended_names suspended;
+    struct queue_walk rerouted; /* to new routes, so far */
+    struct loop_step reroute;
+    bool is_rerouting_set;  /* these two are made */
     uint64_t damage_count;  /* records set aside at recovery */
     struct table taking;    /* another's messages that are about to be queued here */
     uint32_t reading_count; /* of those: their envelopes are being read */
