@@ -60,13 +60,14 @@ class Sink:
             threading.Thread(target=self._serve_and_close, args=[client], daemon=True).start()
 
     def _serve_and_close(self, client):
+        session = Session(self, client)
         try:
-            Session(self, client).run()
+            session.run()
         except (OSError, EOFError):
             pass
         with self.lock:
-            self.open.discard(client)
-        client.close()
+            self.open.discard(session.socket)
+        session.socket.close()
 
 
 class Session:
@@ -120,7 +121,10 @@ class Session:
         elif verb == "STARTTLS":
             if not self.reply("starttls", line, "220 go ahead"):
                 return True
-            self.socket = self.sink.tls.wrap_socket(self.socket, server_side=True)
+            plain, self.socket = self.socket, self.sink.tls.wrap_socket(self.socket, server_side=True)
+            with self.sink.lock:  # what stop() closes; the old one has no descriptor any more
+                self.sink.open.discard(plain)
+                self.sink.open.add(self.socket)
             self.file = self.socket.makefile("rb")
             self.is_tls = True
         elif verb == "MAIL":
