@@ -178,7 +178,7 @@ struct bytes accounts_next_line(struct bytes *text)
     struct bytes line = bytes_first(*text, end);
 
     *text = bytes_skip(*text, end == BYTES_NOT_FOUND ? text->n : end + 1);
-    if (line.n && line.at[line.n - 1] == '\r')
+    while (line.n && line.at[line.n - 1] == '\r')
         line.n--;
     return line;
 }
