@@ -28,7 +28,7 @@ void ledger_hold_for(struct ledger *ledger, struct row *row, uint8_t owner, uint
     row->kept = 0;
     ledger_end_claim(ledger, row);
     row->is_claimed = row->is_firm = row->is_first_copy = false;
-    row->tried = 0;
+    row->tried = row->unasked = 0;
     list_add_last(&ledger->stores[owner].held, &row->in_role);
     ledger_audit_soon(ledger, row);
 }
@@ -382,9 +382,9 @@ static bool on_item(struct ledger *ledger, uint8_t number, const struct shadow_i
     ledger_remember_done(ledger, store, item->mid);
     if (!row)
         return true;
-    if (row->role == STANDING_PRIMARY && row->is_claimed &&
-        ledger->stores[row->from].peer == number) {
-        /* Taken over from a store that is gone, and its node, in a new life, knows the end. */
+    if (row->role == STANDING_PRIMARY && row->is_claimed) {
+        /* Taken over, and not delivered yet: its node, in a new life, or another taker that did
+         * not wait for us, knows the end. */
         ledger_tell(ledger, actions, LEDGER_HADISCARD, row, number, 0, "in time");
         ledger_settle_row(ledger, row, actions);
     } else if (is_for && row->is_receiving) {

@@ -66,6 +66,7 @@ struct row {
     uint32_t stand_tag;   /* of the latest STAND; 0: none yet */
     uint16_t generation;
     uint16_t tried;       /* peers that were tried in this acceptance, as bits */
+    uint16_t unasked;     /* firm without an answer of these peers, as bits */
     uint8_t role, single; /* enum standing_role, standing_single */
     uint8_t owner, from;  /* stores */
     uint8_t copy_to;      /* the peer a copy is being sent to, or to be sent to; NO_PEER */

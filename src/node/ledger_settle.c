@@ -32,6 +32,18 @@ static bool is_owed(const struct ledger *ledger, const struct row *row)
     return ledger_is_taking_owed(ledger, row);
 }
 
+/* Who was not heard when it was taken over may have taken it over as well, and come back with that
+ * claim when the store it was taken from has long confirmed: it hears of the end by a notice. */
+static uint64_t other_claimers(const struct ledger *ledger, const struct row *row)
+{
+    uint64_t bits = 0;
+
+    for (uint8_t i = 0; i < ledger->peer_count; i++)
+        if (row->unasked >> i & 1)
+            bits |= store_bit(ledger->peers[i].store);
+    return bits;
+}
+
 void ledger_settle_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
     ledger_answer_busy(row, actions);
@@ -39,6 +51,7 @@ void ledger_settle_row(struct ledger *ledger, struct row *row, struct ledger_act
     ledger_leave_lists(ledger, row);
     ledger_set_role(ledger, row, STANDING_SETTLED);
     row->owner = ledger->own;
+    row->holders |= other_claimers(ledger, row);
     row->owing = row->holders;
     row->kept = 0;
     ledger_end_claim(ledger, row);

@@ -156,13 +156,14 @@ void ledger_take_store(struct ledger *ledger, uint8_t number, bool is_forced, co
 /* Nodes that could have taken it too, and can be asked: the lost one as well, when it has a new
  * store and may know what became of the old one's (R14).  One that was out of contact for as long
  * as it takes is not waited for (D3). */
-static uint16_t other_takers(const struct ledger *ledger, uint8_t number)
+static uint16_t other_takers(const struct ledger *ledger, uint8_t number, bool is_gone)
 {
     uint16_t bits = 0;
 
     for (uint8_t i = 0; i < ledger->peer_count; i++) {
         const struct peer *peer = &ledger->peers[i];
-        if (peer->is_configured && (peer->was_heard || ledger->has_shared) && !peer->is_gone &&
+        if (peer->is_configured && (peer->was_heard || ledger->has_shared) &&
+            peer->is_gone == is_gone &&
             (i != ledger->stores[number].peer || peer->store != number ||
                 ledger->stores[number].known.is_retired))
             bits |= (uint16_t)(1u << i);
@@ -189,7 +190,7 @@ static void begin_questions(
     store->is_asking = true;
     store->again_peers = 0;
     store->ask_peers |=
-        is_broken(ledger, BROKEN_TAKER_ASKS_NOBODY) ? 0 : other_takers(ledger, number);
+        is_broken(ledger, BROKEN_TAKER_ASKS_NOBODY) ? 0 : other_takers(ledger, number, false);
     store->ask_until_ms = ledger->now.ms + ledger->settings.fence_wait_ms;
     ledger_due_at(ledger, store->ask_until_ms);
     for (uint8_t i = 0; i < ledger->peer_count; i++)
@@ -248,14 +249,17 @@ static void claims_are_firm(
     struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
 {
     struct store *store = &ledger->stores[number];
+    uint16_t unasked = store->ask_peers | other_takers(ledger, number, true);
 
     store->is_asking = store->has_found_claims = false;
     store->ask_peers = 0;
     list_each (node, &ledger->taken) {
         struct row *row = container_of(node, struct row, in_taken);
         if (row->from == number && row->role == STANDING_PRIMARY && row->is_claimed &&
-            !row->is_firm)
+            !row->is_firm) {
+            row->unasked = unasked;
             row_is_firm(ledger, row, actions);
+        }
     }
     ledger_copy_again(ledger, actions);
 }
@@ -271,7 +275,7 @@ void ledger_claims_look(struct ledger *ledger, uint8_t number, struct ledger_act
             ledger_answer_taken(ledger, i, actions);
     if (!store->is_asking)
         begin_questions(ledger, number, actions);
-    store->ask_peers &= other_takers(ledger, number) | asked_again(ledger, store);
+    store->ask_peers &= other_takers(ledger, number, false) | asked_again(ledger, store);
     /* A claim that a start found may have been taken from this node in its turn, since. */
     if (store->ask_peers == 0 && !(store->has_found_claims && ledger->is_fencing))
         claims_are_firm(ledger, number, actions);

@@ -311,7 +311,8 @@ void check_heard(struct host *host, uint8_t from, const struct shadow_page *page
     }
 }
 
-/* Of what was not flushed, the end may be there alone: it stands for all outcomes in front of it. */
+/* Of what was not flushed, the end may be there alone: it stands for all outcomes in front of it.  What
+ * is gone with damage that is found has no end. */
 static void look_for_end(struct host *host, struct message *message)
 {
     struct standing standing;
@@ -319,7 +320,7 @@ static void look_for_end(struct host *host, struct message *message)
 
     if (message->ended[host->number] != host->disk_life + 1)
         return;
-    if (!is_here || standing.role == STANDING_SETTLED)
+    if ((!is_here && !host->disk.is_damaged) || (is_here && standing.role == STANDING_SETTLED))
         message->over = message_all(message);
     else
         message->ended[host->number] = 0;

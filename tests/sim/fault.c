@@ -155,8 +155,12 @@ static void damage(struct host *host)
     check_revived(host, &after, revived);
     if (!go_back(host, &after, "its disk is damaged"))
         return;
-    for (unsigned i = 0; i < world->message_count; i++)
-        world->message[i].was_revived |= revived[i];
+    for (unsigned i = 0; i < world->message_count; i++) {
+        struct message *message = &world->message[i];
+        message->was_revived |= revived[i];
+        /* It is the same disk: of what was not flushed the end may be there alone. */
+        message->ended[host->number] += message->ended[host->number] == host->disk_life;
+    }
 }
 
 static void wait_out(struct host *host)

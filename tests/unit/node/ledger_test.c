@@ -1038,6 +1038,52 @@ static void test_two_holders_take_over(void **state)
     world_free(world);
 }
 
+static void set_wire(struct world *world, int a, int b, bool is_there)
+{
+    world->wire[a][b] = world->wire[b][a] = is_there;
+    if (!is_there)
+        cut(world, a, b);
+}
+
+/* Both claimed it from a third node, which holds it for the one that died with its claim, and hears
+ * no notice of the other: that one has not waited, and its end is remembered. */
+static void test_two_claims(void **state)
+{
+    struct world *world = world_new(3);
+    int taker, other;
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    taker = has(world, 1, 1) == 'H' ? 1 : 2;
+    other = 3 - taker;
+    stop(world, 0);
+    pass(world, 6000);
+    assert_int_equal(has(world, taker, 1), 'P');
+    assert_int_equal(has(world, other, 1), 'H');
+    stop(world, taker);
+    start(world, 0, false);
+    pass(world, 1500);
+    assert_int_equal(has(world, 0, 1), 'H');
+    set_wire(world, 0, other, false);
+    set_wire(world, taker, other, false);
+    pass(world, 2000);
+    assert_int_equal(has(world, 0, 1), 'p');
+    assert_int_equal(has(world, other, 1), 'p');
+    start(world, taker, false);
+    pass(world, 300);
+    assert_int_equal(has(world, taker, 1), 'H');
+    stop(world, 0);
+    world->wire[taker][other] = true; /* it asks, and nothing is copied to it */
+    pass(world, 1500);
+    assert_int_equal(has(world, other, 1), 'P');
+    settle(world, other, 1);
+    set_wire(world, 0, other, true);
+    start(world, 0, false);
+    pass(world, 5000);
+    check_all(world, 1, other == 2 ? "-S-" : "--S"); /* for node 0, should it ask again */
+    world_free(world);
+}
+
 /* It was away when the message was taken over and delivered, and comes back under another store: its
  * copy is for a store that is gone, and still somebody knows that it is over. */
 static void test_holder_comes_back_damaged(void **state)
@@ -1196,6 +1242,7 @@ int main(void)
         cmocka_unit_test(test_left_with_copies),
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_two_holders_take_over),
+        cmocka_unit_test(test_two_claims),
         cmocka_unit_test(test_holder_comes_back_damaged),
         cmocka_unit_test(test_holder_that_nobody_knows),
         cmocka_unit_test(test_silent_since_the_start),
