@@ -120,6 +120,21 @@ def test_each_is_without_a_warning(folder, known, name):
     assert done.returncode == 0 and done.stdout == f"{file}: ok\n", done.stdout
 
 
+def test_what_is_translated_is_without_a_warning(folder):
+    """The configurations in docs/coming-from.md."""
+    with open(os.path.join(process.TOP, "docs", "coming-from.md")) as page:
+        blocks = re.findall(r"^```relais\n(.*?)^```", page.read(), re.S | re.M)
+    assert len(blocks) == 3
+    with open(os.path.join(folder, "aliases"), "w") as aliases:
+        aliases.write("ops@example.com: anna@example.com\nalerts@example.com: ops@sms.example.net\n")
+    file = os.path.join(folder, "relais.conf")
+    for block in blocks:
+        with open(file, "w") as out:
+            out.write(block + ("" if "send_connector" in block else relais.send("Out", mx=True)))
+        done = subprocess.run([process.RELAIS, "-c", file, "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.stdout == f"{file}: ok\n", done.stdout + block
+
+
 def test_satellite(example):
     one = example("satellite.conf")
     with one.node:
