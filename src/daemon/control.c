@@ -35,6 +35,7 @@ static const struct command {
     { "get-transport-config", command_get_transport },
     { "set-transport-config", command_set_transport },
     { "devices", command_devices },
+    { "track", command_track },
     { "address-list", command_address_list },
     { "get-receive-connector", command_get_receive },
     { "get-send-connector", command_get_send },

@@ -17,7 +17,7 @@ const struct item *message_item_to_show(const struct message *message)
     return &message->first;
 }
 
-static void add_item(struct path *path, const struct item *item, struct ctl_object *row)
+void item_add_row(struct path *path, const struct item *item, struct ctl_object *row)
 {
     const struct hop *hop = item->hop;
 
@@ -58,7 +58,7 @@ void message_add_row(struct path *path, const struct message *message, const str
     ctl_set_text(row, "source_ip", envelope.client_ip);
     ctl_set_text(row, "arrived", bytes_text(date));
     ctl_set_number(row, "age_s", (loop_wall(path->home).ms - message->arrived.ms) / 1000);
-    add_item(path, item, row);
+    item_add_row(path, item, row);
 }
 
 void command_queue(struct client *client, const struct ctl_object *request)

@@ -249,8 +249,9 @@ static struct bytes value(struct filled *filled, const struct report_field *fiel
 
     switch (field->kind) {
     case REPORT_TEXT:
-    case REPORT_ADDRESS:
         return field->text;
+    case REPORT_ADDRESS:
+        return field->text.n ? field->text : BYTES("<>"); /* the null sender is one, too */
     case REPORT_NUMBER:
     case REPORT_MS:
         pen_number(&filled->pen, field->number);

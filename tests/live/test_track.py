@@ -155,3 +155,120 @@ def test_none_is_written_where_none_is_wanted(start, folder):
         send(node, "a@example.com")
         node.wait_empty()
     assert not os.path.exists(f"{node.folder}/tracking.log") and not os.path.exists(f"{node.folder}/connectivity.log")
+
+
+# --- relais track ----------------------------------------------------------------------------------------------------
+
+def track(node, *arguments, tool="track"):
+    """The messages it finds, as it tells programs of them."""
+    done = node.tool(tool, "--json", *arguments, check=False)
+    assert done.returncode in (0, 66), done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def senders(found):
+    return [m["from"] for m in found]
+
+
+@pytest.fixture
+def busy(node):
+    """Three messages: to an alias and one who is deferred; to nobody, so that there is a notification; home."""
+    send(node, "team@example.com", "later@far.test", sender="one@example.com")
+    send(node, "nobody@far.test", sender="two@example.com", mail=MAIL.replace(b"page3", b"page4"))
+    send(node, "x@home.test", sender="three@elsewhere.test", mail=MAIL.replace(b"page3", b"page5"))
+    wait_event(node, event_id="DELIVER")
+    wait_event(node, event_id="DEFER")
+    dsn, = wait_event(node, event_id="DSN")
+    wait_event(node, event_id="SEND", internal_message_id=dsn["internal-message-id"])
+    return node
+
+
+@pytest.mark.parametrize("arguments, want", [
+    (["--sender", "one@example.com"], ["one@example.com"]),
+    (["--sender", "*@elsewhere.test"], ["three@elsewhere.test"]),
+    (["--sender", "@EXAMPLE.com"], ["one@example.com", "two@example.com", "<>"]),
+    (["--sender", "<>"], ["two@example.com", "<>"]),
+    (["--recipient", "b@example.com"], ["one@example.com"]),
+    (["--recipient", "team@example.com"], ["one@example.com"]),
+    (["--recipient", "b@example.com", "--recipient", "@home.test"], ["one@example.com", "three@elsewhere.test"]),
+    (["--recipient", "b@example.com", "--event", "FAIL"], []),
+    (["--event", "fail"], ["two@example.com", "<>"]),
+    (["--id", "<page5@printer.test>"], ["three@elsewhere.test"]),
+    (["page5@printer.test"], ["three@elsewhere.test"]),
+    (["--since", "5m", "--sender", "one@example.com"], ["one@example.com"]),
+    (["--until", "5m"], []),
+    (["--since", "2020-01-01", "--until", "2020-01-02T10:05"], []),
+    (["--limit", "1", "--sender", "*@*"], ["three@elsewhere.test"]),
+])
+def test_what_is_found(busy, arguments, want):
+    assert senders(track(busy, *arguments)) == want
+
+
+def test_it_can_be_asked_in_the_other_tongue(busy):
+    for arguments in (["-Sender", "two@example.com", "-EventId", "FAIL"], ["-MessageId", "<page4@printer.test>"],
+                      ["-Recipients", "nobody@far.test", "-Start", "1h"]):
+        assert senders(track(busy, *arguments, tool="Get-MessageTrackingLog")) == ["two@example.com", "<>"]
+
+
+def test_the_whole_path(busy):
+    one, = track(busy, "--sender", "one@example.com")
+    assert [e["event-id"] for e in one["events"]][:2] == ["RECEIVE", "EXPAND"]
+    assert sorted(e["event-id"] for e in one["events"][2:]) == ["DEFER", "SEND", "SEND"]
+    queued, = one["queued"]
+    assert queued["to"] == ["later@far.test"] and queued["status"] == "retry" and queued["next_attempt_s"] > 3000
+    assert "451 4.2.0 try later" in queued["last_error"]
+    failed, dsn = track(busy, "--recipient", "nobody@far.test")
+    assert [e["event-id"] for e in failed["events"]][0] == "RECEIVE"
+    assert {e["event-id"] for e in failed["events"]} == {"RECEIVE", "FAIL", "DSN"}
+    assert dsn["is_related"] and [e["event-id"] for e in dsn["events"]][:1] == ["DSN"]
+    assert failed["queue_is_known"] and "queued" not in failed
+    # And from the notification to what it tells of.
+    assert {m["id"] for m in track(busy, "--id", dsn["id"])} == {failed["id"], dsn["id"]}
+
+
+def test_what_people_read(busy):
+    text = busy.tool("track", "--sender", "one@example.com").stdout
+    assert "<page3@printer.test>" in text and "for team@example.com, later@far.test; by connector Devices" in text
+    assert "team@example.com stands for a@example.com, b@example.com" in text
+    assert "now: later@far.test; in queue " in text and ", next try in " in text
+    text = busy.tool("track", "--recipient", "nobody@far.test").stdout
+    assert "failure told to two@example.com by message " in text and "nothing of it is queued here" in text
+    assert "; about message " in text
+
+
+def test_when_the_daemon_is_down(busy):
+    busy.stop()
+    done = busy.tool("track", "--sender", "one@example.com")
+    assert "DEFER" in done.stdout and "what is still queued is not known" in done.stderr
+    busy.start()
+
+
+def test_rotated_files_are_read_the_oldest_first(busy):
+    busy.stop()
+    file = f"{busy.folder}/tracking.log"
+    lines = open(file).read().splitlines(keepends=True)
+    half = len(lines) // 2
+    with open(f"{file}.1", "w") as old, open(file, "w") as new:
+        old.writelines(lines[:half])
+        new.writelines(lines[:1] + lines[half:] + ["2026-11-22T10:00:00.000Z,half a li"])
+    assert sorted(senders(track(busy))) == ["<>", "one@example.com", "three@elsewhere.test", "two@example.com"]
+    busy.start()
+
+
+@pytest.mark.parametrize("node", ["json = yes\n    log_subjects = yes"], indirect=True)
+def test_json_files_and_subjects(node):
+    send(node, "a@example.com")
+    process.wait_for("it", lambda: any(e["event-id"] == "SEND" for m in track(node) for e in m["events"]))
+    found, = track(node, "--subject", "Third")
+    assert found["subject"] == "the third page"
+    assert not track(node, "--subject", "third*") and len(track(node, "--subject", "*page")) == 1
+
+
+@pytest.mark.parametrize("arguments, why", [
+    (["--sender", "a b"], "is no address and no pattern"),
+    (["--since", "yesterday"], "is no time"),
+    (["a", "b"], "unexpected 'b'"),
+])
+def test_mistakes(node, arguments, why):
+    done = node.tool("track", *arguments, check=False)
+    assert done.returncode == 64 and why in done.stderr

@@ -76,6 +76,8 @@ static void test_delivery(void **state)
         R_TRACKED_CHARS("source", "SMTP"));
     LINE("too old", REPORT_DELIVERY, TIME ",,,,,,,QUEUE,FAIL,,,b@c,,,,,,,,,,,\n",
         R_ADDRESS("to", BYTES("b@c")), R_CHARS("relay", "none"), R_CHARS("status", "expired"));
+    LINE("the null sender", REPORT_DELIVERY, TIME ",,,,,,,QUEUE,FAIL,,,,,,,,,,<>,,,,\n",
+        R_ADDRESS("from", BYTES("")));
     LINE("bounced", REPORT_DELIVERY, TIME ",,,,,,,QUEUE,FAIL,,,b@c,,,,,,,,,,,\n",
         R_ADDRESS("to", BYTES("b@c")), R_CHARS("status", "bounced"));
 }
