@@ -236,7 +236,7 @@ static const struct option options[] = {
     { "local_hops_max", CONFIG_VALUE, read_number, AT(local_hops_max), 1, 1000 },
     { "logins_max", CONFIG_VALUE, read_number, AT(logins_max), 1, 1000 },
     { "messages_per_minute", CONFIG_VALUE, read_number, AT(messages_per_minute_max), 0,
-        1000000 },
+        100000000 },
     { "connections_max", CONFIG_VALUE, read_number, AT(connections_max), 1, 1000000 },
     { "connections_per_source", CONFIG_VALUE, read_number, AT(connections_per_source_max), 1,
         1000000 },

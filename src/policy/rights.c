@@ -12,6 +12,10 @@ static const struct accepted_domain *find_normal(
 
     if (domain.n == 0 || domain.at[0] == '[')
         return NULL;
+    if (settings->domain_index) {
+        size_t at = domain_index_find(settings->domain_index, domain);
+        return at == SIZE_MAX ? NULL : &settings->domains[at];
+    }
     for (size_t i = 0; i < settings->domain_count; i++) {
         uint32_t fit = domain_fit(settings->domains[i].pattern, domain);
         if (fit > best_fit) {

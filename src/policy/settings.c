@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "policy/aliases.h"
+#include "policy/domain.h"
 #include "policy/receive.h"
 #include "policy/recipients.h"
 
@@ -322,6 +323,7 @@ static void free_blocks(struct settings *settings)
     free(settings->receive);
     free(settings->send);
     free(settings->nodes);
+    domain_index_free(settings->domain_index);
     free(settings->domains);
 }
 

@@ -345,6 +345,7 @@ struct settings {
     size_t receive_count;
     struct accepted_domain *domains;
     size_t domain_count;
+    struct domain_index *domain_index; /* policy/domain.h; NULL: each is looked at */
     struct send_connector *send;
     size_t send_count;
     struct address_list *address_lists;
