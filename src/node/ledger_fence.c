@@ -428,6 +428,10 @@ static void on_taken_item(struct ledger *ledger, uint8_t number, uint8_t store,
     case STANDING_HELD:
         if (row->is_receiving || item->generation <= row->generation || row->owner == owner)
             return;
+        /* The store it was held for asks who has it; and we may have to take it over in our turn. */
+        ledger_leave_taken(row);
+        row->froms |= store_bit(row->owner);
+        row->told &= ~store_bit(row->owner);
         ledger_hold_for(ledger, row, owner, item->generation);
         ledger_stand(ledger, row, actions);
         return;

@@ -97,6 +97,8 @@ void ledger_settle_stood(
     struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions)
 {
     row->is_settled = true;
+    if (row->froms && !list_is_linked(&row->in_taken)) /* it was over before that was durable */
+        ledger_add_taken(ledger, row, at);
     if (row->is_accepting) {
         struct ledger_action *action = ledger_act(actions, LEDGER_ACCEPTED, row);
         action->verdict = row->rejects ? LEDGER_REJECT : LEDGER_OTHER;

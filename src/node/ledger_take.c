@@ -304,6 +304,23 @@ static uint64_t count_claimed(const struct ledger *ledger, uint8_t number)
     return count;
 }
 
+/* A store whose node nobody knows: this one died with a copy of it before it had written whose it
+ * is.  When all nodes are there, with other stores, it is gone. */
+static bool is_nobodys(struct ledger *ledger, int64_t since_ms, int64_t wait_ms)
+{
+    bool has_others = false;
+
+    for (uint8_t i = 0; i < ledger->peer_count; i++) {
+        const struct peer *peer = &ledger->peers[i];
+        if (peer->is_configured && (!peer->is_up || peer->contact_ms - since_ms < wait_ms)) {
+            ledger_due_at(ledger, ledger->now.ms + wait_ms);
+            return false;
+        }
+        has_others |= peer->is_configured;
+    }
+    return has_others;
+}
+
 /* What is held for a store that is gone, and that no introduction has shown to be: another node
  * told of it, and its own has been in contact with another store since. */
 static void take_orphans(struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
@@ -316,8 +333,11 @@ static void take_orphans(struct ledger *ledger, uint8_t number, struct ledger_ac
     if (list_is_empty(&store->held) || store->is_taking || ledger->is_renewing)
         return;
     since_ms = container_of(store->held.prev, struct row, in_role)->since_ms;
-    if (!store->known.is_retired) {
-        if (!peer || peer->store == number || peer->store == NO_STORE)
+    if (!store->known.is_retired && !peer) {
+        if (store->known.node[0] || !is_nobodys(ledger, since_ms, wait_ms))
+            return;
+    } else if (!store->known.is_retired) {
+        if (peer->store == number || peer->store == NO_STORE)
             return;
         if (!peer->is_up || peer->contact_ms - since_ms < wait_ms) {
             ledger_due_at(ledger, ledger->now.ms + wait_ms);

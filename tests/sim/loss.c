@@ -36,7 +36,9 @@ static bool look_at_loss(
 
     for (unsigned i = 0; i < world->message_count; i++) {
         struct message *message = &world->message[i];
-        if (!before[i] || after[i] || message->over == message_all(message))
+        /* An end that was not flushed goes with the disk as well. */
+        bool was_here = before[i] || message->ended[host->number] == host->disk_life + 1;
+        if (!was_here || after[i] || message->over == message_all(message))
             continue;
         message->was_rolled_back |= marks;
         message->witnesses |= witnesses;

@@ -1084,6 +1084,58 @@ static void test_two_claims(void **state)
     world_free(world);
 }
 
+/* Who holds it for a taker by hearsay, and takes it over in its turn, has an answer for the first
+ * primary. */
+static void test_taken_from_hearsay(void **state)
+{
+    struct world *world = world_new(3);
+    struct machine image;
+    struct store_id first = world->machine[0].store;
+    const struct standing *standing;
+    int taker, other;
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    taker = has(world, 1, 1) == 'H' ? 1 : 2;
+    other = 3 - taker;
+    image = world->machine[taker];
+    stop(world, 0);
+    pass(world, 6000);
+    assert_int_equal(has(world, taker, 1), 'P');
+    assert_int_equal(has(world, other, 1), 'H');
+    world->settings.preference = SHADOW_REMOTE_ONLY; /* no copy says whom it was taken from */
+    ledger_set_settings(
+        world->machine[other].ledger, &world->settings, &world->machine[other].actions);
+    go_back(world, taker, &image);
+    pass(world, 5000);
+    assert_int_equal(has(world, taker, 1), 'H');
+    assert_int_equal(has(world, other, 1), 'P');
+    standing = &row_of(&world->machine[taker], mid_of(1))->standing;
+    assert_true(standing->earlier_count > 0);
+    assert_memory_equal(&standing->earlier[0], &first, sizeof first);
+    world_free(world);
+}
+
+/* It died with the copy before its file said whose store that was of. */
+static void test_a_store_that_nobody_knows(void **state)
+{
+    struct world *world = world_new(2);
+
+    (void)state;
+    accept(world, 0, 1, SHADOW_FAILURE_ACCEPT);
+    stop(world, 0);
+    stop(world, 1);
+    world->machine[1].store_count = 0;
+    lose_disk(world, 0);
+    start(world, 1, false);
+    pass(world, 5000);
+    check_all(world, 1, "-H");
+    start(world, 0, false);
+    pass(world, 5000);
+    check_all(world, 1, "HP");
+    world_free(world);
+}
+
 /* It was away when the message was taken over and delivered, and comes back under another store: its
  * copy is for a store that is gone, and still somebody knows that it is over. */
 static void test_holder_comes_back_damaged(void **state)
@@ -1243,6 +1295,8 @@ int main(void)
         cmocka_unit_test(test_three_nodes),
         cmocka_unit_test(test_two_holders_take_over),
         cmocka_unit_test(test_two_claims),
+        cmocka_unit_test(test_taken_from_hearsay),
+        cmocka_unit_test(test_a_store_that_nobody_knows),
         cmocka_unit_test(test_holder_comes_back_damaged),
         cmocka_unit_test(test_holder_that_nobody_knows),
         cmocka_unit_test(test_silent_since_the_start),
