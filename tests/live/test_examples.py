@@ -120,11 +120,13 @@ def test_each_is_without_a_warning(folder, known, name):
     assert done.returncode == 0 and done.stdout == f"{file}: ok\n", done.stdout
 
 
-def test_what_is_translated_is_without_a_warning(folder):
-    """The configurations in docs/coming-from.md."""
-    with open(os.path.join(process.TOP, "docs", "coming-from.md")) as page:
-        blocks = re.findall(r"^```relais\n(.*?)^```", page.read(), re.S | re.M)
-    assert len(blocks) == 3
+def test_what_stands_in_pages_is_without_a_warning(folder):
+    """The configurations in README.md and docs/coming-from.md."""
+    blocks = []
+    for name in ("README.md", "docs/coming-from.md"):
+        with open(os.path.join(process.TOP, name)) as page:
+            blocks += re.findall(r"^```relais\n(.*?)^```", page.read(), re.S | re.M)
+    assert len(blocks) == 4
     with open(os.path.join(folder, "aliases"), "w") as aliases:
         aliases.write("ops@example.com: anna@example.com\nalerts@example.com: ops@sms.example.net\n")
     file = os.path.join(folder, "relais.conf")
