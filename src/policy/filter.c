@@ -367,6 +367,29 @@ static struct bytes without_braces(struct bytes text)
     return text;
 }
 
+/* What it costs to find the values of a field: numbers stand in the message, a word is looked up
+ * by them, sender and address are decoded, and a message may have many recipients. */
+static unsigned cost_of(const struct term *term)
+{
+    if (term->field == FILTER_RECIPIENT)
+        return 3;
+    if (term->field == FILTER_FROM || term->field == FILTER_IP)
+        return 2;
+    return term->kind == TEXT || term->kind == WORD;
+}
+
+/* All must hold, so the cheapest is asked first, and mostly alone. */
+static void sort_terms(struct filter *filter)
+{
+    for (unsigned i = 1; i < filter->term_count; i++) {
+        struct term term = filter->terms[i];
+        unsigned at = i;
+        for (; at && cost_of(&filter->terms[at - 1]) > cost_of(&term); at--)
+            filter->terms[at] = filter->terms[at - 1];
+        filter->terms[at] = term;
+    }
+}
+
 enum err filter_parse(
     struct bytes text, enum filter_over over, struct filter **out, char why[FILTER_WHY_BYTES])
 {
@@ -383,6 +406,7 @@ enum err filter_parse(
         free(reader.filter);
         return err;
     }
+    sort_terms(reader.filter);
     *out = reader.filter;
     return OK;
 }
@@ -456,11 +480,17 @@ static bool fits(
     return term->op == NE;
 }
 
-bool filter_fits(const struct filter *filter, filter_get *get, void *me)
+bool filter_fits_part(const struct filter *filter, uint32_t asked, filter_get *get, void *me)
 {
     for (unsigned i = 0; i < filter->term_count; i++) {
-        if (!fits(filter, &filter->terms[i], get, me))
+        const struct term *term = &filter->terms[i];
+        if ((asked >> term->field & 1) && !fits(filter, term, get, me))
             return false;
     }
     return true;
+}
+
+bool filter_fits(const struct filter *filter, filter_get *get, void *me)
+{
+    return filter_fits_part(filter, UINT32_MAX, get, me);
 }

@@ -55,6 +55,10 @@ typedef bool filter_get(
 /* A field with many values fits when one does; with -ne, when none is equal. */
 bool filter_fits(const struct filter *filter, filter_get *get, void *me);
 
+/* Likewise, as far as its terms over ASKED (1 << enum filter_field, each) go: what holds for
+ * all messages of a next hop is asked once. */
+bool filter_fits_part(const struct filter *filter, uint32_t asked, filter_get *get, void *me);
+
 /* "*" and "?" in PATTERN; without case. */
 bool filter_like(struct bytes pattern, struct bytes text);
 

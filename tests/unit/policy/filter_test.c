@@ -166,6 +166,63 @@ static void mistakes_are_told(void **state)
     }
 }
 
+/* Notes which fields are asked about, in that order. */
+struct asked {
+    enum filter_field fields[8];
+    unsigned count;
+};
+
+static bool get_noting(void *me, enum filter_field field, unsigned at, struct filter_value *out)
+{
+    struct asked *asked = me;
+
+    if (at == 0)
+        asked->fields[asked->count++] = field;
+    return get(NULL, field, at, out);
+}
+
+/* However the terms stand: a recipient is looked for only when all else holds. */
+static void the_cheapest_is_asked_first(void **state)
+{
+    struct asked all = { .count = 0 }, some = { .count = 0 }, none = { .count = 0 };
+    char why[FILTER_WHY_BYTES];
+    struct filter *filter;
+
+    (void)state;
+    assert_int_equal(filter_parse(BYTES("to = bob@example.net and from ~ * and status = retry "
+                                        "and size > 1 and age > 1s"),
+                         FILTER_MESSAGES, &filter, why),
+        OK);
+    assert_true(filter_fits(filter, get_noting, &all));
+    assert_int_equal(all.count, 5);
+    assert_int_equal(all.fields[0], FILTER_SIZE);
+    assert_int_equal(all.fields[1], FILTER_AGE);
+    assert_int_equal(all.fields[2], FILTER_STATUS);
+    assert_int_equal(all.fields[3], FILTER_FROM);
+    assert_int_equal(all.fields[4], FILTER_RECIPIENT);
+    assert_true(filter_fits_part(
+        filter, 1 << FILTER_AGE | 1 << FILTER_STATUS | 1 << FILTER_IP, get_noting, &some));
+    assert_int_equal(some.count, 2);
+    assert_true(filter_fits_part(filter, 1 << FILTER_QUEUE, get_noting, &none));
+    assert_int_equal(none.count, 0);
+    free(filter);
+}
+
+/* A part that does not hold, and one that does. */
+static void parts_agree_with_the_whole(void **state)
+{
+    char why[FILTER_WHY_BYTES];
+    struct filter *filter;
+
+    (void)state;
+    assert_int_equal(
+        filter_parse(BYTES("size > 1 and status = ready"), FILTER_MESSAGES, &filter, why), OK);
+    assert_true(filter_fits_part(filter, ~(1u << FILTER_STATUS), get, NULL));
+    assert_false(filter_fits_part(filter, 1 << FILTER_STATUS, get, NULL));
+    assert_false(filter_fits(filter, get, NULL));
+    free(filter);
+}
+
 /* Cut anywhere it is refused with a reason, or is a filter too; it never reads on. */
 static void any_cut_is_safe(void **state)
 {
@@ -206,6 +263,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fits_or_not),
         cmocka_unit_test(mistakes_are_told),
+        cmocka_unit_test(the_cheapest_is_asked_first),
+        cmocka_unit_test(parts_agree_with_the_whole),
         cmocka_unit_test(any_cut_is_safe),
         cmocka_unit_test(too_long),
     };
