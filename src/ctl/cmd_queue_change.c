@@ -120,6 +120,8 @@ static int look(struct change *change, struct ctl_object *request, int64_t limit
         return link_needed(change->tool);
     if (code == EX_OK && answer) {
         *matched = ctl_number(answer, change->of_queues ? "queues" : "matched", 0);
+        if (ctl_bool(answer, "missed"))
+            *matched = 0; /* there was no need to go on counting */
         *all = ctl_number(answer, change->of_queues ? "all" : "messages", 0);
     }
     ctl_free(answer);
@@ -152,8 +154,11 @@ static bool says_yes(const struct change *change, int64_t matched)
 static int check_all(struct change *change)
 {
     int64_t matched = 0, all = 0;
-    int code = look(change, request_for(change, NULL, NULL), 0, &matched, &all);
+    struct ctl_object *request = request_for(change, NULL, NULL);
+    int code;
 
+    ctl_set_bool(request, "until_miss", true);
+    code = look(change, request, 0, &matched, &all);
     if (code != EX_OK || matched < 2 || matched < all || says_yes(change, matched))
         return code;
     return tool_fail(change->tool, EX_USAGE,

@@ -32,6 +32,14 @@ struct pick_verb {
     bool is_flushed; /* the answer waits until it is durable */
 };
 
+/* Some of the next hops that were met, and whether the filter lets their messages through, as far
+ * as it asks about the hop: by the last bits of the hop's number. */
+enum { PICK_HOPS = 4096 };
+struct pick_hop {
+    uint32_t number; /* 0: none yet */
+    bool fits;
+};
+
 struct pick {
     struct client *client;
     const struct pick_verb *verb;
@@ -39,16 +47,19 @@ struct pick {
     struct filter *filter; /* NULL: all */
     uint32_t hop_number;   /* 0: any */
     bool is_what_if, with_notice;
-    bool with_node; /* the filter names queues by node and name, or number */
-    int64_t limit;  /* rows */
+    bool with_node;                /* the filter names queues by node and name, or number */
+    bool ends_at_miss, has_missed; /* all that is asked is whether the filter fits everything */
+    int64_t limit;                 /* rows */
     int64_t matched, done, busy, rows;
     struct queue_walk walk;
     struct loop_step step;
     struct timer pause;
     struct spool_barrier barrier;
+    struct pick_hop hops[PICK_HOPS];
 };
 
-/* Does VERB with what REQUEST picks, and answers: `queue`, `filter`, `limit`, `what_if`, `ndr`. */
+/* Does VERB with what REQUEST picks, and answers: `queue`, `filter`, `limit`, `what_if`, `ndr`,
+ * `until_miss`. */
 void pick_run(struct client *client, const struct ctl_object *request, const char *command,
     const struct pick_verb *verb);
 
@@ -57,6 +68,6 @@ void pick_one(struct client *client, struct message *message, const char *comman
     const struct pick_verb *verb);
 
 /* Whether one of the message's items is picked; ITEM alone. */
-bool pick_fits(const struct pick *pick, const struct message *message, const struct item *item);
+bool pick_fits(struct pick *pick, const struct message *message, const struct item *item);
 
 #endif
