@@ -23,6 +23,18 @@ static bool is_local(const struct accepted_domain *domain, const struct address 
     return recipient->domain.n == 0 || (domain && domain->type == DOMAIN_AUTHORITATIVE);
 }
 
+/* Without EACH a list of thousands is not gone through. */
+static bool is_alias(const struct settings *settings, const struct address *recipient,
+    struct bytes home, bool is_local, void (*each)(void *me, struct bytes address), void *me)
+{
+    const struct alias_table *aliases = settings->aliases;
+
+    if (!aliases)
+        return false;
+    return each ? alias_table_expand(aliases, recipient->local, home, is_local, each, me)
+                : alias_table_has(aliases, recipient->local, home, is_local);
+}
+
 enum resolution recipient_resolve(const struct settings *settings,
     const struct address *recipient, void (*each)(void *me, struct bytes address), void *me)
 {
@@ -30,8 +42,7 @@ enum resolution recipient_resolve(const struct settings *settings,
     struct bytes home =
         recipient->domain.n ? recipient->domain : bytes_text(default_domain(settings));
 
-    if (settings->aliases && alias_table_expand(settings->aliases, recipient->local, home,
-                                 is_local(domain, recipient), each, me))
+    if (is_alias(settings, recipient, home, is_local(domain, recipient), each, me))
         return RESOLVED_ALIAS;
     if (!domain || domain->type != DOMAIN_AUTHORITATIVE || !domain->recipients ||
         recipient_table_has(domain->recipients, recipient->local, recipient->domain))

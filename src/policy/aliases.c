@@ -124,44 +124,54 @@ static struct alias *next_of(const struct alias_table *table, const char *target
 
 /* --- Expanding --------------------------------------------------------------------------- */
 
+struct found {
+    struct table_node by_key;
+    char *address, *key; /* mailbox_key() */
+};
+
 struct expansion {
     const struct alias_table *table;
     struct bytes domain;
     const struct alias *path[ALIAS_DEPTH_MAX]; /* what led here */
-    char **found;
+    struct table keys;                         /* a long list is not searched for each */
+    struct found *list[ALIAS_ADDRESSES_MAX];
     size_t count;
 };
 
-static bool is_same_mailbox(const char *a, const char *b)
+static bool is_found(const struct expansion *expansion, struct bytes key)
 {
-    char room_a[MAILBOX_KEY_BYTES], room_b[MAILBOX_KEY_BYTES];
-    struct address one, other;
+    struct table_node *node = table_first(&expansion->keys, bytes_hash_nocase(key));
 
-    return parse(bytes_text(a), &one) && parse(bytes_text(b), &other) &&
-           bytes_equal(mailbox_key(one.local, one.domain, room_a),
-               mailbox_key(other.local, other.domain, room_b));
+    for (; node; node = table_next(node)) {
+        if (bytes_equal(bytes_text(container_of(node, struct found, by_key)->key), key))
+            return true;
+    }
+    return false;
 }
 
 static void found_one(struct expansion *expansion, const char *target)
 {
+    char text[ADDRESS_BYTES_MAX + IDNA_BYTES_MAX + 2], room[MAILBOX_KEY_BYTES];
     struct address address;
-    char text[ADDRESS_BYTES_MAX + IDNA_BYTES_MAX + 2];
+    struct found *found;
+    struct bytes key;
 
     if (!parse(bytes_text(target), &address))
         return;
-    if (address.domain.n)
+    if (address.domain.n) {
         snprintf(text, sizeof text, "%s", target);
-    else
+    } else {
+        address.domain = expansion->domain;
         snprintf(text, sizeof text, "%s@%.*s", target, BYTES_ARGS(expansion->domain));
-    for (size_t i = 0; i < expansion->count; i++) {
-        if (is_same_mailbox(expansion->found[i], text))
-            return;
     }
-    if (expansion->count == ALIAS_ADDRESSES_MAX)
-        return; /* alias_table_check() has said so */
-    expansion->found =
-        mem_grow(expansion->found, (expansion->count + 1) * sizeof *expansion->found);
-    expansion->found[expansion->count++] = mem_text(text);
+    key = mailbox_key(address.local, address.domain, room);
+    if (expansion->count == ALIAS_ADDRESSES_MAX || is_found(expansion, key))
+        return; /* of too many alias_table_check() has said so */
+    found = mem_new(sizeof *found);
+    found->address = mem_text(text);
+    found->key = bytes_to_text(key);
+    table_add(&expansion->keys, &found->by_key, bytes_hash_nocase(key));
+    expansion->list[expansion->count++] = found;
 }
 
 /* An alias that names itself, or one that it came by, means that mailbox. */
@@ -188,22 +198,41 @@ static void expand(struct expansion *expansion, const struct alias *alias, unsig
     }
 }
 
-size_t alias_table_expand(const struct alias_table *table, struct bytes local,
+bool alias_table_has(
+    const struct alias_table *table, struct bytes local, struct bytes domain, bool is_local)
+{
+    return look_up(table, local, domain, is_local) != NULL;
+}
+
+static void tell_and_free(
+    struct expansion *expansion, void (*each)(void *me, struct bytes address), void *me)
+{
+    for (size_t i = 0; i < expansion->count; i++) {
+        struct found *found = expansion->list[i];
+        each(me, bytes_text(found->address));
+        free(found->address);
+        free(found->key);
+        free(found);
+    }
+    table_done(&expansion->keys);
+    free(expansion);
+}
+
+bool alias_table_expand(const struct alias_table *table, struct bytes local,
     struct bytes domain, bool is_local, void (*each)(void *me, struct bytes address), void *me)
 {
-    struct expansion expansion = { .table = table, .domain = domain };
     const struct alias *alias = look_up(table, local, domain, is_local);
+    struct expansion *expansion;
 
     if (!alias)
-        return 0;
-    expand(&expansion, alias, 0);
-    for (size_t i = 0; i < expansion.count; i++) {
-        if (each)
-            each(me, bytes_text(expansion.found[i]));
-        free(expansion.found[i]);
-    }
-    free(expansion.found);
-    return expansion.count;
+        return false;
+    expansion = mem_new(sizeof *expansion);
+    expansion->table = table;
+    expansion->domain = domain;
+    table_init(&expansion->keys);
+    expand(expansion, alias, 0);
+    tell_and_free(expansion, each, me);
+    return true;
 }
 
 /* --- Checking ---------------------------------------------------------------------------- */

@@ -39,10 +39,14 @@ bool alias_table_add(
 void alias_table_check(const struct alias_table *table,
     void (*each)(void *me, const struct alias_fault *fault), void *me);
 
-/* Calls EACH (may be NULL) for every address that LOCAL@DOMAIN stands for in the end, each once; those without
- * a domain are given that one.  IS_LOCAL: the domain is one of those whose local parts are looked
- * up.  Returns how many; 0: it is no alias. */
-size_t alias_table_expand(const struct alias_table *table, struct bytes local,
+/* Whether LOCAL@DOMAIN is an alias.  IS_LOCAL: the domain is one of those whose local parts are
+ * looked up. */
+bool alias_table_has(
+    const struct alias_table *table, struct bytes local, struct bytes domain, bool is_local);
+
+/* Calls EACH for every address that LOCAL@DOMAIN stands for in the end, each once; those without
+ * a domain are given that one.  False: it is no alias. */
+bool alias_table_expand(const struct alias_table *table, struct bytes local,
     struct bytes domain, bool is_local, void (*each)(void *me, struct bytes address), void *me);
 
 size_t alias_table_count(const struct alias_table *table);

@@ -61,6 +61,9 @@ static void aliases_stand_for_others(void **state)
         alias_table_expand(table, bytes_text(cases[i].local), bytes_text(cases[i].domain),
             cases[i].is_local, append, got);
         check_bytes(cases[i].local, bytes_text(got), bytes_text(cases[i].want));
+        check(cases[i].local,
+            alias_table_has(table, bytes_text(cases[i].local), bytes_text(cases[i].domain),
+                cases[i].is_local) == (*cases[i].want != '\0'));
     }
     check("no address", !alias_table_add(table, BYTES("a b"), BYTES("c"), 0));
     check("no target", !alias_table_add(table, BYTES("a"), BYTES("@"), 0));
