@@ -14,6 +14,7 @@ enum {
     NOTICE_BYTES_MAX = 64 << 20,
     HEADER_BYTES_MAX = 256 << 10, /* of the original, when its header alone is attached */
     TRY_AGAIN_MS = 30000,
+    TOLD_MAX = 5000, /* recipients in one notification: some KiB of text each */
 };
 
 struct notice {
@@ -358,14 +359,17 @@ void notice_send(struct discard *discard, struct message *message, const struct 
 {
     struct result *kind = mem_new(count * sizeof *kind);
 
+    message->delivering_count++; /* it stays, though the first was made before a restart */
     for (int fate = FATE_DELIVERED; fate <= FATE_DEFERRED; fate++) {
         uint32_t n = 0;
         for (uint32_t i = 0; i < count; i++) {
             if ((int)results[i].fate == fate)
                 kind[n++] = results[i];
         }
-        if (n)
-            start(discard, message, kind, n, host);
+        for (uint32_t at = 0; at < n; at += TOLD_MAX)
+            start(discard, message, kind + at, n - at < TOLD_MAX ? n - at : TOLD_MAX, host);
     }
     free(kind);
+    if (--message->delivering_count == 0)
+        discard_check_over(discard, message);
 }
