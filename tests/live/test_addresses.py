@@ -1,6 +1,7 @@
 """Chapter 6: who exists, who stands for whom, and what devices call themselves."""
 import email
 import email.policy
+import time
 
 import pytest
 
@@ -12,6 +13,7 @@ root: admin@example.com
 team: a, b@elsewhere.test,
     c@example.com
 loop: loop
+everybody: :include:everybody
 """
 
 
@@ -22,6 +24,8 @@ def node(start, folder):
         f.write(ALIASES)
     with open(f"{folder}/users", "w") as f:
         f.write("a\nadmin\nc\nloop\n")
+    with open(f"{folder}/everybody", "w") as f:
+        f.write("".join(f"user{i}@dept{i % 7}.elsewhere.test\n" for i in range(5000)))
     port = process.free_port()
     with sink.Sink() as target:
         node = start(f'alias_files = {{ "{folder}/aliases" }}\n' +
@@ -95,6 +99,48 @@ def test_an_expanded_alias_is_reported_once(node, folder):
     assert about["Final-Recipient"] == "rfc822; team@example.com"
     sent = [c for c in node.target.commands if c.startswith(b"RCPT")]
     assert len(sent) == 3 and not any(b"SUCCESS" in c for c in sent)
+
+
+def test_nothing_is_reported_to_the_null_sender(node):
+    """RFC 5321, 4.5.5, also of an alias that was expanded for a notification."""
+    with Talk(node.port) as talk:
+        talk.say("MAIL FROM:<>")
+        assert talk.say("RCPT TO:<team@example.com> NOTIFY=SUCCESS").startswith("250")
+        talk.say("DATA")
+        talk.raw(mails.PLAIN + b".\r\n")
+        assert talk.reply().startswith("250")
+    node.wait_empty()
+    assert sorted(r for m in node.target.mails for r in m.recipients) == ["a@example.com", "b@elsewhere.test", "c@example.com"]
+
+
+def test_a_long_list_holds_nobody_up(node):
+    """Ten of the longest aliases are as many recipients as a message may have; asking for one takes no time."""
+    orcpt = "rfc822;" + "a" * 490
+    with Talk(node.port) as talk:
+        talk.say("MAIL FROM:<x@elsewhere.test>")
+        began = time.monotonic()
+        answers = [talk.say(f"RCPT TO:<everybody@example.com> NOTIFY=FAILURE ORCPT={orcpt}") for _ in range(12)]
+        assert time.monotonic() - began < 12 * process.SLOWER
+        assert [a[:3] for a in answers] == ["250"] * 10 + ["452"] * 2
+        assert talk.say("RCPT TO:<a@example.com>").startswith("452")
+        assert talk.say("RSET").startswith("250")
+
+
+def test_recipients_with_long_texts_are_counted_by_them(start, folder):
+    """What an envelope has no room for is refused, though there are not too many."""
+    port = process.free_port()
+    start(relais.receive("In", f"127.0.0.1:{port}", recipients_max=50000) + relais.block("accepted_domain", "*.example.com") +
+          relais.send("Out", smart_hosts=["[127.0.0.1]:1"]), port)
+    orcpt, local = "rfc822;" + "a" * 490, "b" * 64
+    domain = ".".join(["c" * 60, "c" * 60, "c" * 50]) + ".example.com"
+    with Talk(port) as talk:
+        talk.say("MAIL FROM:<x@elsewhere.test>")
+        codes = []
+        for _ in range(90):
+            talk.raw(500 * f"RCPT TO:<{local}@{domain}> ORCPT={orcpt}\r\n".encode())
+            codes += [talk.reply()[:3] for _ in range(500)]
+        good = codes.count("250")
+        assert 40000 < good < 45000 and codes == ["250"] * good + ["452"] * (45000 - good)
 
 
 def test_a_changed_file_counts_after_a_reload(node, folder):

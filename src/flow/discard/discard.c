@@ -376,8 +376,11 @@ void discard_expanded(struct discard *discard, struct message *message)
     struct envelope_cursor cursor;
     struct recipient recipient;
     struct result *results = NULL;
+    struct envelope envelope;
     uint32_t count = 0;
 
+    if (envelope_decode(message_envelope(message), &envelope) != OK)
+        abort(); /* it was decoded when the message came in, and lies in our memory */
     envelope_recipients(message_envelope(message), &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
         if (!recipient.is_expanded ||
@@ -391,8 +394,12 @@ void discard_expanded(struct discard *discard, struct message *message)
             .verdict = verdict_of(250, STATUS(2, 1, 5), "Expanded to other recipients"),
         };
     }
-    if (count)
+    if (count && envelope.sender.n) {
         notice_send(discard, message, results, count, "");
+    } else if (count) { /* nobody is there to be told: RFC 5321, 4.5.5 */
+        discard_note(discard, message, results, count);
+        discard_check_over(discard, message);
+    }
     free(results);
 }
 

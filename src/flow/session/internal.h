@@ -48,6 +48,7 @@ struct receipt {
     uint8_t rule_count;
     struct receipt_recipient *recipients;
     uint32_t recipient_count, recipient_room;
+    uint32_t recipients_bytes;     /* of the envelope */
     struct receipt_alias *aliases; /* in the order of their recipients */
     uint32_t alias_count, alias_room;
     uint64_t size_declared;

@@ -12,13 +12,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TEXT_BYTES_MAX = 32 << 20, PREPEND_BYTES_MAX = 64 << 10 };
+enum {
+    TEXT_BYTES_MAX = 64 << 20, /* the envelope's, and the aliases as they were named */
+    PREPEND_BYTES_MAX = 64 << 10,
+    /* What all recipients may take of the envelope: the rest is for the message's own fields. */
+    RECIPIENTS_BYTES_MAX = ENVELOPE_BYTES_MAX - (512 << 10),
+    RECIPIENT_FIELDS_BYTES = 16, /* tags, lengths and numbers around a recipient's texts */
+};
 
 static struct span keep(struct receipt *receipt, struct bytes bytes)
 {
     struct span span = { (uint32_t)receipt->text.n, (uint32_t)bytes.n };
 
-    /* Command lines are short and recipients counted: far below the ceiling. */
+    /* Command lines are short, and add_recipient() looks at the sum: below the ceiling. */
     if (buf_add(&receipt->text, bytes) != OK)
         abort();
     return span;
@@ -74,57 +80,70 @@ struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule, bool
     return receipt;
 }
 
-static void add_recipient(struct receipt *receipt, struct bytes address, struct bytes orcpt,
+/* False: more of them, or of their texts, than an envelope has room for. */
+static bool add_recipient(struct receipt *receipt, struct bytes address, struct span orcpt,
     uint8_t notify, bool is_expanded)
 {
+    uint32_t bytes = (uint32_t)address.n + orcpt.n + RECIPIENT_FIELDS_BYTES;
+
+    if (receipt->recipient_count == ENVELOPE_RECIPIENTS_MAX ||
+        receipt->recipients_bytes + bytes > RECIPIENTS_BYTES_MAX)
+        return false;
     if (receipt->recipient_count == receipt->recipient_room) {
         receipt->recipient_room = receipt->recipient_room ? receipt->recipient_room * 2 : 2;
         receipt->recipients = mem_grow(
             receipt->recipients, receipt->recipient_room * sizeof *receipt->recipients);
     }
+    receipt->recipients_bytes += bytes;
     receipt->recipients[receipt->recipient_count++] = (struct receipt_recipient){
         .address = keep(receipt, address),
-        .orcpt = keep(receipt, orcpt),
+        .orcpt = orcpt,
         .notify = notify,
         .is_expanded = is_expanded,
     };
+    return true;
 }
 
-/* Those that a recipient stands for, as long as they are counted. */
+/* Those that a recipient stands for, as they are found. */
 struct standing_for {
     struct receipt *receipt;
-    const struct smtp_rcpt *rcpt;
+    struct span orcpt;
     uint8_t notify;
-    uint32_t count;
+    bool is_too_much;
 };
-
-static void count_one(void *me, struct bytes address)
-{
-    struct standing_for *others = me;
-
-    (void)address;
-    others->count++;
-}
 
 static void add_one(void *me, struct bytes address)
 {
     struct standing_for *others = me;
 
-    add_recipient(others->receipt, address, others->rcpt->orcpt, others->notify, false);
+    if (!others->is_too_much)
+        others->is_too_much =
+            !add_recipient(others->receipt, address, others->orcpt, others->notify, false);
 }
 
 /* RFC 3461, 5.2.7: a report of success must not come from each of several recipients; that the
- * one was expanded is told instead, by us.  Who wanted to know of nothing else hears no more. */
-static void share_notify(struct standing_for *others)
+ * one was expanded is told instead, by us.  Who wanted to know of nothing else hears no more.
+ * To the null sender nothing is ever told (4.5.5 of RFC 5321). */
+static bool share_notify(
+    struct receipt *receipt, const struct smtp_rcpt *rcpt, struct span orcpt, uint32_t first)
 {
-    const struct smtp_rcpt *rcpt = others->rcpt;
     uint8_t rest = rcpt->notify & (uint8_t)~NOTIFY_SUCCESS;
+    uint32_t count = receipt->recipient_count - first;
+    struct receipt_recipient whole, *others;
 
-    others->notify = rcpt->notify;
-    if (others->count < 2 || !(rcpt->notify & NOTIFY_SUCCESS))
-        return;
-    others->notify = rest ? rest : NOTIFY_NEVER;
-    add_recipient(others->receipt, rcpt->address.text, rcpt->orcpt, NOTIFY_SUCCESS, true);
+    if (count < 2 || !(rcpt->notify & NOTIFY_SUCCESS))
+        return true;
+    for (uint32_t i = first; i < receipt->recipient_count; i++)
+        receipt->recipients[i].notify = rest ? rest : NOTIFY_NEVER;
+    if (receipt->sender.n == 0)
+        return true;
+    if (!add_recipient(receipt, rcpt->address.text, orcpt, NOTIFY_SUCCESS, true))
+        return false;
+    others = receipt->recipients + first; /* in front of them */
+    whole = others[count];
+    memmove(others + 1, others, count * sizeof *others);
+    others[0] = whole;
+    return true;
 }
 
 static void note_alias(struct receipt *receipt, struct bytes address, uint32_t first)
@@ -141,28 +160,40 @@ static void note_alias(struct receipt *receipt, struct bytes address, uint32_t f
     };
 }
 
+/* Back to what was there before. */
+static void take_back(
+    struct receipt *receipt, uint32_t count, uint32_t recipients_bytes, size_t text_n)
+{
+    receipt->recipient_count = count;
+    receipt->recipients_bytes = recipients_bytes;
+    receipt->text.n = text_n;
+}
+
 bool receipt_add_recipient(struct receipt *receipt, const struct settings *settings,
     const struct smtp_rcpt *rcpt, const char *rule)
 {
-    struct standing_for others = { .receipt = receipt, .rcpt = rcpt };
-    uint32_t first = receipt->recipient_count;
+    uint32_t first = receipt->recipient_count, bytes = receipt->recipients_bytes;
+    size_t text_n = receipt->text.n;
+    struct standing_for others = {
+        .receipt = receipt, .orcpt = keep(receipt, rcpt->orcpt), .notify = rcpt->notify
+    };
+    bool is_good;
 
-    note_rule(receipt, rule);
-    switch (recipient_resolve(settings, &rcpt->address, count_one, &others)) {
+    switch (recipient_resolve(settings, &rcpt->address, add_one, &others)) {
     case RESOLVED_ALIAS:
     case RESOLVED_CATCH_ALL:
-        if (receipt->recipient_count + others.count >= ENVELOPE_RECIPIENTS_MAX)
-            return false;
-        share_notify(&others);
-        recipient_resolve(settings, &rcpt->address, add_one, &others);
-        note_alias(receipt, rcpt->address.text, first);
-        return true;
+        is_good = !others.is_too_much && share_notify(receipt, rcpt, others.orcpt, first);
+        if (is_good)
+            note_alias(receipt, rcpt->address.text, first);
+        break;
     default:
-        if (receipt->recipient_count == ENVELOPE_RECIPIENTS_MAX)
-            return false;
-        add_recipient(receipt, rcpt->address.text, rcpt->orcpt, rcpt->notify, false);
-        return true;
+        is_good = add_recipient(receipt, rcpt->address.text, others.orcpt, rcpt->notify, false);
     }
+    if (is_good)
+        note_rule(receipt, rule);
+    else
+        take_back(receipt, first, bytes, text_n);
+    return is_good;
 }
 
 void receipt_free(struct receipt *receipt)
