@@ -95,6 +95,7 @@ const struct command tool_commands[] = {
     { "get-message-tracking-log",
         "[-Sender P] [-Recipients P] [-MessageId ID] [-EventId EVENT]", "As relais track",
         cmd_get_tracking },
+    { "metrics", "", "What the node counts, as text for Prometheus", cmd_metrics },
     { "trace", "ID", "What happened in a session, or to a message", cmd_trace },
     { "reload", "", "Has the daemon read its configuration again", cmd_reload },
     { "stop", "", "Ends the daemon in good order", cmd_stop },

@@ -101,6 +101,7 @@ int cmd_address_add(struct tool *tool, int argc, char **argv);
 int cmd_address_remove(struct tool *tool, int argc, char **argv);
 int cmd_explain(struct tool *tool, int argc, char **argv);
 int cmd_trace(struct tool *tool, int argc, char **argv);
+int cmd_metrics(struct tool *tool, int argc, char **argv);
 int cmd_track(struct tool *tool, int argc, char **argv);
 int cmd_get_tracking(struct tool *tool, int argc, char **argv);
 int cmd_reload(struct tool *tool, int argc, char **argv);

@@ -36,6 +36,8 @@ static const struct command {
     { "set-transport-config", command_set_transport },
     { "devices", command_devices },
     { "track", command_track },
+    { "metrics", command_metrics },
+    { "tls-counts", command_tls_counts },
     { "address-list", command_address_list },
     { "get-receive-connector", command_get_receive },
     { "get-send-connector", command_get_send },

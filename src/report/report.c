@@ -6,6 +6,7 @@
 #include "report/events.h"
 #include "report/line.h"
 #include "report/out.h"
+#include "report/tally.h"
 #include "report/tracking.h"
 
 #include <assert.h>
@@ -365,6 +366,7 @@ void report_fields(
     const struct event_shape *shape = event_shape(event);
 
     count(event);
+    tally_event(event, fields, field_count);
     if (!shape->is_tracked_only)
         say(event, shape->level, fields, field_count);
     if (report_tracks() && tracking_may_want(event))

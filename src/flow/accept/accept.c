@@ -113,14 +113,14 @@ static void turn_away(struct accept *accept, int fd, const char *reply)
     conn_close(&conn, true);
 }
 
-static void report_refusal(
-    const struct receive_connector *connector, const struct endpoint *peer, const char *reply)
+static void report_refusal(const struct receive_connector *connector,
+    const struct endpoint *peer, const char *rule, const char *reply)
 {
     char text[ENDPOINT_TEXT_BYTES];
 
     endpoint_format(peer, text);
     report(REPORT_REJECT, R_CHARS("connector", connector ? connector->name : ""),
-        R_CHARS("client", text), R_CHARS("stage", "CONNECT"),
+        R_CHARS("client", text), R_CHARS("stage", "CONNECT"), R_CHARS("rule", rule),
         R_TEXT("text", bytes_first(bytes_text(reply), strlen(reply) - 2)));
 }
 
@@ -160,26 +160,22 @@ static struct limits_connections count_connections(struct accept *accept,
     };
 }
 
-/* Whether this connection may stay.  False: OUT is the line that says why not. */
+/* Whether this connection may stay.  False: DECISION says why not. */
 static bool is_within_limits(struct accept *accept, const struct settings *settings,
     const struct receive_connector *connector, const struct arrival *arrival,
-    const struct endpoint *peer, char out[VERDICT_TEXT_BYTES + 2])
+    const struct endpoint *peer, struct decision *decision)
 {
     struct limits_connections facts = count_connections(accept, connector, arrival);
     unsigned passed = limits_of_connection(connector, &facts),
              reported = passed & connector->report_only;
-    struct decision decision;
     enum limit limit;
 
     if (accept->connection_count >= settings->connections_max)
-        limit_refuse(connector, LIMIT_CONNECTIONS, &decision);
+        limit_refuse(connector, LIMIT_CONNECTIONS, decision);
     else
-        limits_decide(connector, passed, &decision);
-    if (!decision_is_yes(&decision)) {
-        verdict_format(&decision.verdict, out);
-        strcat(out, "\r\n");
+        limits_decide(connector, passed, decision);
+    if (!decision_is_yes(decision))
         return false;
-    }
     while (limit_next(&reported, &limit))
         report_would_refuse(connector, peer, limit);
     return true;
@@ -199,7 +195,7 @@ static void on_accept(
         .port = local->port,
     };
     const struct receive_connector *connector = receive_choose(setup->settings, &arrival);
-    char reply[VERDICT_TEXT_BYTES + 2];
+    struct decision decision;
 
     if (!connector) {
         report_no_connector(peer, local);
@@ -212,8 +208,11 @@ static void on_accept(
         setup_free(setup);
         return;
     }
-    if (!is_within_limits(accept, setup->settings, connector, &arrival, peer, reply)) {
-        report_refusal(connector, peer, reply);
+    if (!is_within_limits(accept, setup->settings, connector, &arrival, peer, &decision)) {
+        char reply[VERDICT_TEXT_BYTES + 2];
+        verdict_format(&decision.verdict, reply);
+        strcat(reply, "\r\n");
+        report_refusal(connector, peer, decision.rule, reply);
         turn_away(accept, fd, reply);
         setup_free(setup);
         return;

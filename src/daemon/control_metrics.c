@@ -1,0 +1,55 @@
+/* metrics: the text for Prometheus; tls-counts: some of the same counts as rows, for reports. */
+#include "daemon/control_internal.h"
+#include "daemon/metrics.h"
+
+#include "report/tally.h"
+
+#include <sysexits.h>
+
+void command_metrics(struct client *client, const struct ctl_object *request)
+{
+    struct ctl_object *end;
+    struct buf text;
+
+    (void)request;
+    buf_init(&text, METRICS_BYTES_MAX);
+    if (metrics_format(client->control->path, client->control->started, &text) != OK) {
+        client_error(client, EX_SOFTWARE, "there are more metrics than an answer has room for");
+    } else {
+        end = ctl_new();
+        ctl_set_bool(end, "ok", true);
+        ctl_set_text(end, "text", buf_bytes(&text));
+        client_end(client, &end);
+    }
+    buf_done(&text);
+}
+
+struct answering {
+    struct client *client;
+    const char *name; /* of what the first label is */
+};
+
+static void on_tally(void *me, const struct tally_row *tally)
+{
+    struct answering *answering = me;
+    struct ctl_object *row = ctl_new();
+
+    ctl_set_text(row, answering->name, bytes_text(tally->first));
+    ctl_set_text(row, "tls", bytes_text(tally->second));
+    ctl_set_text(
+        row, "direction", bytes_text(tally->kind == TALLY_RECEIVED ? "received" : "sent"));
+    ctl_set_number(row, "messages", (int64_t)tally->count);
+    ctl_set_number(row, "bytes", (int64_t)tally->amount);
+    client_row(answering->client, &row);
+}
+
+/* How much came in and went out with which TLS version, since the start. */
+void command_tls_counts(struct client *client, const struct ctl_object *request)
+{
+    struct answering received = { client, "connector" }, sent = { client, "queue" };
+
+    (void)request;
+    tally_each(TALLY_RECEIVED, on_tally, &received);
+    tally_each(TALLY_SENT, on_tally, &sent);
+    client_ok(client);
+}
