@@ -34,6 +34,7 @@ static const struct member {
     { "maildir", TEXT },
     { "senders", LIST },
     { "receive_connectors", LIST },
+    { "source_nodes", LIST },
     { "fqdn", TEXT },
     { "banner", TEXT },
     { "source_address", TEXT },

@@ -12,15 +12,24 @@
 
 enum { STRETCH = 256, STEP_MS = 3 };
 
-static void add_host(
-    void *me, const char *name, const char *address, const char *state, const char *error)
+static void add_host(void *me, const struct host_view *view)
 {
     struct ctl_object *host = ctl_new();
 
-    ctl_set_text(host, "name", bytes_text(name));
-    ctl_set_text(host, "address", bytes_text(address));
-    ctl_set_text(host, "state", bytes_text(state));
-    ctl_set_text(host, "error", bytes_text(error));
+    ctl_set_text(host, "name", bytes_text(view->name));
+    ctl_set_text(host, "address", bytes_text(view->address));
+    if (view->port)
+        ctl_set_number(host, "port", view->port);
+    ctl_set_text(host, "state", bytes_text(view->state));
+    ctl_set_text(host, "error", bytes_text(view->error));
+    ctl_set_number(host, "connections", view->connections);
+    ctl_set_number(host, "per_minute", view->per_minute);
+    if (view->connections_max)
+        ctl_set_number(host, "connections_max", view->connections_max);
+    if (view->per_minute_max)
+        ctl_set_number(host, "per_minute_max", view->per_minute_max);
+    if (view->hold_ms)
+        ctl_set_number(host, "hold_s", (view->hold_ms + 999) / 1000);
     ctl_add_object(me, "hosts", &host);
 }
 

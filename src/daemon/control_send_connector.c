@@ -38,6 +38,8 @@ static void add_scope(struct ctl_object *row, const struct send_connector *conne
     row_patterns(row, "senders", &connector->senders);
     for (size_t i = 0; i < connector->came_by.count; i++)
         ctl_add_text(row, "receive_connectors", bytes_text(connector->came_by.list[i]));
+    for (size_t i = 0; i < connector->source_nodes.count; i++)
+        ctl_add_text(row, "source_nodes", bytes_text(connector->source_nodes.list[i]));
 }
 
 static void add_security(struct ctl_object *row, const struct send_connector *connector)

@@ -89,8 +89,8 @@ void path_close(struct path *path)
     path_end_workers(path);
     accept_done(&path->accept);
     certificates_done(&path->certificates);
-    deliver_done(&path->deliver);
     leave_queue(path);
+    deliver_done(&path->deliver);
     path_leave_node(path);
     path_close_suspended(path);
     node_free(path->node);

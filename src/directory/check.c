@@ -92,6 +92,31 @@ static void check_came_by(
     }
 }
 
+static bool is_node(const struct settings *s, const char *name)
+{
+    if (strcasecmp(name, s->node) == 0 || strcasecmp(name, s->fqdn) == 0)
+        return true;
+    for (size_t i = 0; i < s->node_count; i++) {
+        if (strcasecmp(name, s->nodes[i].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A node may join later, so this is no mistake yet. */
+static void check_source_nodes(struct reader *reader, const struct send_connector *connector)
+{
+    for (size_t i = 0; i < connector->source_nodes.count; i++) {
+        if (is_node(reader->settings, connector->source_nodes.list[i]))
+            continue;
+        complaint_hint(
+            complain_warning(reader->complaints, connector->source,
+                "send connector \"%s\" is for the node \"%.64s\", which is not known",
+                connector->name, connector->source_nodes.list[i]),
+            "this node is \"%s\"; others have a block cluster_node", reader->settings->node);
+    }
+}
+
 static void check_connectors_named(struct reader *reader)
 {
     const struct settings *s = reader->settings;
@@ -100,6 +125,8 @@ static void check_connectors_named(struct reader *reader)
         check_came_by(reader, &s->rewrites[i].came_by, s->rewrites[i].source);
     for (size_t i = 0; i < s->send_count; i++)
         check_came_by(reader, &s->send[i].came_by, s->send[i].source);
+    for (size_t i = 0; i < s->send_count; i++)
+        check_source_nodes(reader, &s->send[i]);
 }
 
 /* Where a connector's block writes the range that is disputed: joined ranges stand on several

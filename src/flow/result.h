@@ -14,8 +14,9 @@ struct result {
     uint32_t recipient; /* number in the envelope */
     enum fate fate;
     bool is_relayed_blind; /* delivered to a host that knows no DSN: a success notice is ours */
-    bool is_final;         /* delivered into a mailbox: a success notice says "delivered" */
-    bool is_expanded;      /* it stood for others: a success notice says "expanded" */
+    bool is_slowed; /* deferred for the host says "slow down": again as soon as it takes more */
+    bool is_final;  /* delivered into a mailbox: a success notice says "delivered" */
+    bool is_expanded; /* it stood for others: a success notice says "expanded" */
     struct verdict verdict;
     const char
         *tls; /* "verify TLSv1.3 CIPHER verified", "" in clear; borrowed for the call; NULL:

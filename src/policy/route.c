@@ -99,10 +99,25 @@ static bool is_from_its_senders(
     return patterns_find(&connector->senders, &subject) != NULL;
 }
 
-static bool takes(const struct send_connector *connector, const struct route_facts *facts)
+static bool is_of_this_node(
+    const struct settings *settings, const struct send_connector *connector)
+{
+    struct bytes node = bytes_text(settings->node), fqdn = bytes_text(settings->fqdn);
+
+    for (size_t i = 0; i < connector->source_nodes.count; i++) {
+        struct bytes name = bytes_text(connector->source_nodes.list[i]);
+        if (bytes_equal_nocase(name, node) || bytes_equal_nocase(name, fqdn))
+            return true;
+    }
+    return connector->source_nodes.count == 0;
+}
+
+static bool takes(const struct settings *settings, const struct send_connector *connector,
+    const struct route_facts *facts)
 {
     return connector->enabled && size_fits(connector, facts->size_bytes) &&
-           is_from_its_connectors(connector, facts) && is_from_its_senders(connector, facts);
+           is_of_this_node(settings, connector) && is_from_its_connectors(connector, facts) &&
+           is_from_its_senders(connector, facts);
 }
 
 const struct send_connector *route_choose(const struct settings *settings,
@@ -121,7 +136,7 @@ const struct send_connector *route_choose(const struct settings *settings,
 
         if (rank.fit == 0 || (best && !is_before(&rank, &best_rank)))
             continue;
-        if ((after && !is_before(&after_rank, &rank)) || !takes(connector, facts))
+        if ((after && !is_before(&after_rank, &rank)) || !takes(settings, connector, facts))
             continue;
         best = connector;
         best_rank = rank;
@@ -161,6 +176,8 @@ void route_why(const struct settings *settings, const struct send_connector *con
     else if (!size_fits(connector, facts->size_bytes))
         snprintf(out, ROUTE_WHY_BYTES, "the message is larger than its size_max of %llu bytes",
             (unsigned long long)connector->size_bytes_max);
+    else if (!is_of_this_node(settings, connector))
+        snprintf(out, ROUTE_WHY_BYTES, "it is for other nodes than %.64s", settings->node);
     else if (!is_from_its_connectors(connector, facts))
         snprintf(out, ROUTE_WHY_BYTES, "it is for other receive connectors");
     else if (!is_from_its_senders(connector, facts))

@@ -171,6 +171,7 @@ void send_connector_done(struct send_connector *connector)
     free(connector->fqdn);
     free_patterns(&connector->senders);
     free_texts(connector->came_by.list, connector->came_by.count);
+    free_texts(connector->source_nodes.list, connector->source_nodes.count);
     free(connector->ca_file);
     free_texts(connector->tls_fingerprints, connector->tls_fingerprint_count);
     free(connector->certificate_file);

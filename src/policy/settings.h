@@ -304,6 +304,7 @@ struct send_connector {
     struct ip source_ip;
     struct address_patterns senders; /* SC-3: only mail of these; none: any */
     struct name_list came_by;        /* SC-3: only mail that came by these; none: any */
+    struct name_list source_nodes;   /* names of nodes or their FQDNs; none: all */
     enum send_tls tls;
     struct tls_policy *tls_policies;
     size_t tls_policy_count;

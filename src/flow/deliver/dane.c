@@ -75,7 +75,7 @@ static void on_tlsa(void *me, const struct dns_result *result)
     bool has_failed = result->answer == DNS_FAILED || result->answer == DNS_BOGUS;
 
     host->query = NULL;
-    destination->opening_count--;
+    host_end_asking(host);
     if (destination->is_forgotten)
         return;
     if (!has_failed && result->answer != DNS_FOUND && dane->is_at_alias) {
@@ -103,7 +103,7 @@ static void ask(struct host *host, const char *base)
 
     snprintf(host->dane.base, sizeof host->dane.base, "%s", base);
     snprintf(name, sizeof name, "_%u._tcp.%s", host->port, base);
-    destination->opening_count++;
+    host_begin_asking(host);
     host->query = dns_tlsa(destination->deliver->dns, name, on_tlsa, host);
 }
 

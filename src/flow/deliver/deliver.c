@@ -23,15 +23,17 @@ void deliver_want(struct deliver *deliver, struct hop *hop)
 static bool wants_more(const struct destination *destination)
 {
     const struct hop *hop = destination->hop;
+    unsigned live = destination_live_count(destination);
 
     if (hop->ready_count == 0 || destination->opening_count)
         return false;
-    if (destination->connection_count == 0)
+    if (live == 0)
         return true;
     /* A host that lets no more of us in is asked again by the circuit breaker alone. */
     return destination_any_up(destination) &&
-           destination->connection_count < hop->connector->connections_max &&
-           hop->ready_count > BACKLOG_PER_CONNECTION * destination->connection_count;
+           destination->connection_count - destination->probe_count <
+               hop->connector->connections_max &&
+           hop->ready_count > BACKLOG_PER_CONNECTION * live;
 }
 
 /* Gives what is ready to the connections that would have it. */
@@ -51,6 +53,8 @@ static void serve(struct deliver *deliver, struct hop *hop)
     if (hop->ready_count == 0 || !hop_may_go(hop))
         return;
     destination = destination_get(deliver, hop);
+    if (!destination_has_turn(destination))
+        return;
     if (hop->connector->delivery == DELIVERY_MAILDIR) {
         maildir_want(destination);
         return;
@@ -122,12 +126,14 @@ void deliver_init(
     list_init(&deliver->serving);
     list_init(&deliver->in_turn);
     list_init(&deliver->destinations);
+    table_init(&deliver->paces);
     loop_step_init(&deliver->step, on_step);
 }
 
 void deliver_done(struct deliver *deliver)
 {
     loop_step_cancel(&deliver->step);
+    host_paces_end(deliver);
 }
 
 static void each_delivery(struct deliver *deliver, void (*end)(struct delivery *delivery))
@@ -221,21 +227,40 @@ static const char *host_state(const struct host *host)
 {
     if (host->is_down)
         return "down";
+    if (pace_is_slow(&host->pace->pace))
+        return "slow";
     return host->is_answering ? "up" : "unknown";
 }
 
-void deliver_each_host(const struct hop *hop,
-    void (*visit)(
-        void *me, const char *name, const char *address, const char *state, const char *error),
-    void *me)
+static void view_host(const struct host *host, int64_t now, struct host_view *out)
 {
-    if (!hop->destination)
+    const struct pace *pace = &host->pace->pace;
+
+    *out = (struct host_view){
+        .name = host->name,
+        .error = host->error[0] ? host->error : host->pace->why,
+        .port = host->is_unix ? 0 : host->port,
+        .state = host_state(host),
+        .connections = host->connection_count,
+        .per_minute = pace_measured(pace, now),
+        .connections_max = pace->connections_max,
+        .per_minute_max = pace->per_minute_max,
+        .hold_ms = pace->hold_ms > now ? pace->hold_ms - now : 0,
+    };
+    if (host->address_count)
+        ip_format(host->addresses[0], out->address);
+}
+
+void deliver_each_host(
+    const struct hop *hop, void (*visit)(void *me, const struct host_view *view), void *me)
+{
+    const struct destination *destination = hop->destination;
+    struct host_view view;
+
+    if (!destination)
         return;
-    for (size_t i = 0; i < hop->destination->host_count; i++) {
-        const struct host *host = hop->destination->hosts[i];
-        char address[IP_TEXT_BYTES] = "";
-        if (host->address_count)
-            ip_format(host->addresses[0], address);
-        visit(me, host->name, address, host_state(host), host->error);
+    for (size_t i = 0; i < destination->host_count; i++) {
+        view_host(destination->hosts[i], loop_now(destination->deliver->loop).ms, &view);
+        visit(me, &view);
     }
 }

@@ -21,6 +21,7 @@ struct deliver {
     struct list serving; /* those of this step */
     struct loop_step step;
     struct list destinations;
+    struct table paces; /* of hosts, by name and port */
     bool is_stopping;
 
     /* At most RECIPIENTS_MAX recipients of a message (0: all of them). */
@@ -56,11 +57,19 @@ void deliver_probe(struct deliver *deliver, struct hop *hop);
  * end once they are idle, hosts are looked up anew. */
 void deliver_forget(struct hop *hop);
 
-/* For `relais queue`: each host's name, address and state. */
-void deliver_each_host(const struct hop *hop,
-    void (*visit)(
-        void *me, const char *name, const char *address, const char *state, const char *error),
-    void *me);
+/* For `relais queues`: a host and how fast it gets its mail. */
+struct host_view {
+    const char *name, *error;
+    char address[IP_TEXT_BYTES]; /* empty: none is known */
+    uint16_t port;
+    const char *state; /* "up", "down", "slow", "unknown" */
+    unsigned connections;
+    uint32_t per_minute;                      /* what it takes now, by what it took lately */
+    uint32_t connections_max, per_minute_max; /* while it is slow; 0: no limit */
+    int64_t hold_ms;                          /* it is left alone; 0: it is not */
+};
+void deliver_each_host(
+    const struct hop *hop, void (*visit)(void *me, const struct host_view *view), void *me);
 uint32_t deliver_connection_count(const struct hop *hop);
 
 #endif

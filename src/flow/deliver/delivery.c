@@ -75,8 +75,11 @@ static void delivery_free(struct delivery *delivery)
     timer_stop(&delivery->timer);
     if (delivery->conn)
         conn_close(&delivery->conn, true);
-    if (!delivery->is_up)
+    if (delivery->is_probe)
+        destination->probe_count--;
+    else if (!delivery->is_up)
         destination->opening_count--;
+    delivery_uncount(delivery);
     list_remove(&delivery->in_destination);
     list_remove(&delivery->in_ready);
     destination->connection_count--;
@@ -97,7 +100,9 @@ static void end(struct delivery *delivery)
     struct deliver *deliver = destination->deliver;
     struct host *host = delivery->host;
     bool was_up = delivery->is_up, was_tls_trouble = delivery->is_tls_trouble;
-    bool has_failed = !was_up || delivery->has_failed;
+    /* Who says "slow down" is alive; the circuit breaker's question was not answered, though. */
+    bool has_failed =
+        (!was_up || delivery->has_failed) && (!delivery->is_slowed || host->is_down);
     unsigned address_at = delivery->address_at;
     char *error = delivery->error;
 
@@ -140,6 +145,35 @@ static struct sending *sending_of(const struct smtp_client_action *action)
     return (struct sending *)(uintptr_t)action->tag;
 }
 
+/* What the host says of our pace; nothing that was made up here says such words. */
+static void note_pace(struct delivery *delivery, struct sending *sending, struct result *result,
+    const struct smtp_client_action *action)
+{
+    const struct smtp_reply *reply = action->reply;
+    enum pace_sign sign = PACE_SIGN_NONE;
+
+    sending->is_accepted |= result->fate == FATE_DELIVERED;
+    if (result->fate == FATE_DEFERRED && action->stage != SMTP_CLIENT_IN_DOUBT)
+        sign = pace_sign_of(reply->code, reply->status, reply->text);
+    if (sign == PACE_SIGN_NONE)
+        return;
+    result->is_slowed = true;
+    delivery->is_quitting = true;
+    host_slow_down(delivery->host, sign, reply, false);
+    delivery_uncount(delivery);
+}
+
+/* The host ended the session, or did not begin one, by this. */
+static void on_ended_by(struct delivery *delivery, const struct smtp_reply *reply)
+{
+    enum pace_sign sign = pace_sign_of(reply->code, reply->status, reply->text);
+
+    if (sign == PACE_SIGN_NONE)
+        return;
+    delivery->is_slowed = true;
+    host_slow_down(delivery->host, sign, reply, !delivery->is_up);
+}
+
 static void on_result(struct delivery *delivery, const struct smtp_client_action *action)
 {
     struct sending *sending = sending_of(action);
@@ -162,6 +196,7 @@ static void on_result(struct delivery *delivery, const struct smtp_client_action
     } else {
         result->fate = reply->code >= 500 && reply->code < 600 ? FATE_FAILED : FATE_DEFERRED;
     }
+    note_pace(delivery, sending, result, action);
 }
 
 static void on_done(struct delivery *delivery, struct sending *sending)
@@ -181,6 +216,8 @@ static void on_done(struct delivery *delivery, struct sending *sending)
         for (uint32_t i = 0; i < item->recipient_count; i++)
             sending->results[i] = deliver_unreadable(item_recipient(item, i), sending->trouble);
     }
+    if (sending->is_accepted)
+        pace_accepted(&delivery->host->pace->pace, loop_now(deliver->loop).ms);
     deliver->finished(deliver, item, sending->results, delivery->text);
     sending_free(sending);
 }
@@ -202,7 +239,13 @@ static void on_up(struct delivery *delivery)
 
     delivery->is_up = true;
     connectivity_up(delivery);
-    destination->opening_count--;
+    if (delivery->is_probe)
+        destination->probe_count--;
+    else
+        destination->opening_count--;
+    delivery->is_probe = false;
+    if (loop_now(destination->deliver->loop).ms - delivery->opened.ms >= PATIENCE_MS)
+        delivery->host->is_late = true;
     destination_host_up(destination, delivery->host);
 }
 
@@ -265,6 +308,8 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
         return;
     case SMTP_CLIENT_CLOSE:
         delivery->is_closing = true;
+        if (action->reply)
+            on_ended_by(delivery, action->reply);
         return;
     }
 }
@@ -337,6 +382,14 @@ static uint32_t recipients_max(const struct delivery *delivery)
     return ours ? ours : theirs;
 }
 
+/* The host lets us have fewer connections than there are: this is the one to go. */
+static bool is_one_too_many(const struct delivery *delivery)
+{
+    const struct host_pace *pace = delivery->host->pace;
+
+    return pace->pace.connections_max && pace->open_count > pace->pace.connections_max;
+}
+
 /* Takes one item, if the session would have one and there is one. */
 static bool serve_one(struct delivery *delivery)
 {
@@ -347,14 +400,20 @@ static bool serve_one(struct delivery *delivery)
 
     if (!may_serve(delivery))
         return false;
+    if (is_one_too_many(delivery))
+        delivery->is_quitting = true;
     if (delivery->is_quitting || destination->is_forgotten) {
         not_ready(delivery);
+        delivery_uncount(delivery);
         run(delivery, &(struct smtp_client_event){ .type = SMTP_CLIENT_QUIT });
         return false;
     }
+    if (!destination_has_turn(destination) || !host_has_turn(delivery->host))
+        return false;
     item = deliver->take(deliver, destination->hop, recipients_max(delivery));
     if (!item)
         return false;
+    destination_took(destination, delivery->host);
     not_ready(delivery);
     sending = sending_new(delivery, item);
     if (sending_is_prepared(sending)) {
@@ -421,7 +480,7 @@ void delivery_prepared(struct delivery *delivery, struct sending *sending)
 
 /* --- The connection ---------------------------------------------------------------------- */
 
-static void lose(struct delivery *delivery, struct verdict verdict)
+void delivery_lose(struct delivery *delivery, struct verdict verdict)
 {
     set_error(delivery, "", verdict.code, verdict.status, verdict.text);
     delivery->asked = NULL;
@@ -435,7 +494,7 @@ static void on_connected(void *me, enum err err)
     struct delivery *delivery = me;
 
     if (err != OK) {
-        lose(delivery, verdict_of(451, STATUS(4, 4, 1), "connect: %s", err_text(err)));
+        delivery_lose(delivery, verdict_of(451, STATUS(4, 4, 1), "connect: %s", err_text(err)));
         return;
     }
     endpoint_format(conn_local(delivery->conn), delivery->protocol.local);
@@ -492,7 +551,7 @@ static void on_tls(void *me, enum err err)
     if (err != OK) {
         delivery->is_tls_trouble =
             delivery->config.tls == SMTP_CLIENT_TLS_MAY && !delivery->config.is_tls;
-        lose(delivery, delivery_tls_failure(delivery));
+        delivery_lose(delivery, delivery_tls_failure(delivery));
         return;
     }
     delivery_note_tls(delivery);
@@ -504,8 +563,8 @@ static void on_tls(void *me, enum err err)
 
 static void on_end(void *me, enum err err)
 {
-    lose(me, verdict_of(451, STATUS(4, 4, 2), "connection lost: %s",
-                 err == OK ? "closed by the other side" : err_text(err)));
+    delivery_lose(me, verdict_of(451, STATUS(4, 4, 2), "connection lost: %s",
+                          err == OK ? "closed by the other side" : err_text(err)));
 }
 
 static const struct conn_handler handler = {
@@ -516,48 +575,7 @@ static const struct conn_handler handler = {
     .on_end = on_end,
 };
 
-/* --- Time (RFC 5321, 4.5.3.2) ------------------------------------------------------------ */
-
-static int64_t limit_ms(const struct delivery *delivery)
-{
-    const struct send_connector *connector = delivery->connector;
-
-    if (delivery->asked)
-        return connector->data_ms;
-    if (!delivery->is_up && smtp_client_waits(delivery->engine) == SMTP_CLIENT_WAITS_NOT)
-        return connector->connect_ms;
-    switch (smtp_client_waits(delivery->engine)) {
-    case SMTP_CLIENT_WAITS_GREETING:
-        return connector->greeting_ms;
-    case SMTP_CLIENT_WAITS_COMMAND:
-        return connector->command_ms;
-    case SMTP_CLIENT_WAITS_DATA:
-        return connector->data_ms;
-    case SMTP_CLIENT_WAITS_END:
-        return connector->end_ms;
-    case SMTP_CLIENT_WAITS_NOT:
-        break;
-    }
-    return connector->idle_ms;
-}
-
-static void on_timer(struct timer *timer)
-{
-    struct delivery *delivery = container_of(timer, struct delivery, timer);
-    int64_t left = delivery->active.ms + limit_ms(delivery) -
-                   loop_now(delivery->destination->deliver->loop).ms;
-
-    if (left > 0) {
-        /* What is waited for may change to something shorter: look again soon. */
-        timer_start(timer, left < 1000 ? left : 1000);
-        return;
-    }
-    timer_start(timer, 1000);
-    if (delivery->is_ready && !delivery->preparing && list_is_empty(&delivery->sendings))
-        delivery_quit(delivery);
-    else if (!delivery->preparing)
-        lose(delivery, verdict_of(451, STATUS(4, 4, 2), "timed out"));
-}
+/* --- Opening --------------------------------------------------------------------------------- */
 
 void delivery_open(struct destination *destination, struct host *host, unsigned address_at)
 {
@@ -566,8 +584,10 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
     struct endpoint to;
 
     if (destination->is_forgotten || destination->deliver->is_stopping ||
-        !deliver_claim(destination->deliver, hop))
+        !deliver_claim(destination->deliver, hop)) {
+        host->is_probed = false;
         return;
+    }
     delivery = mem_new(sizeof *delivery);
     delivery->destination = destination;
     delivery->host = host;
@@ -579,14 +599,18 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
     list_init(&delivery->in_destination);
     list_add_last(&destination->deliveries, &delivery->in_destination);
     destination->connection_count++;
-    destination->opening_count++;
+    delivery->is_probe = host->is_probed;
+    if (delivery->is_probe)
+        destination->probe_count++;
+    else
+        destination->opening_count++;
+    delivery_count(delivery);
     delivery->active = loop_now(destination->deliver->loop);
     configure(delivery);
     delivery->engine = smtp_client_new(&delivery->config);
     delivery->protocol.id = random_session_id();
     delivery->protocol.connector = delivery->connector->name;
-    timer_init(&delivery->timer, destination->deliver->loop, on_timer);
-    timer_start(&delivery->timer, 1000);
+    delivery_start_timer(delivery);
     to = endpoint_of(host, address_at);
     name_it(delivery, &to);
     delivery->opened = delivery->active;
@@ -604,7 +628,7 @@ void delivery_quit(struct delivery *delivery)
 {
     delivery->is_quitting = true;
     if (!delivery->is_up) {
-        lose(delivery, verdict_of(451, STATUS(4, 3, 2), "given up"));
+        delivery_lose(delivery, verdict_of(451, STATUS(4, 3, 2), "given up"));
         return;
     }
     turn(delivery);
@@ -612,5 +636,5 @@ void delivery_quit(struct delivery *delivery)
 
 void delivery_break(struct delivery *delivery)
 {
-    lose(delivery, verdict_of(451, STATUS(4, 3, 2), "shutting down"));
+    delivery_lose(delivery, verdict_of(451, STATUS(4, 3, 2), "shutting down"));
 }

@@ -29,6 +29,7 @@ static struct host *add_host(struct destination *destination, const char *name, 
     host->name = mem_text(name);
     host->port = port;
     host->weight = 1;
+    host->pace = host_pace_hold(destination->deliver, name, port);
     timer_init(&host->probe, destination->deliver->loop, on_probe);
     destination->hosts = mem_grow(
         destination->hosts, (destination->host_count + 1) * sizeof *destination->hosts);
@@ -40,8 +41,9 @@ static void host_free(struct host *host)
 {
     if (host->query) {
         dns_cancel(host->query);
-        host->destination->opening_count--;
+        host_end_asking(host);
     }
+    host_pace_let_go(host->pace);
     timer_stop(&host->probe);
     dane_done(host);
     free(host->name);
@@ -102,6 +104,7 @@ struct destination *destination_get(struct deliver *deliver, struct hop *hop)
     destination->mx_is_secure = true; /* until an MX lookup says something else */
     list_init(&destination->deliveries);
     list_init(&destination->ready);
+    destination_init_turn(destination);
     list_add_last(&deliver->destinations, &destination->in_deliver);
     if (hop->connector->delivery != DELIVERY_MAILDIR && !mx_domain(hop))
         add_smart_hosts(destination);
@@ -117,6 +120,7 @@ void destination_free_if_done(struct destination *destination)
     for (size_t i = 0; i < destination->host_count; i++)
         host_free(destination->hosts[i]);
     free(destination->hosts);
+    timer_stop(&destination->turn);
     list_remove(&destination->in_deliver);
     free(destination);
 }
@@ -125,6 +129,7 @@ void destination_forget(struct destination *destination)
 {
     destination->hop->destination = NULL;
     destination->is_forgotten = true;
+    timer_stop(&destination->turn);
     if (destination->query) {
         dns_cancel(destination->query);
         destination->query = NULL;
@@ -300,6 +305,17 @@ static void look_up_hosts(struct destination *destination)
 
 /* --- A host's addresses ------------------------------------------------------------------ */
 
+void host_begin_asking(struct host *host)
+{
+    host->is_query_counted = !host->is_probed;
+    host->destination->opening_count += host->is_query_counted;
+}
+
+void host_end_asking(struct host *host)
+{
+    host->destination->opening_count -= host->is_query_counted;
+}
+
 /* The addresses are known. */
 static void open_host(struct host *host)
 {
@@ -321,7 +337,7 @@ static void on_addresses(void *me, const struct dns_result *result)
     char error[HOST_ERROR_BYTES];
 
     host->query = NULL;
-    destination->opening_count--;
+    host_end_asking(host);
     host->expires.ms =
         loop_now(destination->deliver->loop).ms + destination_ttl_ms(result->ttl_s);
     host->address_count =
@@ -359,11 +375,17 @@ static void connect_host(struct destination *destination, struct host *host)
     }
     if (host->query)
         return;
-    destination->opening_count++;
+    host_begin_asking(host);
     host->query = dns_addresses(destination->deliver->dns, host->name, on_addresses, host);
 }
 
 /* --- Choice ------------------------------------------------------------------------------ */
+
+static bool is_candidate(const struct host *host, bool down_too)
+{
+    return !host->was_tried && !host->is_probed && (!host->is_down || down_too) &&
+           host_may_connect(host);
+}
 
 /* Among the hosts that may be tried, those of the lowest priority; of them one by weight. */
 static struct host *pick(const struct destination *destination, bool down_too)
@@ -373,7 +395,7 @@ static struct host *pick(const struct destination *destination, bool down_too)
 
     for (size_t i = 0; i < destination->host_count; i++) {
         const struct host *host = destination->hosts[i];
-        if (host->was_tried || (host->is_down && !down_too) || host->priority > best)
+        if (host->priority > best || !is_candidate(host, down_too))
             continue;
         if (host->priority < best)
             weights = 0;
@@ -386,7 +408,7 @@ static struct host *pick(const struct destination *destination, bool down_too)
     at = random % weights;
     for (size_t i = 0; i < destination->host_count; i++) {
         struct host *host = destination->hosts[i];
-        if (host->was_tried || (host->is_down && !down_too) || host->priority != best)
+        if (host->priority != best || !is_candidate(host, down_too))
             continue;
         if (at < host->weight)
             return host;
@@ -424,14 +446,29 @@ static void pick_and_connect(struct destination *destination)
         return;
     if (host)
         connect_host(destination, host);
-    else if (destination->connection_count == 0 && destination->opening_count == 0)
+    else if (destination->connection_count == destination->probe_count &&
+             destination->opening_count == 0 && !destination_is_held_up(destination))
         hop_down(destination, last_error(destination));
 }
 
 static void begin_round(struct destination *destination)
 {
     for (size_t i = 0; i < destination->host_count; i++)
-        destination->hosts[i]->was_tried = destination->hosts[i]->is_probed = false;
+        destination->hosts[i]->was_tried = false;
+}
+
+bool destination_has_other(
+    struct destination *destination, const struct host *host, unsigned address_at)
+{
+    const struct hop *hop = destination->hop;
+
+    if (destination->is_forgotten)
+        return false;
+    if (address_at + 1 < host->address_count ||
+        pick(destination, !destination_any_up(destination)))
+        return true;
+    return hop->connector->failover && !hop->is_down &&
+           destination->connection_count == destination->probe_count + 1;
 }
 
 void destination_open(struct destination *destination)
@@ -462,8 +499,8 @@ static void on_probe(struct timer *timer)
     if (destination->is_forgotten || destination->deliver->is_stopping || !host->is_down)
         return;
     timer_start(timer, PROBE_AGAIN_MS); /* an attempt is under way, or none can be made now */
-    if (destination->opening_count == 0 &&
-        (destination->connection_count || destination_any_up(destination))) {
+    if (destination->opening_count == 0 && !host->is_probed && !host->query &&
+        (destination_live_count(destination) || destination_any_up(destination))) {
         host->is_probed = true;
         connect_host(destination, host);
     }
@@ -484,7 +521,7 @@ void destination_host_failed(struct host *host, const char *error)
         connectivity_remark(destination->hop, host->name, error);
     }
     host->is_down = true;
-    host->is_answering = false;
+    host->is_answering = host->is_late = false;
     host->failure_count++;
     snprintf(host->error, sizeof host->error, "%s", error);
     random_fill(&random, sizeof random);

@@ -5,6 +5,7 @@
 
 #include "flow/deliver/deliver.h"
 #include "os/conn.h"
+#include "policy/pace.h"
 #include "proto/smtp/client.h"
 #include "report/report.h"
 
@@ -12,7 +13,8 @@ enum {
     HOST_ADDRESSES_MAX = 16,
     HOST_ERROR_BYTES = 400,
     HOST_TEXT_BYTES = 400,
-    TLS_TEXT_BYTES = 112
+    TLS_TEXT_BYTES = 112,
+    PATIENCE_MS = 10000 /* for a greeting, while there are others to ask */
 };
 
 /* What DNSSEC says of a host, where the level is DANE. */
@@ -29,6 +31,20 @@ struct host_dane {
     char *next_hop;                 /* the domain whose MX it is; else its own name */
 };
 
+/* How fast a host wants its mail (SC-7): one for all next hops that it stands behind. */
+struct host_pace {
+    struct table_node by_host;
+    struct deliver *deliver;
+    char *name;
+    uint16_t port;
+    struct pace pace;
+    unsigned holders;                           /* struct host */
+    unsigned open_count;                        /* connections, of all hops */
+    struct timer step;                          /* while it is slow */
+    uint32_t connections_said, per_minute_said; /* in the log */
+    char why[HOST_ERROR_BYTES];                 /* what it said last */
+};
+
 /* One host behind a next hop, and whether it answers (the circuit breaker). */
 struct host {
     struct destination *destination;
@@ -41,14 +57,18 @@ struct host {
     struct moment expires;      /* of the addresses */
     struct moment no_tls_until; /* a handshake failed: TLS "may" goes on without */
     struct dns_query *query;
-    bool is_secure; /* DNSSEC vouches for the addresses */
+    bool is_query_counted; /* among those that are opening */
+    bool is_secure;        /* DNSSEC vouches for the addresses */
     struct host_dane dane;
     bool is_down;
     bool was_tried;    /* in this round of attempts */
-    bool is_probed;    /* the attempt under way is the circuit breaker's, no round's */
+    bool is_probed;    /* the circuit breaker's attempt is under way, which is no round's */
+    bool is_late;      /* it greets late, as some do on purpose: it is given its time */
     bool is_answering; /* a session came up */
     uint32_t failure_count;
-    struct timer probe; /* while it is down and others are not */
+    struct host_pace *pace;    /* held */
+    unsigned connection_count; /* of this destination */
+    struct timer probe;        /* while it is down and others are not */
     char error[HOST_ERROR_BYTES];
 };
 
@@ -68,9 +88,12 @@ struct destination {
     struct list ready;      /* those that would take a message */
     unsigned connection_count;
     unsigned opening_count; /* not up yet; a host's addresses being looked up counts too */
-    unsigned job_count;     /* Maildir */
-    unsigned users;         /* functions that walk over it just now */
-    bool is_forgotten;      /* free it with its last connection */
+    unsigned probe_count; /* connections of the circuit breaker, not up yet: no opening ones */
+    struct timer turn;    /* when a host, or the connector's rate, lets a message go again */
+    struct pace_clock clock; /* of that rate */
+    unsigned job_count;      /* Maildir */
+    unsigned users;          /* functions that walk over it just now */
+    bool is_forgotten;       /* free it with its last connection */
 };
 
 /* One item on a connection. */
@@ -93,6 +116,7 @@ struct sending {
     struct smtp_stuff stuff;
     bool is_stuffed, is_asked, is_reading, is_abandoned, is_all_out;
     bool is_taken;    /* some recipient of it was */
+    bool is_accepted; /* for one recipient at least */
     bool is_in_doubt; /* lost behind its last byte: maybe delivered */
     enum err trouble; /* of reading: OK, ERR_CORRUPT for good, others for now */
     struct spool_read read;
@@ -128,6 +152,9 @@ struct delivery {
         uint64_t messages, recipients, bytes; /* that the host took */
     } taken;
     bool is_up, is_ready, is_quitting, is_closing, is_tls_trouble;
+    bool is_probe;   /* the circuit breaker's */
+    bool is_counted; /* among the open ones of its host */
+    bool is_slowed;  /* the host ended it for it is too many, or too fast */
     bool has_failed; /* the engine says that the host is to be left alone for a while */
     bool had_more;   /* the last event needed more than one list of actions */
 };
@@ -164,6 +191,36 @@ int64_t destination_ttl_ms(uint32_t ttl_s);
 /* It is not to be had: the next one of this round. */
 void destination_host_failed(struct host *host, const char *error);
 
+/* Whether there is anybody else to be asked, now, in the place of a host that is silent. */
+bool destination_has_other(
+    struct destination *destination, const struct host *host, unsigned address_at);
+/* An attempt at HOST begins or ends: a connection not up yet, or a question to DNS. */
+void host_begin_asking(struct host *host);
+void host_end_asking(struct host *host);
+
+/* --- pacing.c ---------------------------------------------------------------------------- */
+
+struct host_pace *host_pace_hold(struct deliver *deliver, const char *name, uint16_t port);
+void host_pace_let_go(struct host_pace *pace);
+void host_paces_end(struct deliver *deliver);
+/* It has said REPLY, which is SIGN; IS_AT_ONCE: instead of letting us in. */
+void host_slow_down(
+    struct host *host, enum pace_sign sign, const struct smtp_reply *reply, bool is_at_once);
+/* Among the open connections of its host, until it quits. */
+void delivery_count(struct delivery *delivery);
+void delivery_uncount(struct delivery *delivery);
+void destination_init_turn(struct destination *destination);
+/* Whether a message may go now: by the connector's rate, by the host's.  If not, the hop is
+ * wanted again once it may. */
+bool destination_has_turn(struct destination *destination);
+bool host_has_turn(struct host *host);
+/* One goes, to HOST (NULL: a mailbox). */
+void destination_took(struct destination *destination, struct host *host);
+bool host_may_connect(const struct host *host);
+/* Hosts that are up must wait, and the hop is wanted again then. */
+bool destination_is_held_up(struct destination *destination);
+unsigned destination_live_count(const struct destination *destination);
+
 /* --- dane.c ------------------------------------------------------------------------------ */
 
 /* Connects to a host with addresses as DNS says of its certificate, or lets it fail. */
@@ -184,12 +241,18 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
 void delivery_serve(struct delivery *delivery);
 void delivery_quit(struct delivery *delivery);  /* once idle */
 void delivery_break(struct delivery *delivery); /* now */
+/* It is over: messages under way get VERDICT. */
+void delivery_lose(struct delivery *delivery, struct verdict verdict);
 /* Another event into the engine. */
 void delivery_step(struct delivery *delivery, const struct smtp_client_event *event);
 /* The first piece of what is being prepared is here, or it is damaged. */
 void delivery_prepared(struct delivery *delivery, struct sending *sending);
 /* A further piece of the content is here. */
 void delivery_pump(struct delivery *delivery);
+
+/* --- delivery_time.c --------------------------------------------------------------------- */
+
+void delivery_start_timer(struct delivery *delivery);
 
 /* --- login.c ------------------------------------------------------------------------------ */
 

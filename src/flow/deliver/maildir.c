@@ -419,7 +419,8 @@ void maildir_want(struct destination *destination)
     struct deliver *deliver = destination->deliver;
     struct hop *hop = destination->hop;
 
-    while (hop->ready_count && destination->job_count < hop->connector->connections_max) {
+    while (hop->ready_count && destination->job_count < hop->connector->connections_max &&
+           destination_has_turn(destination)) {
         struct item *item;
         if (!deliver_claim(deliver, hop))
             return;
@@ -428,6 +429,7 @@ void maildir_want(struct destination *destination)
             deliver->connection_count--;
             return;
         }
+        destination_took(destination, NULL);
         start(destination, item);
     }
 }

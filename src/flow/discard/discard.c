@@ -149,6 +149,7 @@ static bool owes_notice(const struct envelope *envelope, const struct recipient 
 struct sorted {
     struct result *notices, *plain; /* malloc'd, room for all */
     uint32_t notice_count, plain_count, deferred_count, delivered_count;
+    uint32_t slowed_count; /* of the deferred */
     uint32_t *deferred;
     const struct result *last_deferred;
 };
@@ -169,6 +170,7 @@ static void sort_one(struct sorted *sorted, const struct envelope *envelope,
     sorted->delivered_count += result->fate == FATE_DELIVERED;
     if (result->fate == FATE_DEFERRED) {
         sorted->deferred[sorted->deferred_count++] = result->recipient;
+        sorted->slowed_count += result->is_slowed;
         sorted->last_deferred = result;
     } else if (owes_notice(envelope, recipient, result)) {
         sorted->notices[sorted->notice_count++] = *result;
@@ -240,7 +242,8 @@ static void settle_item(
     if (sorted->deferred_count) {
         keep_deferred(item, sorted);
         discard_note(discard, message, sorted->plain, sorted->plain_count);
-        if (is_too_many(sorted))
+        /* Who is too fast is slower now, and waits for that alone. */
+        if (is_too_many(sorted) || sorted->slowed_count == sorted->deferred_count)
             discard->put_back(discard, item);
         else
             defer(discard, item, sorted->last_deferred, host);

@@ -126,7 +126,8 @@ enum smtp_client_action_type {
                              notice): offer it elsewhere at once, no attempt was made */
     SMTP_CLIENT_LINE_OUT, /* .text: a command, credentials masked */
     SMTP_CLIENT_LINE_IN,  /* .text: a reply line */
-    SMTP_CLIENT_CLOSE,    /* send OUT, then close */
+    SMTP_CLIENT_CLOSE,    /* send OUT, then close; .reply: the peer's that ended it (421, a
+                             refusal of the session), or NULL */
 };
 
 struct smtp_client_action {

@@ -117,6 +117,7 @@ void client_end_more(struct smtp_client *client)
         failed->stage = SMTP_CLIENT_AT_SESSION;
         failed->reply = client->ending.cause;
     }
-    client_act(client, SMTP_CLIENT_CLOSE);
+    client_act(client, SMTP_CLIENT_CLOSE)->reply =
+        client->ending.is_by_reply ? client->ending.cause : NULL;
     client_enter(client, CLIENT_CLOSED);
 }

@@ -334,6 +334,7 @@ static const char whole[] =
     "    connect_timeout = 1s greeting_timeout = 2s command_timeout = 3s data_timeout = 4s\n"
     "    end_timeout = 5s idle_timeout = 6s\n"
     "    retry = { 2x1s, 3s } message_retry = 7s source_address = 192.0.2.7 fqdn = o.example\n"
+    "    messages_per_minute = 30 source_nodes = { mail, \"mail.example.com\" }\n"
     "}\n"
     "send_connector \"Local\" { address_spaces = {\"--\"} lmtp = \"unix:/run/lmtp\" }\n"
     "send_connector \"Net\" { address_spaces = {\"--\"} lmtp = \"[::1]:24\" enabled = no }\n"
@@ -439,6 +440,9 @@ static void check_send(const struct settings *s)
     check("retry", c->retry_count == 3 && c->retry_ms[1] == 1000 && c->retry_ms[2] == 3000 &&
                        c->message_retry_ms == 7000);
     check("source", c->has_source_ip);
+    check("rate", c->messages_per_minute_max == 30);
+    check("nodes", c->source_nodes.count == 2);
+    check_bytes("node", bytes_text(c->source_nodes.list[0]), BYTES("mail"));
     c = &s->send[1];
     check("lmtp", c->delivery == DELIVERY_LMTP && c->hosts[0].is_unix);
     check_bytes("lmtp", bytes_text(c->hosts[0].host), BYTES("/run/lmtp"));

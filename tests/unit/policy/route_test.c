@@ -148,6 +148,41 @@ static void senders_and_receive_connectors_choose(void **state)
     settings_free(settings);
 }
 
+/* SC-1: one file for all nodes, and a connector for some of them. */
+static void nodes_choose(void **state)
+{
+    static const struct {
+        const char *name, *node, *want;
+    } cases[] = {
+        { "all", NULL, "Some All" },
+        { "by its name", "node", "Some All" },
+        { "case does not count", "NODE", "Some All" },
+        { "by its FQDN", "node.example", "Some All" },
+        { "another", "other", "All" },
+    };
+    struct route_facts facts = { .domain = BYTES("example.com") };
+    char got[400], why[ROUTE_WHY_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct settings *settings = settings_new("node.example");
+        struct send_connector *some;
+        add(settings, "All", "*", 2);
+        some = add(settings, "Some", "*", 1);
+        if (cases[i].node) {
+            some->source_nodes.list = texts(cases[i].node);
+            some->source_nodes.count = 1;
+        }
+        route_list(settings, &facts, got);
+        check_bytes(cases[i].name, bytes_text(got), bytes_text(cases[i].want));
+        route_why(settings, some, NULL, &facts, why);
+        if (strcmp(cases[i].want, "All") == 0)
+            check_bytes(
+                cases[i].name, bytes_text(why), BYTES("it is for other nodes than node"));
+        settings_free(settings);
+    }
+}
+
 static void reasons_are_given(void **state)
 {
     static const struct {
@@ -220,6 +255,7 @@ int main(void)
         cmocka_unit_test(specificity_then_cost_then_name),
         cmocka_unit_test(nothing_fits),
         cmocka_unit_test(senders_and_receive_connectors_choose),
+        cmocka_unit_test(nodes_choose),
         cmocka_unit_test(reasons_are_given),
         cmocka_unit_test(spaces_have_an_order),
         cmocka_unit_test(hops_have_names),
