@@ -51,7 +51,8 @@ static void print_complaints(const struct complaints *complaints)
 static enum err read_settings(
     struct daemon *daemon, struct settings **out, struct complaints *complaints)
 {
-    enum err err = directory_read_file(daemon->file, out, complaints);
+    struct directory_query query = { .file = daemon->file, .needs_accounts = true };
+    enum err err = directory_read(&query, out, complaints);
 
     if (err == OK)
         (*out)->revision = ++daemon->revision;

@@ -43,6 +43,7 @@ struct directory_query {
     struct directory_change *change; /* may be NULL */
     bool may_lack_key;               /* `relais cluster init` is about to make it */
     bool skips_accounts;             /* `relais user` is about to mend them */
+    bool needs_accounts; /* the daemon: without them a disabled user of PAM would be none */
 };
 enum err directory_read(const struct directory_query *query, struct settings **out,
     struct complaints *complaints) MUST_USE;

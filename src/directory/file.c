@@ -340,7 +340,8 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
         .settings = settings_of_this_machine(),
         .may_lack_key = query->may_lack_key,
         .change = query->change,
-        .skips_accounts = query->skips_accounts };
+        .skips_accounts = query->skips_accounts,
+        .needs_accounts = query->needs_accounts };
 
     reader.config = &config;
     config_parse(text, query->file, query->change, &config, complaints);

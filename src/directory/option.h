@@ -15,7 +15,7 @@ struct reader {
     const char *preset;              /* NULL: none */
     struct config_item **made;       /* blocks of connectors that only the preset has */
     size_t made_count;
-    bool may_lack_key, skips_accounts;
+    bool may_lack_key, skips_accounts, needs_accounts;
     const struct config_item **receive_items; /* of each settings->receive, for its lines */
     struct source_line *alias_sources;        /* of each alias and target */
     size_t alias_source_count;
