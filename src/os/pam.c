@@ -40,6 +40,13 @@ static int converse(
     return PAM_SUCCESS;
 }
 
+/* In place of PAM's own wait after a wrong password: a thread would sleep for seconds, and some
+ * clients more hold up the logins of all.  The session's tarpit makes him wait. */
+static void do_not_wait(int result, unsigned microseconds, void *me)
+{
+    (void)result, (void)microseconds, (void)me;
+}
+
 /* What PAM's own trouble is; all else is a no. */
 static enum pam_result result_of(int answer)
 {
@@ -65,11 +72,17 @@ enum pam_result pam_check(
     /* PAM hands the pointer back to converse(), which only reads. */
     struct pam_conv conversation = { converse, (void *)(size_t)password };
     pam_handle_t *pam = NULL;
+    union {
+        void (*function)(int result, unsigned microseconds, void *me);
+        const void *item;
+    } delay = { do_not_wait };
     int answer = pam_start(service, user, &conversation, &pam);
 
     if (answer != PAM_SUCCESS)
         return PAM_IS_TROUBLE;
     answer = pam_set_item(pam, PAM_RHOST, from);
+    if (answer == PAM_SUCCESS)
+        answer = pam_set_item(pam, PAM_FAIL_DELAY, delay.item);
     if (answer == PAM_SUCCESS)
         answer = pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
     if (answer == PAM_SUCCESS)
