@@ -27,6 +27,15 @@ unsigned login_mechanisms(
     return set;
 }
 
+bool login_has(unsigned set, const char *name)
+{
+    for (size_t i = 0; i < AUTH_MECHANISM_COUNT; i++) {
+        if (strcasecmp(name, mechanisms[i].name) == 0)
+            return set & mechanisms[i].mechanism;
+    }
+    return false;
+}
+
 void login_words(unsigned set, char out[LOGIN_WORDS_BYTES])
 {
     size_t n = 0;

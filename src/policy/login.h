@@ -18,6 +18,9 @@ struct login_means {
 unsigned login_mechanisms(
     const struct receive_connector *connector, const struct login_means *means);
 
+/* Whether the mechanism of that name is among them. */
+bool login_has(unsigned mechanisms, const char *name);
+
 /* "SCRAM-SHA-256 PLAIN LOGIN": the strongest first, as clients choose. */
 void login_words(unsigned mechanisms, char out[LOGIN_WORDS_BYTES]);
 

@@ -278,6 +278,16 @@ def test_accounts_change(node):
     assert swaks(relay.port, "PLAIN").returncode != 0
 
 
+def test_login_goes_by_what_holds_now(node):
+    """A session that was there before does not log in by what its settings said then."""
+    relay = node()
+    with session(relay) as early:
+        relay.tool("user", "disable", "scanner")
+        assert raw_auth(early, b"\0scanner\0" + PASSWORD.encode())[0] == 535
+        relay.tool("user", "enable", "scanner")
+        assert raw_auth(early, b"\0scanner\0" + PASSWORD.encode())[0] == 235
+
+
 def test_user_list(node, folder):
     """Last use and addresses seen survive a restart; one account everywhere is reported."""
     relay = node(users=False)
@@ -374,6 +384,15 @@ def test_external(node, folder):
     with connect(other) as s:
         assert s.esmtp_features["auth"].split() == ["PLAIN"]
         assert s.docmd("AUTH", "EXTERNAL =")[0] == 504
+    with connect((certificate, key)) as known, connect((certificate, key)) as waiting:
+        assert known.docmd("AUTH", "EXTERNAL =")[0] == 235
+        with open(relay.file) as f:
+            text = f.read()
+        with open(relay.file, "w") as f:
+            f.write(text.replace(fingerprint, other[2]))
+        relay.tool("reload")
+        assert known.docmd("MAIL", "FROM:<scanner@example.com>")[0] == 421
+        assert waiting.docmd("AUTH", "EXTERNAL =")[0] == 421
 
 
 @pytest.fixture

@@ -35,9 +35,7 @@ void session_configure(struct session *session)
     auth_configure(session);
 }
 
-/* A transaction begins: with the settings as they are now.  False: no connector of the new
- * settings takes this client any more. */
-static bool refresh_setup(struct session *session)
+bool session_refresh(struct session *session)
 {
     struct setup_slot *slot = session->house->setup;
     const struct receive_connector *connector;
@@ -73,6 +71,12 @@ void session_answer(
     session->verdict = verdict;
     session->answer = (struct smtp_server_event){ .type = type };
     session->has_answer = true;
+}
+
+void session_answer_changed(struct session *session)
+{
+    session_answer(session, SMTP_SERVER_STOPPED,
+        verdict_of(421, STATUS(4, 3, 2), "Configuration has changed, please reconnect"));
 }
 
 static void report_reject(struct session *session, const char *stage, struct bytes about,
@@ -160,9 +164,8 @@ static void on_mail(struct session *session, const struct smtp_mail *mail)
     struct answer_mail answer;
     struct decision *decision = &answer.decision;
 
-    if (!refresh_setup(session)) {
-        session_answer(session, SMTP_SERVER_STOPPED,
-            verdict_of(421, STATUS(4, 3, 2), "Configuration has changed, please reconnect"));
+    if (!session_refresh(session)) {
+        session_answer_changed(session);
         return;
     }
     answer_mail(session->setup->settings, session->connector, &session->client, mail, &answer);

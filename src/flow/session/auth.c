@@ -15,6 +15,7 @@
 #include "report/logins.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,7 +30,8 @@ struct login {
     char from[IP_TEXT_BYTES]; /* the client's address, for PAM */
     struct buf in, out;
     bool has_in, is_running;
-    bool is_all_said; /* the client has only to take note of our last word */
+    atomic_bool is_given_up; /* while it runs: nobody waits for the answer any more */
+    bool is_all_said;        /* the client has only to take note of our last word */
     enum sasl_result result;
 };
 
@@ -57,7 +59,7 @@ static struct login_means means_of(const struct session *session)
     if (tls) {
         conn_tls_binding(session->conn, &binding);
         means.has_binding = binding.n > 0;
-        means.has_certificate = tls->peer_is_known && tls->peer_name[0];
+        means.has_certificate = session->client.is_partner && tls->peer_name[0];
     }
     return means;
 }
@@ -133,10 +135,12 @@ void auth_end(struct session *session)
     if (!login)
         return;
     session->login = NULL;
-    if (login->is_running)
-        login->session = NULL; /* on_worked() frees it */
-    else
+    if (!login->is_running) {
         free_login(login);
+        return;
+    }
+    login->session = NULL; /* on_worked() frees it */
+    atomic_store(&login->is_given_up, true);
 }
 
 static struct login *new_login(struct session *session, const char *mechanism)
@@ -160,7 +164,7 @@ static struct login *new_login(struct session *session, const char *mechanism)
         ip_format(session->arrival.peer, login->from);
     buf_init(&login->in, SMTP_SERVER_AUTH_LINE_BYTES_MAX);
     buf_init(&login->out, SASL_OUT_BYTES_MAX);
-    if (tls && tls->peer_is_known)
+    if (tls && session->client.is_partner)
         server.external = tls->peer_name;
     conn_tls_binding(session->conn, &server.binding);
     login->sasl = sasl_server_new(&server);
@@ -200,6 +204,7 @@ static void succeed(struct session *session, const char *user, const struct deci
     session->user = mem_text(user);
     session->client.user = session->user;
     session->client.account = account_find(session->setup->settings, user);
+    session->is_by_certificate = strcasecmp(session->login->mechanism, "EXTERNAL") == 0;
     session_know_client(session);
     note_login(session, user);
 }
@@ -271,10 +276,13 @@ static void on_result(struct session *session)
     }
 }
 
+/* Whoever begins logins and hangs up keeps no thread busy for others. */
 static void run_step(struct worker_job *job)
 {
     struct login *login = container_of(job, struct login, job);
 
+    if (atomic_load(&login->is_given_up))
+        return;
     login->result = sasl_step(login->sasl, login->has_in, buf_bytes(&login->in), &login->out);
     if (login->in.at)
         explicit_bzero(login->in.at, login->in.n);
@@ -313,14 +321,30 @@ static void step(struct session *session, bool has_in, struct bytes in)
         finish(session, LOGIN_TROUBLE); /* too many wait already */
 }
 
+/* What the engine offered went by the settings before. */
+static bool is_offered(const struct session *session, const char *mechanism)
+{
+    struct login_means means = means_of(session);
+
+    return (session->client.is_tls || session->connector->auth_without_tls) &&
+           login_has(login_mechanisms(session->connector, &means), mechanism);
+}
+
+/* By the settings as they are now: a password that was changed does not open a session that
+ * waited for that. */
 void auth_begin_login(struct session *session, const struct smtp_server_action *action)
 {
     char *mechanism = bytes_to_text(action->text);
+    bool may = session_refresh(session) && is_offered(session, mechanism);
 
     auth_end(session);
-    session->login = new_login(session, mechanism);
+    if (may)
+        session->login = new_login(session, mechanism);
+    else
+        session_answer_changed(session);
     free(mechanism);
-    step(session, action->has_more, action->more);
+    if (may)
+        step(session, action->has_more, action->more);
 }
 
 void auth_respond(struct session *session, const struct smtp_server_action *action)
@@ -343,6 +367,8 @@ bool auth_renew(struct session *session)
 
     if (!client->user)
         return true;
+    if (session->is_by_certificate && !client->is_partner)
+        return false;
     client->account = account_find(session->setup->settings, client->user);
     if (client->account)
         return !client->account->is_disabled;
@@ -356,4 +382,5 @@ void auth_forget(struct session *session)
     session->user = NULL;
     session->client.user = NULL;
     session->client.account = NULL;
+    session->is_by_certificate = false;
 }

@@ -81,6 +81,7 @@ struct session {
     char *client_name;                   /* as given in HELO; NULL before */
     char *banner;                        /* expanded */
     char *user;                          /* what client.user is */
+    bool is_by_certificate;              /* it says who he is: EXTERNAL */
     struct login *login;                 /* an exchange under way; NULL: none */
     char mechanisms[LOGIN_WORDS_BYTES];  /* that are offered */
     uint32_t failed_logins;
@@ -133,6 +134,11 @@ void tell_received(const struct session *session, const struct receipt *receipt)
 
 /* Tells the engine of the session's connector.  Between transactions alone. */
 void session_configure(struct session *session);
+/* From now on by the settings as they are.  Between transactions alone.  False: they take this
+ * client no more; session_answer_changed(). */
+bool session_refresh(struct session *session);
+/* 421: he is to come again. */
+void session_answer_changed(struct session *session);
 /* A fact about the client has changed (TLS, AUTH): what he may do is worked out again. */
 void session_know_client(struct session *session);
 /* Does one thing the engine wants; where it wants an answer, `answer` is set. */
@@ -153,7 +159,8 @@ void auth_begin_login(struct session *session, const struct smtp_server_action *
 void auth_respond(struct session *session, const struct smtp_server_action *action);
 /* The exchange, if there is one, is over without an end. */
 void auth_end(struct session *session);
-/* The settings are new.  False: the account he came by is gone, or disabled. */
+/* The settings are new.  False: the account he came by is gone, or disabled, or his certificate
+ * is not known any more. */
 bool auth_renew(struct session *session);
 /* He is nobody again: TLS has begun (RFC 3207, 4.2), or the session is over. */
 void auth_forget(struct session *session);
