@@ -31,6 +31,21 @@ static struct ip local_of(const struct settings *settings, uint16_t port, struct
     return any;
 }
 
+/* Where clients connect to when nobody says: the first binding there is. */
+static uint16_t first_port(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        const struct receive_connector *connector = &settings->receive[i];
+        if (!connector->enabled || connector->is_internal)
+            continue;
+        for (size_t k = 0; k < connector->binding_count; k++) {
+            if (!connector->bindings[k].is_unix)
+                return connector->bindings[k].port;
+        }
+    }
+    return 25;
+}
+
 static bool read_local(const struct settings *settings, const char *to, struct arrival *out)
 {
     const char *colon = strrchr(to, ':');
@@ -60,6 +75,7 @@ bool explain_read(const struct settings *settings, const struct ctl_object *requ
 {
     struct explain_question *question = &out->question;
     const char *from = ctl_text(request, "from"), *to = ctl_text(request, "to");
+    char port[8];
 
     *question = (struct explain_question){
         .helo = ctl_text(request, "helo"),
@@ -72,7 +88,10 @@ bool explain_read(const struct settings *settings, const struct ctl_object *requ
         .recipient_count = ctl_list_count(request, "rcpt"),
     };
     from = from ? from : "127.0.0.1";
-    to = to ? to : ":25";
+    if (!to) {
+        snprintf(port, sizeof port, ":%u", first_port(settings));
+        to = port;
+    }
     if (!ip_parse(bytes_text(from), &question->arrival.peer)) {
         snprintf(why, EXPLAIN_WHY_BYTES, "'%.80s' is no address of a client", from);
         return false;

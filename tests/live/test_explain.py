@@ -227,6 +227,11 @@ def test_for_people(node):
     assert refused.returncode == 77 and "550 5.7.54 SMTP; Unable to relay" in refused.stdout
 
 
+def test_where_clients_connect_to_when_nobody_says(node):
+    rows, _ = node.ask("explain", **{"from": S})
+    assert [r["about"] for r in rows if r["stage"] == "connector" and r["yes"]] == ["Scanners"]
+
+
 def test_without_the_daemon_the_file_answers(node):
     arguments = ["explain", "--file", "--from-ip", T, "--to", f"{HOST}:{node.port}", "--mail", "a@b.test", "--rcpt", "team@example.com"]
     text = node.tool(*arguments).stdout
