@@ -1,0 +1,37 @@
+/* What strangers try, for `relais test-open-relay` (AD-5). */
+#ifndef CTL_OPEN_RELAY_H
+#define CTL_OPEN_RELAY_H
+
+#include "policy/settings.h"
+
+/* No such domain is there: RFC 6761, 6.4. */
+#define OPEN_RELAY_FOREIGN "open-relay-test.invalid"
+#define OPEN_RELAY_SENDER "stranger@other-relay-test.invalid"
+
+enum { OPEN_RELAY_TRICKS = 10, OPEN_RELAY_PATH_BYTES = 400 };
+
+/* A recipient, without its brackets.  IS_OURS: its domain is one of ours; that is no relaying unless
+ * it is then sent on by what stands in its local part, which nothing here looks into. */
+struct open_relay_trick {
+    const char *what;
+    char path[OPEN_RELAY_PATH_BYTES];
+    bool is_ours;
+};
+/* The tricks with OURS as the domain of ours. */
+void open_relay_tricks(const char *ours, struct open_relay_trick out[OPEN_RELAY_TRICKS]);
+/* The senders they are tried with, NULL-ended. */
+void open_relay_senders(const char *ours, char own[OPEN_RELAY_PATH_BYTES], const char *out[4]);
+
+enum open_relay_fate { OPEN_RELAY_REFUSED, OPEN_RELAY_ACCEPTED, OPEN_RELAY_NO_ANSWER };
+struct open_relay_live {
+    char client[64];  /* our own address at the connection */
+    char remark[300]; /* the banner's refusal, or why there is no answer */
+    enum open_relay_fate fate[3][OPEN_RELAY_TRICKS]; /* by sender */
+};
+
+/* Tries them by SMTP, up to RCPT, at HOST:PORT; never DATA.  Blocking.  False: nothing could be
+ * tried, the remark says why. */
+bool open_relay_try(const char *host, uint16_t port, const char *ours,
+    const struct open_relay_trick tricks[OPEN_RELAY_TRICKS], struct open_relay_live *out);
+
+#endif

@@ -1,0 +1,94 @@
+#include "policy/wide.h"
+
+#include <assert.h>
+
+unsigned range_bits(struct ip_range range)
+{
+    uint8_t size[16];
+    int borrow = 0;
+
+    for (int i = 15; i >= 0; i--) { /* last - first */
+        int digit = range.last.byte[i] - range.first.byte[i] - borrow;
+        borrow = digit < 0;
+        size[i] = (uint8_t)(digit & 0xff);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            if (size[i] & 0x80 >> bit)
+                return 128 - (i * 8 + bit);
+        }
+    }
+    return 0;
+}
+
+bool range_is_wide(struct ip_range range)
+{
+    return range_bits(range) >
+           (ip_is_v4(range.first) && ip_is_v4(range.last) ? WIDE_V4_BITS : WIDE_V6_BITS);
+}
+
+/* IANA's registries of special-purpose addresses (RFC 6890), what of them is not global, and
+ * multicast. */
+static const char *const special[] = { "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10",
+    "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
+    "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+    "::/128", "::1/128", "100::/64", "2001:db8::/32", "fc00::/7", "fe80::/10", "ff00::/8" };
+
+static struct ip_range range_of(const char *text)
+{
+    struct ip_range range;
+    bool is_good = ip_range_parse(bytes_text(text), &range);
+
+    assert(is_good);
+    return range;
+}
+
+bool ip_is_public(struct ip ip)
+{
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+        if (ip_range_has(range_of(special[i]), ip))
+            return false;
+    }
+    return true;
+}
+
+/* The address behind IP; false: there is none. */
+static bool next(struct ip ip, struct ip *out)
+{
+    for (int i = 15; i >= 0; i--) {
+        if (++ip.byte[i]) {
+            *out = ip;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const struct ip_range *special_of(struct ip ip, struct ip_range *room)
+{
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+        *room = range_of(special[i]);
+        if (ip_range_has(*room, ip))
+            return room;
+    }
+    return NULL;
+}
+
+/* From the first address on, each time to the end of the special range it is in. */
+bool range_find_public(struct ip_range range, struct ip *out)
+{
+    static const char *const known[] = { "1.1.1.1", "2606:4700:4700::1111" };
+    struct ip ip = range.first;
+    struct ip_range room;
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) { /* inside of what is for all */
+        if (ip_parse(bytes_text(known[i]), out) && ip_range_has(range, *out))
+            return true;
+    }
+    while (special_of(ip, &room)) {
+        if (!next(room.last, &ip) || !ip_range_has(range, ip))
+            return false;
+    }
+    *out = ip;
+    return true;
+}

@@ -1,0 +1,100 @@
+"""`relais test-open-relay`: Internet to Internet only by a right that somebody wrote down (AD-5)."""
+import json
+
+import pytest
+
+from tests.kit import process, relais
+
+HOST = "127.87.4.1"
+INSIDE = ["submit", "any-sender"]
+
+
+@pytest.fixture
+def judge(start):
+    """judge(config of connectors at PORT) gives the exit code and the rows."""
+    def run(make, *arguments):
+        port = process.free_port()
+        node = start(relais.domain("example.com") + make(f"{HOST}:{port}"), port)
+        done = node.tool("test-open-relay", "--json", *arguments, check=False)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        node.text = node.tool("test-open-relay", *arguments, check=False).stdout
+        return done.returncode, rows, node
+    return run
+
+
+def of(rows, judgement):
+    return [(r["connector"], r["about"]) for r in rows if r["judgement"] == judgement]
+
+
+def test_a_closed_one(judge):
+    code, rows, node = judge(lambda at: relais.receive("Internet", at, allow=INSIDE))
+    assert code == 0 and not of(rows, "OPEN") and not of(rows, "relays")
+    assert [r["connector"] for r in rows] == ["Internet", "Internet"]
+    live = rows[1]
+    assert live["about"].startswith("live at 127.87.4.1:") and "10 tricks refused" in live["text"]
+    assert node.text.startswith("closed  Internet (all ranges): ")
+
+
+def test_a_network_that_may_relay(judge):
+    """It is closed for the Internet, and who may is named with the right."""
+    code, rows, _ = judge(lambda at: relais.receive("Internet", at, allow=INSIDE) +
+                          relais.receive("Servers", at, ranges=["10.0.0.0/8", "8.8.8.0/24"]))
+    assert code == 0
+    assert of(rows, "relays") == [("Servers", "10.0.0.0/8"), ("Servers", "8.8.8.0/24")]
+    assert "rule any-recipient" in rows[1]["text"] and "relais.conf:" in rows[1]["text"]
+    assert [c for c, _ in of(rows, "closed")] == ["Internet", "Internet"]
+
+
+def test_this_host_may_relay(judge):
+    code, rows, _ = judge(lambda at: relais.receive("Internet", at, allow=INSIDE) +
+                          relais.receive("Local", at, ranges=["127.0.0.0/8"]))
+    assert code == 0
+    (local, about), (live, where) = of(rows, "relays")
+    assert local == live == "Local" and about == "127.0.0.0/8" and where.startswith("live at ")
+
+
+def test_an_explicitly_open_one(judge):
+    code, rows, node = judge(lambda at: relais.receive("Everybody", at))
+    assert code == 1 and ("Everybody", "*") in of(rows, "OPEN")
+    assert "rule any-recipient" in of_text(rows, "OPEN")
+    assert "OPEN    Everybody (*): " in node.text
+
+
+def of_text(rows, judgement):
+    return next(r["text"] for r in rows if r["judgement"] == judgement)
+
+
+def test_half_the_internet(judge):
+    code, rows, _ = judge(lambda at: relais.receive("Internet", at, allow=INSIDE) +
+                          relais.receive("Half", at, ranges=["8.0.0.0/6"]))
+    assert code == 1 and of(rows, "OPEN") == [("Half", "8.0.0.0/6")]
+
+
+def test_a_mistake(judge):
+    """A domain "*" makes every address ours: no right is needed any more."""
+    code, rows, _ = judge(lambda at: relais.receive("Internet", at, allow=INSIDE) +
+                          relais.domain("*", "external-relay"))
+    assert code == 1
+    assert of(rows, "OPEN")[0] == ("-", 'accepted_domain "*"') and ("Internet", "*") in of(rows, "OPEN")
+
+
+def test_many_errors_end_no_test(judge):
+    code, rows, _ = judge(lambda at: relais.receive("Strict", at, allow=INSIDE, errors_max=2))
+    assert code == 0 and "10 tricks refused" in rows[-1]["text"]
+
+
+def test_a_tarpit_is_waited_for(judge):
+    code, rows, _ = judge(lambda at: relais.receive("Slow", at, allow=INSIDE, tarpit="1s"))
+    assert code == 0 and "10 tricks refused" in rows[-1]["text"]
+
+
+def test_it_goes_no_further_than_rcpt(judge):
+    _, _, node = judge(lambda at: relais.receive("Everybody", at))
+    assert node.queued() == 0 and "received id=" not in node.log()
+    assert "DATA" not in open(f"{node.folder}/protocol.log").read()
+
+
+def test_when_the_daemon_is_down(start, folder):
+    node = relais.Relais(folder, relais.domain("example.com") + relais.receive("Everybody", f"{HOST}:25"))
+    done = node.tool("test-open-relay", check=False)
+    assert done.returncode == 1 and "OPEN    Everybody" in done.stdout and "daemon is not running" in done.stderr
