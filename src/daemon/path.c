@@ -160,42 +160,6 @@ static void on_finished(
     discard_item(&path->discard, item, results, host);
 }
 
-/* Whether it may be routed anew without touching a recipient's turn elsewhere. */
-static bool is_movable(const struct message *message)
-{
-    for (const struct item *item = &message->first; item; item = item->next) {
-        if (item->state == ITEM_WAITING)
-            return false;
-    }
-    return message->delivering_count == 0;
-}
-
-static void move_ready(struct path *path, struct list *ready)
-{
-    struct list seen, *node;
-
-    list_init(&seen);
-    while ((node = list_first(ready))) {
-        list_remove(node);
-        list_add_last(&seen, node);
-    }
-    while ((node = list_first(&seen))) {
-        struct message *message = container_of(node, struct item, in_hop)->message;
-        list_remove(node);
-        list_add_last(ready, node);
-        if (is_movable(message))
-            path_reroute(path, message); /* its other items may stand among the seen */
-    }
-}
-
-/* The alternative connector takes over what is ready (SC-4).  What finds no better hop, or
- * cannot be moved, comes to the end of the list, in the old order. */
-static void move_to_alternative(struct path *path, struct hop *hop)
-{
-    for (unsigned priority = 0; priority < PRIORITY_COUNT; priority++)
-        move_ready(path, &hop->ready[priority]);
-}
-
 static void on_hop_down(struct deliver *deliver, struct hop *hop, const char *error)
 {
     struct path *path = deliver->me;
@@ -208,7 +172,7 @@ static void on_hop_down(struct deliver *deliver, struct hop *hop, const char *er
     /* Once: what comes later is routed past it, and move_back() sees to what becomes better. */
     if (!was_down && hop->connector && hop->connector->failover &&
         hop->setup == path->routed_by)
-        move_to_alternative(path, hop);
+        path_move_hop(path, hop);
 }
 
 /* What waits at hops that are still down, because this one was, need not wait any more. */
@@ -221,7 +185,7 @@ static void move_back(struct path *path, const struct hop *up)
         if (hop == up || !hop->is_down || !hop->connector || hop->setup != path->routed_by)
             continue;
         if (up->connector->failover || hop->connector->failover)
-            move_to_alternative(path, hop);
+            path_move_hop(path, hop);
     }
 }
 
@@ -323,7 +287,9 @@ static void join_stages(struct path *path, const struct settings *settings)
     path->queue.may_expire = may_expire;
     path->queue.may_start = may_start;
     path->queue.may_drop = may_drop;
+    path->queue.is_stale = path_is_stale;
     path->queue.me = path;
+    path_init_rerouting(path);
     deliver_init(&path->deliver, path->home, path->spool, path->dns);
     path->deliver.connections_max = settings->deliveries_max;
     path->deliver.take = on_take;

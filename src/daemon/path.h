@@ -26,6 +26,15 @@ struct suspended_names {
     size_t count;
 };
 
+/* Routing anew what is queued, over many turns of the loop. */
+struct path_rerouting {
+    struct queue_walk walk;
+    struct loop_step step;
+    bool is_running;
+    bool is_all;   /* the settings have changed; else but the hops that want it */
+    bool is_again; /* a hop wants it that did not when this walk began */
+};
+
 struct path {
     struct loop *home;
     struct setup_slot setup;
@@ -38,6 +47,7 @@ struct path {
     struct queue queue;
     struct deliver deliver;
     struct discard discard;
+    struct path_rerouting rerouting;
     struct accept accept;
     struct rates rates;
     struct devices devices;
@@ -54,9 +64,6 @@ struct path {
     struct path_house *houses;
     uint32_t house_count, next_house;
     struct suspended_names suspended;
-    struct queue_walk rerouted; /* to new routes, so far */
-    struct loop_step reroute;
-    bool is_rerouting_set;  /* these two are made */
     uint64_t damage_count;  /* records set aside at recovery */
     struct table taking;    /* another's messages that are about to be queued here */
     uint32_t reading_count; /* of those: their envelopes are being read */

@@ -1,8 +1,6 @@
 /* New settings: sockets, hops, and the routes of what is queued. */
 #include "daemon/path_inside.h"
 
-#include "os/clock.h"
-
 #include <stdio.h>
 
 static const struct send_connector *find_connector(
@@ -30,46 +28,6 @@ static void change_hops(struct path *path)
         deliver_forget(hop);
         queue_change_hop(hop, path->routed_by, connector);
     }
-}
-
-/* A turn's share; the clock is looked at now and then. */
-enum { STRETCH = 64, STEP_MS = 3 };
-
-/* What waits follows the new routes, all of a short queue at once.  Until a message of a long one
- * is met it goes by what its hop has. */
-static void reroute_some(struct path *path)
-{
-    int64_t until = clock_moment().ms + STEP_MS;
-
-    do {
-        for (int i = 0; i < STRETCH; i++) {
-            struct message *message = queue_walk_next(&path->queue, &path->rerouted);
-            if (!message) {
-                queue_walk_end(&path->rerouted);
-                queue_drop_empty_hops(&path->queue);
-                return;
-            }
-            path_reroute(path, message);
-        }
-    } while (clock_moment().ms < until);
-    loop_step_ask(path->home, &path->reroute);
-}
-
-static void on_reroute(struct loop_step *step)
-{
-    reroute_some(container_of(step, struct path, reroute));
-}
-
-static void reroute_all(struct path *path)
-{
-    if (path->is_rerouting_set) {
-        loop_step_cancel(&path->reroute);
-        queue_walk_end(&path->rerouted); /* it begins again, by what is newer still */
-    }
-    path->is_rerouting_set = true;
-    loop_step_init(&path->reroute, on_reroute);
-    queue_walk_begin(&path->queue, &path->rerouted);
-    reroute_some(path);
 }
 
 /* What was accepted while this node was alone is copied, too (R8). */
@@ -143,7 +101,7 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
         path->routed_by->settings->delay_notice_ms);
     accept_apply(&path->accept);
     change_hops(path);
-    reroute_all(path);
+    path_reroute_all(path);
     if (!was_on && node_is_on(path->node))
         adopt_all(path);
     return OK;

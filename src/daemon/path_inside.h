@@ -66,6 +66,17 @@ void path_give_back(struct path *path, struct message *message);
 bool path_is_known(struct path *path, struct mid mid);
 void path_leave_node(struct path *path); /* what is in no queue stays in the spool */
 
+/* --- path_reroute.c -------------------------------------------------------------------------- */
+
+void path_init_rerouting(struct path *path); /* the queue stands */
+void path_end_rerouting(struct path *path);
+/* The settings are new: all that is queued is routed by them, a short queue at once. */
+void path_reroute_all(struct path *path);
+/* What is ready at HOP goes another way soon, if there is a better one now. */
+void path_move_hop(struct path *path, struct hop *hop);
+/* It is still to be routed by the new settings: nothing is started by the old ones. */
+bool path_is_stale(struct queue *queue, const struct message *message);
+
 /* --- path_suspend.c -------------------------------------------------------------------------- */
 
 /* Reads the names; before the first hop is made. */

@@ -89,6 +89,7 @@ void path_close(struct path *path)
     path_end_workers(path);
     accept_done(&path->accept);
     certificates_done(&path->certificates);
+    path_end_rerouting(path);
     leave_queue(path);
     deliver_done(&path->deliver);
     path_leave_node(path);

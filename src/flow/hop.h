@@ -29,8 +29,9 @@ struct hop {
     size_t item_suspended_count;     /* those in no list */
     uint8_t turn;                    /* of the priorities */
     bool is_suspended;               /* as a whole: nothing of it is started */
-    bool is_idle;                    /* at the last sweep */
+    uint8_t idle_sweeps;             /* it had nothing to do at, and no mail went past it */
     bool wants_probe;                /* in deliver's next step */
+    bool wants_move;                 /* what is ready here is being routed anew */
     bool is_down;                    /* no host of it answers: wait for `retry` */
     uint32_t failure_count;          /* in a row */
     struct timer retry;              /* the next attempt while down */

@@ -230,6 +230,34 @@ def test_queued_mail_follows_within_a_second(start):
         assert collections.Counter(m.recipients[0] for m in target.mails) == {"b@a.test": 2500, "b@b.test": 2500}
 
 
+def test_a_long_queue_moves_and_nothing_stands_still(start):
+    """20,000 messages: while they are moved, by failover and by new settings, the relay answers."""
+    port, count = process.free_port(), 20000
+    receive = relais.receive("In", f"127.0.0.1:{port}")
+    a = with_hosts("A", host(process.free_port()), spaces=["*:1"], failover=True, retry=["1h"])
+    b = with_hosts("B", host(process.free_port()), spaces=["*:5"], retry=["1h"])
+    node = start(receive, port)
+    threads = [threading.Thread(target=send, args=(port, count // 8)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    slowest = {}
+    # Unreachable, then to A, which is down, so by failover to B, which is too; then back to nowhere.
+    for step, config in (("to A and B", receive + a + b), ("to nowhere", receive)):
+        node.configure(config)
+        node.reload()
+        answers, until = [], time.monotonic() + 2
+        while time.monotonic() < until:
+            began = time.monotonic()
+            node.status()
+            answers.append(time.monotonic() - began)
+        slowest[step] = max(answers)
+        where = {row["name"]: row["messages"] for row in node.ask("queues")[0] if row["messages"]}
+        print(f"{step}: slowest answer {1000 * max(answers):.1f} ms of {len(answers)}; {where}")
+    assert node.queued() == count and max(slowest.values()) < 0.25, slowest
+
+
 def _all_at(node, name):
     rows, _ = node.ask("queues")
     return all(row["name"] == name for row in rows if row["messages"] and row["kind"] != "copies")

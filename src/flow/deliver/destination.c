@@ -200,6 +200,8 @@ static void fail_hop(struct destination *destination, struct verdict verdict)
 
     destination->lookup = LOOKUP_NEEDED;
     if (destination->hop->connector->delivery == DELIVERY_MX) {
+        if (destination->hop->is_down) /* no other connector is to stand in for it any more */
+            destination->deliver->hop_up(destination->deliver, destination->hop);
         deliver_fail_hop(destination->deliver, destination->hop, &verdict);
         return;
     }

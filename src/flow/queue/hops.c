@@ -23,12 +23,10 @@ static void start_retry(struct hop *hop)
 }
 
 /* While others stand in for it a hop that is down is asked without a message, and goes on
- * resting: no mail waits for the answer (SC-4).  A recipient's domain is asked when there is
- * mail for it; it may be gone for good. */
+ * resting: no mail waits for the answer (SC-4). */
 static bool is_probed(const struct hop *hop)
 {
-    return hop->is_down && hop->connector && hop->connector->failover &&
-           hop->connector->delivery != DELIVERY_MX;
+    return hop->is_down && hop->connector && hop->connector->failover;
 }
 
 static void try_again(struct queue *queue, struct hop *hop)
@@ -231,18 +229,28 @@ void queue_suspend_hop(struct queue *queue, struct hop *hop, bool suspended)
 
 /* --- Ends -------------------------------------------------------------------------------- */
 
+/* A domain that is down is remembered, and asked in the background, for as long as mail goes
+ * past it; some sweeps longer, which are a quarter of an hour.  It may be gone for good. */
+enum { REMEMBERED_SWEEPS = 15 };
+
+static bool is_remembered(const struct hop *hop)
+{
+    if (!hop_is_resting(hop))
+        return false;
+    return !is_probed(hop) || hop->idle_sweeps < REMEMBERED_SWEEPS;
+}
+
 /* Next hops that had nothing to do for a whole sweep: mail to ever new domains must not make
  * them ever more. */
 void queue_drop_idle_hops(struct queue *queue)
 {
     list_each (node, &queue->all_hops) {
         struct hop *hop = container_of(node, struct hop, in_hops);
-        if (hop_item_count(hop) || hop_is_resting(hop) || hop->is_suspended ||
-            !queue->may_drop(queue, hop))
-            hop->is_idle = false;
-        else if (hop->is_idle)
+        if (hop_item_count(hop) || hop->is_suspended || !queue->may_drop(queue, hop))
+            hop->idle_sweeps = 0;
+        else if (hop->idle_sweeps && !is_remembered(hop))
             hop_free(queue, hop);
-        else
-            hop->is_idle = true;
+        else if (hop->idle_sweeps < UINT8_MAX)
+            hop->idle_sweeps++;
     }
 }

@@ -37,7 +37,7 @@ void queue_put_ready(struct item *item, bool first)
     struct hop *hop = item->hop;
     struct list *ready = &hop->ready[item->message->priority];
 
-    hop->is_idle = false;
+    hop->idle_sweeps = 0;
     if (item->message->is_suspended) {
         put_by(item);
         return;
@@ -167,6 +167,8 @@ static struct item *first_ready(struct queue *queue, struct hop *hop)
 
     while ((node = first_of(hop))) {
         struct item *item = container_of(node, struct item, in_hop);
+        if (queue->is_stale && queue->is_stale(queue, item->message))
+            return NULL;
         if (!queue->may_start || queue->may_start(queue, item->message))
             return item;
         put_aside(queue, item);

@@ -41,6 +41,9 @@ struct queue {
     /* Whether a delivery of it may be started; if not it is put aside, and asked for again after
      * a while.  NULL: always. */
     bool (*may_start)(struct queue *queue, const struct message *message);
+    /* Whether the message is still to be routed by new settings: it and those behind it are not
+     * started, and the hop is wanted again after it.  NULL: none is. */
+    bool (*is_stale)(struct queue *queue, const struct message *message);
     /* Whether HOP, which has nothing to do, may go. */
     bool (*may_drop)(struct queue *queue, const struct hop *hop);
     /* Whether the hop of that name, which is made just now, is suspended.  NULL: none is. */

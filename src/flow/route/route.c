@@ -36,6 +36,7 @@ static struct hop *choose_hop(struct router *router, const struct route_facts *f
             router, name, connector->delivery == DELIVERY_MX ? domain : "", connector);
         if (!hop_is_resting(hop)) /* or it is time to try it again */
             return hop;
+        hop->idle_sweeps = 0; /* it is asked for, and goes on being probed */
         if (!first)
             first = hop;
         if (!connector->failover)
