@@ -62,6 +62,8 @@ void print_message(struct print_table *table, const struct ctl_object *row)
                    or_dash(ctl_text(row, "last_error")) });
 }
 
+enum { SLOW_BYTES = 600 };
+
 /* --- Queues ------------------------------------------------------------------------------ */
 
 static const struct print_column queue_columns[] = { { "IDENTITY" }, { "NAME" }, { "KIND" },
@@ -73,20 +75,49 @@ struct print_table *print_queues_new(void)
     return print_table_new(queue_columns, COUNT(queue_columns));
 }
 
+/* "mx.example.com is slow (2 connections, 30 a minute): 432 4.3.2 ..." of the first host that is
+ * (SC-7). */
+static const char *slow_host(const struct ctl_object *row, char out[SLOW_BYTES])
+{
+    for (size_t i = 0; i < ctl_list_count(row, "hosts"); i++) {
+        struct ctl_object *host = ctl_list_object(row, "hosts", i);
+        bool is_slow = host && strcmp(or_dash(ctl_text(host, "state")), "slow") == 0;
+        int64_t connections = is_slow ? ctl_number(host, "connections_max", 0) : 0;
+        int64_t rate = is_slow ? ctl_number(host, "per_minute_max", 0) : 0;
+        char limit[80] = "";
+
+        if (connections)
+            snprintf(limit, sizeof limit, "%" PRId64 " connection%s%s", connections,
+                connections == 1 ? "" : "s", rate ? ", " : "");
+        if (rate)
+            snprintf(limit + strlen(limit), sizeof limit - strlen(limit),
+                "%" PRId64 " messages a minute", rate);
+        if (is_slow)
+            snprintf(out, SLOW_BYTES, "%.100s is slow (%s): %s",
+                or_dash(ctl_text(host, "name")), limit, or_dash(ctl_text(host, "error")));
+        ctl_free(host);
+        if (is_slow)
+            return out;
+    }
+    return NULL;
+}
+
 void print_queue(struct print_table *table, const struct ctl_object *row)
 {
-    char messages[32], connections[32];
+    const char *error = ctl_text(row, "last_error");
+    char messages[32], connections[32], slow[SLOW_BYTES];
     char oldest[PRINT_NUMBER_BYTES], next[PRINT_NUMBER_BYTES];
 
     number_text(row, "messages", messages);
     number_text(row, "connections", connections);
     print_age(ctl_number(row, "oldest_s", -1), oldest);
     print_age(ctl_number(row, "next_attempt_s", -1), next);
-    print_table_row(
-        table, (const char *[]){ or_dash(ctl_text(row, "identity")),
-                   or_dash(ctl_text(row, "name")), or_dash(ctl_text(row, "kind")),
-                   or_dash(ctl_text(row, "status")), messages, connections, oldest, next,
-                   or_dash(ctl_text(row, "connector")), or_dash(ctl_text(row, "last_error")) });
+    if (!error || !*error)
+        error = slow_host(row, slow);
+    print_table_row(table,
+        (const char *[]){ or_dash(ctl_text(row, "identity")), or_dash(ctl_text(row, "name")),
+            or_dash(ctl_text(row, "kind")), or_dash(ctl_text(row, "status")), messages,
+            connections, oldest, next, or_dash(ctl_text(row, "connector")), or_dash(error) });
 }
 
 /* --- Ages -------------------------------------------------------------------------------- */

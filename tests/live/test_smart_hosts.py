@@ -4,7 +4,7 @@ import re
 import threading
 import time
 
-from tests.kit import mails, process, relais, sink
+from tests.kit import mails, process, relais, sink, unbound
 from tests.kit.talk import Talk
 
 HERE = "127.88.0.1"
@@ -119,6 +119,7 @@ def test_fewer_connections_for_who_says_too_many(start):
         assert state["state"] == "slow" and 2 <= state["connections_max"] <= 3, state
         assert not [line for line in events(node, "delivery") if "status=sent" not in line]
         assert not events(node, "hop_down") and not events(node, "host_down")
+        assert re.search(r"127\.88\.0\.1 is slow \([23] connections\): 421 4\.7\.0", node.tool("queues").stdout)
 
 
 def test_alone_and_refusing_by_rate(start):
@@ -177,6 +178,29 @@ def test_a_whole_connector_is_dead(start):
         process.wait_for("100 mails", lambda: len(second.mails) == 100, 5)
         assert not third.connections
         node.wait_empty()
+
+
+def test_a_domain_that_is_down_is_probed(start, folder):
+    """By MX with another connector behind: its mail goes there at once, a session without a mail asks the domain, and once it
+    answers its mail goes there again."""
+    target = process.free_port("0.0.0.0")
+    names = unbound.Unbound(f"{folder}/unbound", ["gone.example. MX 10 mx.gone.example.", "mx.gone.example. A 127.88.0.2"])
+    with names, sink.Sink(host=HERE) as spare:
+        node, port = relay(start, relais.block("dns", None, servers=[names.server], timeout="3s"),
+                           relais.send("Mx", spaces=["*:1"], mx=True, mx_port=target, failover=True, retry=["2s"]),
+                           with_hosts("Spare", host(spare.port), spaces=["*:5"]))
+        send(port, 1, ["b@gone.example"])
+        process.wait_for("the first mail", lambda: len(spare.mails) == 1, 5)
+        began = time.monotonic()
+        send(port, 20, ["b@gone.example"])
+        process.wait_for("20 mails", lambda: len(spare.mails) == 21, 5)
+        assert time.monotonic() - began < 2
+        with sink.Sink(host="127.88.0.2", port=target) as mx:
+            node.wait_log("hop_up")
+            assert not any(c.startswith(b"MAIL") for c in mx.commands)
+            send(port, 5, ["b@gone.example"])
+            process.wait_for("mails by MX", lambda: len(mx.mails) == 5, 5)
+        assert len(spare.mails) == 21
 
 
 def silent():
