@@ -334,9 +334,9 @@ void check_send_tls(struct reader *reader, const struct send_connector *connecto
         complain_of_unused(reader, pins, "secure");
     if (ca && !has_level(connector, SEND_TLS_VERIFY))
         complain_of_unused(reader, ca, "verify");
-    if (implicit && connector->is_implicit_tls && has_level(connector, SEND_TLS_NONE))
-        complaint_hint(
-            complain(reader->complaints, implicit->where, "'implicit_tls', but tls is none"),
+    if (connector->is_implicit_tls && has_level(connector, SEND_TLS_NONE)) /* by one of them */
+        complaint_hint(complain(reader->complaints, (implicit ? implicit : tls)->where,
+                           "TLS is implicit, but tls is none"),
             "tls = encrypt, or another level");
 }
 
