@@ -65,8 +65,10 @@ static struct row *find_or_make(enum tally_kind kind, struct bytes first, struct
     }
     row = mem_new(sizeof *row);
     row->kind = kind;
-    memcpy(row->first, first.at, first.n);
-    memcpy(row->second, second.at, second.n);
+    if (first.n)
+        memcpy(row->first, first.at, first.n);
+    if (second.n)
+        memcpy(row->second, second.at, second.n);
     table_add(&tally.table, &row->in_table, hash);
     tally.counts[kind]++;
     return row;
