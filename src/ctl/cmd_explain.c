@@ -140,7 +140,8 @@ int cmd_explain(struct tool *tool, int argc, char **argv)
     struct link_reader reader = { on_row, &listing };
     const struct option options[] = {
         { "from-ip", 0, OPTION_TEXT, &asked.from, "ADDRESS", "of the client [127.0.0.1]" },
-        { "to", 0, OPTION_TEXT, &asked.to, "ADDR:PORT", "or :PORT, unix:PATH [the first binding's port]" },
+        { "to", 0, OPTION_TEXT, &asked.to, "ADDR:PORT",
+            "or :PORT, unix:PATH [the first binding's port]" },
         { "helo", 0, OPTION_TEXT, &asked.helo, "NAME", "what it says in EHLO" },
         { "user", 0, OPTION_TEXT, &asked.user, "NAME", "as if it had logged in" },
         { "tls", 0, OPTION_FLAG, &asked.is_tls, NULL, "as if it had started TLS" },

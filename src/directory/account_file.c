@@ -87,7 +87,8 @@ void read_accounts(struct reader *reader)
         complain_of_twins(reader, file);
         warn_of_mode(reader, file);
         explicit_bzero(text.at, text.n);
-    } else if (err == ERR_DENIED && !reader->needs_accounts) { /* the tool, for an ordinary user */
+    } else if (err == ERR_DENIED &&
+               !reader->needs_accounts) { /* the tool, for an ordinary user */
         complain_warning(
             reader->complaints, where, "the accounts cannot be read: %s", err_text(err));
     } else if (err != ERR_NONE) {

@@ -357,7 +357,8 @@ static void test_held_back(void **state)
         assert_ptr_equal(entry_of(mid), &message->entry);
         assert_null(queue_take(&world.path.queue, message->first.hop, 0));
         assert_true(is_aside(&world, mid));
-        assert_false(path_remove(&world.path, message, is_any, NULL, false)); /* it may not be ours */
+        assert_false(
+            path_remove(&world.path, message, is_any, NULL, false)); /* it may not be ours */
         fake.path.release(fake.path.me, mid);
         assert_int_equal(message->first.state, ITEM_READY);
         until(&world, is_down, mid);
