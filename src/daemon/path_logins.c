@@ -2,6 +2,8 @@
  * threads that look at passwords. */
 #include "base/mem.h"
 #include "daemon/path_inside.h"
+#include "os/file.h"
+#include "os/sasl.h"
 #include "os/workers.h"
 #include "report/logins.h"
 #include "report/report.h"
@@ -9,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WRITE_EVERY_MS = 60 * 1000, WORKER_COUNT = 4, WAITING_MAX = 1000 };
+enum { WRITE_EVERY_MS = 60 * 1000, WORKER_COUNT = 4, WAITING_MAX = 1000, FOLDER_MODE = 0750 };
 
 static void on_run(struct loop_work *work)
 {
@@ -43,6 +45,30 @@ static void on_due(struct timer *timer)
     loop_work(path->home, &path->logins_write);
 }
 
+static bool offers_scram(const struct settings *settings)
+{
+    unsigned mechanisms = 0;
+
+    for (size_t i = 0; i < settings->receive_count; i++)
+        mechanisms |= settings->receive[i].mechanisms;
+    return mechanisms & (AUTH_SCRAM_SHA_256 | AUTH_SCRAM_SHA_256_PLUS);
+}
+
+static void keep_secret(const struct settings *settings)
+{
+    size_t n = strlen(settings->state_folder) + sizeof "/salt-secret";
+    char *file = mem_new(n);
+    enum err err = folder_make(settings->state_folder, FOLDER_MODE);
+
+    snprintf(file, n, "%s/salt-secret", settings->state_folder);
+    if (err == OK)
+        err = sasl_keep_secret(file);
+    if (err != OK)
+        report_notice(REPORT_WARNING, "%s: %s: a restart tells unknown users from known ones",
+            file, err_text(err));
+    free(file);
+}
+
 enum err path_open_logins(struct path *path, const struct settings *settings)
 {
     size_t n = strlen(settings->state_folder) + sizeof "/logins";
@@ -50,6 +76,8 @@ enum err path_open_logins(struct path *path, const struct settings *settings)
 
     snprintf(file, n, "%s/logins", settings->state_folder);
     path->logins = logins_new(file);
+    if (offers_scram(settings))
+        keep_secret(settings);
     free(file);
     timer_init(&path->logins_due, path->home, on_due);
     timer_start(&path->logins_due, WRITE_EVERY_MS);

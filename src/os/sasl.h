@@ -78,6 +78,10 @@ enum err sasl_verifier_make_with(const char *password, unsigned iterations, stru
 /* Takes TEXT apart; it is cut into pieces in place.  False: it is none. */
 bool sasl_verifier_cut(char text[SASL_VERIFIER_BYTES], struct sasl_verifier *out);
 bool sasl_verifier_is_good(const char *text);
+/* At the start, before any thread logs in: what unknown names' salts are made of stands in FILE, or
+ * is put there.  Else a new start would change them, and tell them from those of users.  On an
+ * error it is a secret of this process alone. */
+enum err sasl_keep_secret(const char *file) MUST_USE;
 /* What an unknown NAME seems to have: always the same, and no password fits. */
 void sasl_verifier_of_nobody(const char *name, char out[SASL_VERIFIER_BYTES]);
 

@@ -2,6 +2,7 @@
 #include "os/sasl.h"
 
 #include "base/base64.h"
+#include "os/file.h"
 
 #include <gsasl.h>
 #include <pthread.h>
@@ -136,14 +137,36 @@ bool sasl_verifier_is_good(const char *text)
     return sasl_verifier_cut(copy, &verifier);
 }
 
-/* A secret of this process: with it a name's salt looks random, and is the same each time. */
+/* With it a name's salt looks random, and is the same each time. */
 static char secret[SALT_BYTES];
+static bool has_secret;
 static pthread_once_t secret_once = PTHREAD_ONCE_INIT;
 
 static void make_secret(void)
 {
+    if (has_secret)
+        return;
     if (gsasl_random(secret, sizeof secret) != GSASL_OK)
         abort(); /* without random bytes nothing here is safe */
+}
+
+enum err sasl_keep_secret(const char *file)
+{
+    enum { SECRET_FILE_MODE = 0600, SECRET_FILE_BYTES_MAX = 4096 };
+    struct buf text;
+    enum err err;
+
+    buf_init(&text, SECRET_FILE_BYTES_MAX);
+    err = file_read_all(file, SECRET_FILE_BYTES_MAX, &text);
+    if (err == OK && text.n == SALT_BYTES) {
+        memcpy(secret, text.at, SALT_BYTES);
+    } else {
+        make_secret();
+        err = file_replace(file, bytes_of(secret, SALT_BYTES), SECRET_FILE_MODE);
+    }
+    has_secret = true;
+    buf_done(&text);
+    return err;
 }
 
 void sasl_verifier_of_nobody(const char *name, char out[SASL_VERIFIER_BYTES])

@@ -202,6 +202,22 @@ def raw_auth(s, answer):
     return s.docmd("AUTH", "PLAIN " + base64.b64encode(answer).decode())
 
 
+def test_salts_of_nobody_stay(node):
+    """A name that is none has the same salt each time, after a restart too, as users have."""
+    relay = node(logins_max=1000)
+
+    def salt(name):
+        with session(relay) as s:
+            code, text = s.docmd("AUTH", "SCRAM-SHA-256 " + base64.b64encode(f"n,,n={name},r=abc".encode()).decode())
+            assert code == 334 and s.docmd("*")[0] == 501
+            return base64.b64decode(text).split(b",")[1]
+
+    before = [salt("scanner"), salt("nobody"), salt("somebody")]
+    relay.stop()
+    relay.start()
+    assert [salt("scanner"), salt("nobody"), salt("somebody")] == before and len(set(before)) == 3
+
+
 def test_tarpit(node):
     """Wrong passwords are answered late, and what comes next waits too."""
     relay = node(tarpit="1s", logins_max=3)
