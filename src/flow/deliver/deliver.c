@@ -84,13 +84,10 @@ void deliver_probe(struct deliver *deliver, struct hop *hop)
 /* A hop whose turn came may have nothing ready any more: then it is the next one's. */
 static void serve_in_turn(struct deliver *deliver)
 {
-    struct list *node;
+    struct hop *hop;
 
-    while (!deliver->is_stopping && deliver->connection_count < deliver->connections_max &&
-           (node = list_first(&deliver->in_turn))) {
-        list_remove(node);
-        serve(deliver, container_of(node, struct hop, in_turn));
-    }
+    while ((hop = deliver_next_in_turn(deliver)))
+        serve(deliver, hop);
 }
 
 /* Those that are wanted until now; whom a full node could not serve waits for its turn. */
@@ -114,6 +111,7 @@ static void on_step(struct loop_step *step)
         hop->wants_probe = false;
         serve(deliver, hop);
     }
+    deliver_end_idle(deliver);
 }
 
 void deliver_init(
@@ -124,7 +122,10 @@ void deliver_init(
     deliver->dns = dns;
     list_init(&deliver->wanted);
     list_init(&deliver->serving);
-    list_init(&deliver->in_turn);
+    list_init(&deliver->idle);
+    list_init(&deliver->in_turn_again);
+    for (unsigned i = 0; i < PROSPECT_COUNT; i++)
+        list_init(&deliver->in_turn[i]);
     list_init(&deliver->destinations);
     table_init(&deliver->paces);
     loop_step_init(&deliver->step, on_step);
@@ -158,25 +159,6 @@ void deliver_break(struct deliver *deliver)
 {
     deliver->is_stopping = true;
     each_delivery(deliver, delivery_break);
-}
-
-bool deliver_claim(struct deliver *deliver, struct hop *hop)
-{
-    if (deliver->connection_count < deliver->connections_max) {
-        deliver->connection_count++;
-        return true;
-    }
-    if (!list_is_linked(&hop->in_turn))
-        list_add_last(&deliver->in_turn, &hop->in_turn);
-    return false;
-}
-
-void deliver_release(struct deliver *deliver)
-{
-    assert(deliver->connection_count > 0);
-    deliver->connection_count--;
-    if (!list_is_empty(&deliver->in_turn))
-        loop_step_ask(deliver->loop, &deliver->step);
 }
 
 struct result deliver_unreadable(uint32_t recipient, enum err err)

@@ -10,15 +10,28 @@
 #include "flow/result.h"
 #include "os/dns.h"
 
+/* What is known of the host that a connection is for. */
+enum prospect {
+    PROSPECT_ANSWERS, /* a session came up, and nothing has failed since */
+    PROSPECT_UNKNOWN,
+    PROSPECT_FAILS, /* the last attempt did */
+    PROSPECT_COUNT
+};
+
 struct deliver {
     struct loop *loop;
     struct spool *spool;
     struct dns *dns;
     uint32_t connections_max; /* of all hops together */
     uint32_t connection_count;
-    struct list in_turn; /* hops that wait for one to be free */
-    struct list wanted;  /* hops with something ready, until the next step */
-    struct list serving; /* those of this step */
+    uint32_t opening[PROSPECT_COUNT];    /* of those, not up yet */
+    uint32_t leaving_count;              /* and ending, because other hops wait for one */
+    uint32_t served_count;               /* hops that have some */
+    struct list in_turn[PROSPECT_COUNT]; /* hops that have none, and wait for one */
+    struct list in_turn_again;           /* hops that have some, and would have one more */
+    struct list idle;                    /* deliveries that would take a message */
+    struct list wanted;                  /* hops with something ready, until the next step */
+    struct list serving;                 /* those of this step */
     struct loop_step step;
     struct list destinations;
     struct table paces; /* of hosts, by name and port */

@@ -79,10 +79,15 @@ static void delivery_free(struct delivery *delivery)
         destination->probe_count--;
     else if (!delivery->is_up)
         destination->opening_count--;
+    if (!delivery->is_up)
+        deliver_opened(deliver, delivery->prospect);
     delivery_uncount(delivery);
     list_remove(&delivery->in_destination);
     list_remove(&delivery->in_ready);
-    destination->connection_count--;
+    list_remove(&delivery->in_idle);
+    if (--destination->connection_count == 0)
+        deliver->served_count--;
+    deliver->leaving_count -= delivery->is_leaving;
     delivery_login_end(delivery);
     smtp_client_free(delivery->engine);
     setup_free(delivery->setup);
@@ -238,6 +243,7 @@ static void on_up(struct delivery *delivery)
     struct destination *destination = delivery->destination;
 
     delivery->is_up = true;
+    deliver_opened(destination->deliver, delivery->prospect);
     connectivity_up(delivery);
     if (delivery->is_probe)
         destination->probe_count--;
@@ -252,8 +258,10 @@ static void on_up(struct delivery *delivery)
 static void on_ready(struct delivery *delivery)
 {
     delivery->is_ready = true;
-    if (!list_is_linked(&delivery->in_ready))
-        list_add_last(&delivery->destination->ready, &delivery->in_ready);
+    if (list_is_linked(&delivery->in_ready))
+        return;
+    list_add_last(&delivery->destination->ready, &delivery->in_ready);
+    list_add_last(&delivery->destination->deliver->idle, &delivery->in_idle);
 }
 
 /* That of a wrong password should be found at a glance. */
@@ -363,6 +371,7 @@ static void not_ready(struct delivery *delivery)
 {
     delivery->is_ready = false;
     list_remove(&delivery->in_ready);
+    list_remove(&delivery->in_idle);
 }
 
 static bool may_serve(const struct delivery *delivery)
@@ -402,6 +411,7 @@ static bool serve_one(struct delivery *delivery)
         return false;
     if (is_one_too_many(delivery))
         delivery->is_quitting = true;
+    delivery_end_turn(delivery);
     if (delivery->is_quitting || destination->is_forgotten) {
         not_ready(delivery);
         delivery_uncount(delivery);
@@ -411,10 +421,13 @@ static bool serve_one(struct delivery *delivery)
     if (!destination_has_turn(destination) || !host_has_turn(delivery->host))
         return false;
     item = deliver->take(deliver, destination->hop, recipients_max(delivery));
-    if (!item)
+    if (!item) {
+        deliver_spare(deliver);
         return false;
+    }
     destination_took(destination, delivery->host);
     not_ready(delivery);
+    delivery->offered++;
     sending = sending_new(delivery, item);
     if (sending_is_prepared(sending)) {
         offer(delivery, sending);
@@ -584,7 +597,7 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
     struct endpoint to;
 
     if (destination->is_forgotten || destination->deliver->is_stopping ||
-        !deliver_claim(destination->deliver, hop)) {
+        !deliver_claim(destination->deliver, hop, deliver_prospect(host))) {
         host->is_probed = false;
         return;
     }
@@ -596,9 +609,13 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
     delivery->connector = hop->connector;
     list_init(&delivery->sendings);
     list_init(&delivery->in_ready);
+    list_init(&delivery->in_idle);
+    delivery->prospect = deliver_prospect(host);
+    destination->deliver->opening[delivery->prospect]++;
     list_init(&delivery->in_destination);
     list_add_last(&destination->deliveries, &delivery->in_destination);
-    destination->connection_count++;
+    if (destination->connection_count++ == 0)
+        destination->deliver->served_count++;
     delivery->is_probe = host->is_probed;
     if (delivery->is_probe)
         destination->probe_count++;

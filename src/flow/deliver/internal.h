@@ -126,7 +126,7 @@ struct sending {
 };
 
 struct delivery {
-    struct list in_destination, in_ready;
+    struct list in_destination, in_ready, in_idle;
     struct destination *destination;
     struct host *host;
     struct setup *setup; /* held */
@@ -151,10 +151,13 @@ struct delivery {
     struct {
         uint64_t messages, recipients, bytes; /* that the host took */
     } taken;
+    enum prospect prospect; /* as of its beginning; PROSPECT_ANSWERS once it is up */
+    unsigned offered;       /* messages */
     bool is_up, is_ready, is_quitting, is_closing, is_tls_trouble;
     bool is_probe;   /* the circuit breaker's */
     bool is_counted; /* among the open ones of its host */
     bool is_slowed;  /* the host ended it for it is too many, or too fast */
+    bool is_leaving; /* quits because other hops wait for a connection */
     bool has_failed; /* the engine says that the host is to be left alone for a while */
     bool had_more;   /* the last event needed more than one list of actions */
 };
@@ -278,11 +281,24 @@ void sending_pump(struct sending *sending);
 
 void maildir_want(struct destination *destination);
 
+/* --- share.c ----------------------------------------------------------------------------- */
+
+enum prospect deliver_prospect(const struct host *host);
+/* May one more connection of the node be opened?  If not, the hop is put in turn. */
+bool deliver_claim(struct deliver *deliver, struct hop *hop, enum prospect prospect);
+/* Takes out the first of those in turn that may open one now; NULL: nobody may. */
+struct hop *deliver_next_in_turn(struct deliver *deliver);
+/* It came up, or ended before it did: its host is waited for no more. */
+void deliver_opened(struct deliver *deliver, enum prospect prospect);
+void deliver_release(struct deliver *deliver);
+/* A connection has nothing to do: a hop that waits may have it, in deliver's next step. */
+void deliver_spare(struct deliver *deliver);
+void deliver_end_idle(struct deliver *deliver);
+/* Between two messages: it quits if it had its share, and another hop waits for a connection. */
+void delivery_end_turn(struct delivery *delivery);
+
 /* --- deliver.c --------------------------------------------------------------------------- */
 
-/* May one more connection of the node be opened?  If not, the hop is put in turn. */
-bool deliver_claim(struct deliver *deliver, struct hop *hop);
-void deliver_release(struct deliver *deliver);
 /* What becomes of a recipient when the content cannot be read: never sent in part. */
 struct result deliver_unreadable(uint32_t recipient, enum err err);
 /* The whole next hop refuses for good (null MX, no such domain). */

@@ -422,7 +422,7 @@ void maildir_want(struct destination *destination)
     while (hop->ready_count && destination->job_count < hop->connector->connections_max &&
            destination_has_turn(destination)) {
         struct item *item;
-        if (!deliver_claim(deliver, hop))
+        if (!deliver_claim(deliver, hop, PROSPECT_ANSWERS))
             return;
         item = deliver->take(deliver, hop, hop->connector->recipients_per_message);
         if (!item) {
