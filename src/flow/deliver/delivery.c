@@ -143,99 +143,6 @@ static void set_error(struct delivery *delivery, const char *word, unsigned code
     delivery->error = mem_text(line);
 }
 
-/* --- Results ----------------------------------------------------------------------------- */
-
-static struct sending *sending_of(const struct smtp_client_action *action)
-{
-    return (struct sending *)(uintptr_t)action->tag;
-}
-
-/* What the host says of our pace; nothing that was made up here says such words. */
-static void note_pace(struct delivery *delivery, struct sending *sending, struct result *result,
-    const struct smtp_client_action *action)
-{
-    const struct smtp_reply *reply = action->reply;
-    enum pace_sign sign = PACE_SIGN_NONE;
-
-    sending->is_accepted |= result->fate == FATE_DELIVERED;
-    if (result->fate == FATE_DEFERRED && action->stage != SMTP_CLIENT_IN_DOUBT)
-        sign = pace_sign_of(reply->code, reply->status, reply->text);
-    if (sign == PACE_SIGN_NONE)
-        return;
-    result->is_slowed = true;
-    delivery->is_quitting = true;
-    host_slow_down(delivery->host, sign, reply, false);
-    delivery_uncount(delivery);
-}
-
-/* The host ended the session, or did not begin one, by this. */
-static void on_ended_by(struct delivery *delivery, const struct smtp_reply *reply)
-{
-    enum pace_sign sign = pace_sign_of(reply->code, reply->status, reply->text);
-
-    if (sign == PACE_SIGN_NONE)
-        return;
-    delivery->is_slowed = true;
-    host_slow_down(delivery->host, sign, reply, !delivery->is_up);
-}
-
-static void on_result(struct delivery *delivery, const struct smtp_client_action *action)
-{
-    struct sending *sending = sending_of(action);
-    const struct smtp_reply *reply = action->reply;
-    struct result *result = &sending->results[action->recipient];
-    bool is_ok = reply->code >= 200 && reply->code < 300;
-
-    *result = (struct result){
-        .recipient = item_recipient(sending->item, action->recipient),
-        .verdict = verdict_of(reply->code, reply->status, "%s", reply->text),
-        .tls = delivery->tls_text,
-    };
-    sending->is_in_doubt |= action->stage == SMTP_CLIENT_IN_DOUBT;
-    if (is_ok && action->stage == SMTP_CLIENT_AT_END) {
-        result->fate = FATE_DELIVERED;
-        delivery->taken.recipients++;
-        sending->is_taken = true;
-        result->is_final = delivery->config.is_lmtp;
-        result->is_relayed_blind = !smtp_client_peer(delivery->engine)->dsn;
-    } else {
-        result->fate = reply->code >= 500 && reply->code < 600 ? FATE_FAILED : FATE_DEFERRED;
-    }
-    note_pace(delivery, sending, result, action);
-}
-
-static void on_done(struct delivery *delivery, struct sending *sending)
-{
-    struct deliver *deliver = delivery->destination->deliver;
-    struct item *item = sending->item;
-
-    if (sending->is_taken) {
-        delivery->taken.messages++;
-        delivery->taken.bytes +=
-            sending->takeover.n + sending->prepend.n + sending->content_bytes;
-    }
-    if (sending->is_in_doubt)
-        report(REPORT_IN_DOUBT, R_MID(item->message->entry.mid),
-            R_SESSION(delivery->protocol.id), R_CHARS("host", delivery->text));
-    if (sending->trouble != OK) {
-        for (uint32_t i = 0; i < item->recipient_count; i++)
-            sending->results[i] = deliver_unreadable(item_recipient(item, i), sending->trouble);
-    }
-    if (sending->is_accepted)
-        pace_accepted(&delivery->host->pace->pace, loop_now(deliver->loop).ms);
-    deliver->finished(deliver, item, sending->results, delivery->text);
-    sending_free(sending);
-}
-
-static void on_returned(struct delivery *delivery, struct sending *sending)
-{
-    struct deliver *deliver = delivery->destination->deliver;
-    struct item *item = sending->item;
-
-    sending_free(sending);
-    deliver->put_back(deliver, item);
-}
-
 /* --- The engine's turn ------------------------------------------------------------------- */
 
 static void on_up(struct delivery *delivery)
@@ -291,17 +198,17 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
         on_ready(delivery);
         return;
     case SMTP_CLIENT_SEND_CONTENT:
-        delivery->asked = sending_of(action);
+        delivery->asked = delivery_sending_of(action);
         sending_ask(delivery->asked, action->is_stuffed);
         return;
     case SMTP_CLIENT_RESULT:
-        on_result(delivery, action);
+        delivery_result(delivery, action);
         return;
     case SMTP_CLIENT_DONE:
-        on_done(delivery, sending_of(action));
+        delivery_done(delivery, delivery_sending_of(action));
         return;
     case SMTP_CLIENT_RETURNED:
-        on_returned(delivery, sending_of(action));
+        delivery_returned(delivery, delivery_sending_of(action));
         return;
     case SMTP_CLIENT_FAILED:
         delivery->has_failed = true;
@@ -317,7 +224,7 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
     case SMTP_CLIENT_CLOSE:
         delivery->is_closing = true;
         if (action->reply)
-            on_ended_by(delivery, action->reply);
+            delivery_ended_by(delivery, action->reply);
         return;
     }
 }
@@ -456,7 +363,7 @@ static void turn(struct delivery *delivery)
     if (delivery->preparing) { /* was never offered */
         struct sending *sending = delivery->preparing;
         delivery->preparing = NULL;
-        on_returned(delivery, sending);
+        delivery_returned(delivery, sending);
     }
     end(delivery);
 }
@@ -483,7 +390,7 @@ void delivery_prepared(struct delivery *delivery, struct sending *sending)
     assert(delivery->preparing == sending);
     delivery->preparing = NULL;
     if (sending->trouble != OK) { /* never sent in part */
-        on_done(delivery, sending);
+        delivery_done(delivery, sending);
         on_ready(delivery);
     } else {
         offer(delivery, sending);

@@ -230,6 +230,20 @@ unsigned destination_live_count(const struct destination *destination);
 void dane_connect(struct host *host);
 void dane_done(struct host *host); /* before the host goes */
 
+/* --- delivery_result.c ------------------------------------------------------------------- */
+
+/* The message that an action of the engine is about. */
+static inline struct sending *delivery_sending_of(const struct smtp_client_action *action)
+{
+    return (struct sending *)(uintptr_t)action->tag;
+}
+void delivery_result(struct delivery *delivery, const struct smtp_client_action *action);
+/* The host ended the session, or did not begin one, by this. */
+void delivery_ended_by(struct delivery *delivery, const struct smtp_reply *reply);
+/* SENDING is over, or goes back to the queue as it was: both free it. */
+void delivery_done(struct delivery *delivery, struct sending *sending);
+void delivery_returned(struct delivery *delivery, struct sending *sending);
+
 /* --- delivery_tls.c ---------------------------------------------------------------------- */
 
 void delivery_choose_tls(struct delivery *delivery);

@@ -1,0 +1,87 @@
+/* What a host said of a message: its recipients' results, and what it wants of our pace. */
+#include "flow/deliver/internal.h"
+
+/* What the host says of our pace; nothing that was made up here says such words. */
+static void note_pace(struct delivery *delivery, struct sending *sending, struct result *result,
+    const struct smtp_client_action *action)
+{
+    const struct smtp_reply *reply = action->reply;
+    enum pace_sign sign = PACE_SIGN_NONE;
+
+    sending->is_accepted |= result->fate == FATE_DELIVERED;
+    if (result->fate == FATE_DEFERRED && action->stage != SMTP_CLIENT_IN_DOUBT)
+        sign = pace_sign_of(reply->code, reply->status, reply->text);
+    if (sign == PACE_SIGN_NONE)
+        return;
+    result->is_slowed = true;
+    delivery->is_quitting = true;
+    host_slow_down(delivery->host, sign, reply, false);
+    delivery_uncount(delivery);
+}
+
+void delivery_ended_by(struct delivery *delivery, const struct smtp_reply *reply)
+{
+    enum pace_sign sign = pace_sign_of(reply->code, reply->status, reply->text);
+
+    if (sign == PACE_SIGN_NONE)
+        return;
+    delivery->is_slowed = true;
+    host_slow_down(delivery->host, sign, reply, !delivery->is_up);
+}
+
+void delivery_result(struct delivery *delivery, const struct smtp_client_action *action)
+{
+    struct sending *sending = delivery_sending_of(action);
+    const struct smtp_reply *reply = action->reply;
+    struct result *result = &sending->results[action->recipient];
+    bool is_ok = reply->code >= 200 && reply->code < 300;
+
+    *result = (struct result){
+        .recipient = item_recipient(sending->item, action->recipient),
+        .verdict = verdict_of(reply->code, reply->status, "%s", reply->text),
+        .tls = delivery->tls_text,
+    };
+    sending->is_in_doubt |= action->stage == SMTP_CLIENT_IN_DOUBT;
+    if (is_ok && action->stage == SMTP_CLIENT_AT_END) {
+        result->fate = FATE_DELIVERED;
+        delivery->taken.recipients++;
+        sending->is_taken = true;
+        result->is_final = delivery->config.is_lmtp;
+        result->is_relayed_blind = !smtp_client_peer(delivery->engine)->dsn;
+    } else {
+        result->fate = reply->code >= 500 && reply->code < 600 ? FATE_FAILED : FATE_DEFERRED;
+    }
+    note_pace(delivery, sending, result, action);
+}
+
+void delivery_done(struct delivery *delivery, struct sending *sending)
+{
+    struct deliver *deliver = delivery->destination->deliver;
+    struct item *item = sending->item;
+
+    if (sending->is_taken) {
+        delivery->taken.messages++;
+        delivery->taken.bytes +=
+            sending->takeover.n + sending->prepend.n + sending->content_bytes;
+    }
+    if (sending->is_in_doubt)
+        report(REPORT_IN_DOUBT, R_MID(item->message->entry.mid),
+            R_SESSION(delivery->protocol.id), R_CHARS("host", delivery->text));
+    if (sending->trouble != OK) {
+        for (uint32_t i = 0; i < item->recipient_count; i++)
+            sending->results[i] = deliver_unreadable(item_recipient(item, i), sending->trouble);
+    }
+    if (sending->is_accepted)
+        pace_accepted(&delivery->host->pace->pace, loop_now(deliver->loop).ms);
+    deliver->finished(deliver, item, sending->results, delivery->text);
+    sending_free(sending);
+}
+
+void delivery_returned(struct delivery *delivery, struct sending *sending)
+{
+    struct deliver *deliver = delivery->destination->deliver;
+    struct item *item = sending->item;
+
+    sending_free(sending);
+    deliver->put_back(deliver, item);
+}
