@@ -47,7 +47,7 @@ static bool on_message_row(void *me, const struct ctl_object *row)
     if (listing->tool->is_json)
         print_json_row(row);
     else
-        print_message(listing->table, row);
+        print_message_row(listing->table, row);
     return true;
 }
 

@@ -41,7 +41,7 @@ static bool on_row(void *me, const struct ctl_object *row)
     else if (change->of_queues)
         print_queue(change->table, row);
     else
-        print_message(change->table, row);
+        print_message_row(change->table, row);
     return true;
 }
 

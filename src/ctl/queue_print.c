@@ -45,7 +45,7 @@ struct print_table *print_messages_new(void)
     return print_table_new(message_columns, COUNT(message_columns));
 }
 
-void print_message(struct print_table *table, const struct ctl_object *row)
+void print_message_row(struct print_table *table, const struct ctl_object *row)
 {
     char age[PRINT_NUMBER_BYTES], size[PRINT_NUMBER_BYTES], next[PRINT_NUMBER_BYTES];
     char to[400], from[400];

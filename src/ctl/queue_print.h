@@ -5,7 +5,7 @@
 #include "ctl/print.h"
 
 struct print_table *print_messages_new(void);
-void print_message(struct print_table *table, const struct ctl_object *row);
+void print_message_row(struct print_table *table, const struct ctl_object *row);
 
 struct print_table *print_queues_new(void);
 void print_queue(struct print_table *table, const struct ctl_object *row);

@@ -86,7 +86,7 @@ static struct sasl *new_sasl(const char *mechanism)
     struct sasl *sasl = mem_new(sizeof *sasl);
 
     pthread_once(&library_once, start_library);
-    for (size_t i = 0; mechanism[i] && i < sizeof sasl->mechanism - 1; i++)
+    for (size_t i = 0; i < sizeof sasl->mechanism - 1 && mechanism[i]; i++)
         sasl->mechanism[i] = mechanism[i] >= 'a' && mechanism[i] <= 'z'
                                  ? (char)(mechanism[i] - 'a' + 'A')
                                  : mechanism[i];
