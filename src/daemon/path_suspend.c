@@ -78,12 +78,14 @@ static void free_names(struct suspended_names *names)
     free(names->list);
 }
 
+/* By its whole name: another's number may look the same. */
 static void set_hop(struct path *path, const char *name, bool suspended)
 {
-    struct hop *hop = queue_find_hop(&path->queue, bytes_text(name));
-
-    if (hop && hop->is_suspended != suspended)
-        queue_suspend_hop(&path->queue, hop, suspended);
+    list_each (node, &path->queue.all_hops) {
+        struct hop *hop = container_of(node, struct hop, in_hops);
+        if (strcmp(hop->name, name) == 0 && hop->is_suspended != suspended)
+            queue_suspend_hop(&path->queue, hop, suspended);
+    }
 }
 
 enum err path_suspend_hops(struct path *path, char *const *list, size_t count, bool suspended)
