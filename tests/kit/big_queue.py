@@ -1,4 +1,5 @@
 """A relay with a long queue over many next hops, half of which are down: made fast, and measured."""
+import concurrent.futures
 import os
 import socket
 import subprocess
@@ -6,9 +7,10 @@ import time
 
 from . import process, relais, unbound
 
-LIVE, DEAD = "127.85.1.1", "127.85.2.1"
+LIVE, DEAD, SLOW = "127.85.1.1", "127.85.2.1", "127.85.3.1"
 CONTENT = b"From: <a@sender.test>\r\nSubject: one of many\r\n\r\nA line.\r\n"
 BATCH = 200
+SESSIONS = 4
 
 
 def say_hello(port):
@@ -43,13 +45,14 @@ class BigQueue:
         self.hops, self.per_hop = hops, per_hop
         self.port, self.mx_port = process.free_port(), process.free_port()
         records = [f"d{n}.example. A {DEAD if n % 2 else LIVE}" for n in range(hops)]
+        records.append(f"slow.example. A {SLOW}")
         self.names = unbound.Unbound(os.path.join(folder, "dns"), records)
         config = relais.receive("In", f"127.0.0.1:{self.port}")
         config += relais.send("Out", mx=True, mx_port=self.mx_port, retry=["1h"], tls="none")
         config += relais.block("dns", None, servers=[self.names.server])
         config += relais.block("limits", None, deliveries=5000)
         self.node = relais.Relais(os.path.join(folder, "relais"), config, [self.port], segment="64M")
-        self.sink = None
+        self.sink = self.slow_sink = None
 
     def __enter__(self):
         self.names.start()
@@ -58,6 +61,8 @@ class BigQueue:
 
     def __exit__(self, *_):
         self.stop_sink()
+        if self.slow_sink:
+            process.end(self.slow_sink)
         self.node.kill()
         self.names.stop()
 
@@ -77,15 +82,32 @@ class BigQueue:
 
     def fill(self, first, per_hop):
         """FIRST 0: those that live; 1: the dead."""
-        send(self.port, [f"u{i}@d{n}.example" for i in range(per_hop) for n in range(first, self.hops, 2)])
+        all_of_them = [f"u{i}@d{n}.example" for i in range(per_hop) for n in range(first, self.hops, 2)]
+        with concurrent.futures.ThreadPoolExecutor(SESSIONS) as pool:
+            list(pool.map(lambda at: send(self.port, all_of_them[at::SESSIONS]), range(SESSIONS)))
+
+    def start_slow_sink(self, delay):
+        self.slow_sink = subprocess.Popen([process.RELAIS, "sink", "--listen", f"{SLOW}:{self.mx_port}",
+                                           "--delay", delay], stdout=subprocess.DEVNULL)
+
+    def cpu_us(self):
+        """What all threads of the relay have used."""
+        tasks = f"/proc/{self.node.pid}/task"
+        used = 0
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/schedstat") as f:
+                used += int(f.read().split()[0])
+        return used / 1000
 
     def deliver_live(self, per_hop):
-        """Messages a second, from the first to the last that is delivered to those that live."""
+        """Messages a second, from the first to the last that is delivered to those that live, and the
+        relay's CPU time for each."""
         before = self.node.queued()
-        began = time.monotonic()
+        began, used = time.monotonic(), self.cpu_us()
         self.fill(0, per_hop)
         process.wait_for("all to be delivered", lambda: self.node.queued() <= before, 600, pause=0.02)
-        return per_hop * (self.hops // 2) / (time.monotonic() - began)
+        count = per_hop * (self.hops // 2)
+        return count / (time.monotonic() - began), (self.cpu_us() - used) / count
 
     def time(self, *arguments, times=3, check=True):
         """The shortest of some runs of the tool, in seconds, and what it said."""
@@ -106,16 +128,32 @@ class BigQueue:
         return {r["name"]: r["messages"] for r in rows if r["name"].startswith("Out/d") and
                 int(r["name"][5:-8]) % 2 == 0}
 
-    def fairness(self):
-        """With all that live waiting, they come back: at half time, the least share over the mean."""
-        waiting = self.counts()
-        whole = sum(waiting.values())
-        self.start_sink()
-        self.node.tool("retry", "--filter", "messages > 0", "--yes", check=False)
-        self.node.tool("retry", "--all")
+    def _each_living(self, command):
+        for digit in "02468":
+            self.node.ask(command, filter=f"queue ~ *{digit}.example")
+
+    def fairness(self, per_hop, slow=0):
+        """All that live get the same backlog, and begin at once.  In a window in which none has
+        finished: (the least share, the greatest share) over the mean, and how many wait for the slow
+        one at its end, of the SLOW that were put there."""
+        self.deliver_live(1)  # so that each has its queue, and its host is known
+        self._each_living("suspend-queue")
+        if slow:
+            send(self.port, ["u@slow.example"] * slow)
+        self.fill(0, per_hop)
+        whole = per_hop * (self.hops // 2)
+        self._each_living("resume-queue")
+        first = self._left_below(whole * 0.8)
+        last = self._left_below(whole * 0.3)
+        rows, _ = self.node.ask("queues", filter="queue ~ *slow.example")
+        still = sum(r["messages"] for r in rows)
+        process.wait_for("all that live", lambda: sum(self.counts().values()) == 0, 300)
+        shares = [first[name] - last.get(name, 0) for name in first]
+        mean = sum(shares) / len(shares)
+        return min(shares) / mean, max(shares) / mean, still
+
+    def _left_below(self, most):
         while True:
             left = self.counts()
-            if sum(left.values()) <= whole / 2:
-                break
-        done = [waiting[name] - left.get(name, 0) for name in waiting]
-        return min(done) * len(done) / sum(done)
+            if sum(left.values()) <= most:
+                return left

@@ -16,7 +16,7 @@ def big(module_folder):
     with big_queue.BigQueue(module_folder, HOPS, PER_HOP) as made:
         made.start_sink()
         made.deliver_live(2)
-        made.alone = max(made.deliver_live(20) for _ in range(2))
+        made.alone = min(made.deliver_live(20)[1] for _ in range(3))
         made.before = made.memory()
         made.fill(1, 2 * PER_HOP)
         made.queued = made.node.queued()
@@ -24,9 +24,11 @@ def big(module_folder):
 
 
 def test_those_that_live_keep_their_rate(big):
+    """The relay's time for a message is the same; bench/queue shows the rates, which on a shared machine
+    say more about the others there."""
     assert big.queued == HOPS * PER_HOP
-    beside = max(big.deliver_live(20) for _ in range(3))
-    assert beside > 0.6 * big.alone, (beside, big.alone)  # the machine is shared with others
+    beside = min(big.deliver_live(20)[1] for _ in range(3))
+    assert beside * 0.75 < big.alone, (beside, big.alone)
 
 
 def test_memory(big):
@@ -54,9 +56,15 @@ def test_answers_come_at_once(big, words):
 
 
 def test_fair_between_next_hops(big):
-    big.stop_sink()
-    big.fill(0, 40)
-    assert big.fairness() > 0.3
+    least, most, _ = big.fairness(150)
+    assert least > 0.8 and most < 1.2, (least, most)
+
+
+def test_a_slow_next_hop_takes_nothing_from_the_others(big):
+    big.start_slow_sink("500ms")
+    least, most, slow = big.fairness(150, slow=100)
+    assert least > 0.8 and most < 1.2, (least, most)
+    assert slow > 0
 
 
 def test_much_is_removed_while_others_are_served(big):
