@@ -42,10 +42,9 @@ static bool fits_pattern(const char *pattern, struct bytes text)
     struct pattern_subject subject;
     struct address address = { 0 };
 
-    if (bytes_equal(text, BYTES("<>")))
-        text = BYTES_NONE;
-    else if (text.n == 0 ||
-             address_parse(text, ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY, &address) != ADDRESS_OK)
+    if (!bytes_equal(text, BYTES("<>")) && /* nobody: an address without parts */
+        (text.n == 0 ||
+            address_parse(text, ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY, &address) != ADDRESS_OK))
         return false;
     pattern_subject_init(&subject, &address);
     return pattern_fits(pattern, &subject);

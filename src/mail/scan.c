@@ -150,7 +150,7 @@ static void add_to_word(struct scan *scan, uint8_t c)
 
     if (at == 0)
         scan->is_by = scan->is_own = true;
-    scan->is_by = scan->is_by && at < 2 && ascii_lower(c) == "by"[at];
+    scan->is_by = scan->is_by && at < 2 && ascii_lower(c) == (uint8_t) "by"[at];
     scan->is_own =
         scan->is_own && at < scan->own.n && ascii_lower(c) == ascii_lower(scan->own.at[at]);
     if (scan->word_at < UINT8_MAX)

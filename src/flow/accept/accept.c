@@ -209,9 +209,9 @@ static void on_accept(
         return;
     }
     if (!is_within_limits(accept, setup->settings, connector, &arrival, peer, &decision)) {
-        char reply[VERDICT_TEXT_BYTES + 2];
-        verdict_format(&decision.verdict, reply);
-        strcat(reply, "\r\n");
+        char text[VERDICT_TEXT_BYTES], reply[VERDICT_TEXT_BYTES + 2];
+        verdict_format(&decision.verdict, text);
+        snprintf(reply, sizeof reply, "%s\r\n", text);
         report_refusal(connector, peer, decision.rule, reply);
         turn_away(accept, fd, reply);
         setup_free(setup);
