@@ -128,32 +128,36 @@ class BigQueue:
         return {r["name"]: r["messages"] for r in rows if r["name"].startswith("Out/d") and
                 int(r["name"][5:-8]) % 2 == 0}
 
-    def _each_living(self, command):
-        for digit in "02468":
-            self.node.ask(command, filter=f"queue ~ *{digit}.example")
+    def _stop_living(self):
+        """At one stroke; those that are down stay in retry."""
+        self.node.ask("suspend-queue", filter="status != retry")
+        process.wait_for("the end of what is under way", lambda: not self.node.ask(
+            "queue", filter="status = active", limit=0)[1]["matched"], 60)
+
+    def _start_living(self):
+        self.node.ask("resume-queue", filter="status = suspended")
 
     def fairness(self, per_hop, slow=0):
-        """All that live get the same backlog, and begin at once.  In a window in which none has
-        finished: (the least share, the greatest share) over the mean, and how many wait for the slow
-        one at its end, of the SLOW that were put there."""
+        """All that live get the same backlog, begin at once, and are stopped at once when some have half of
+        theirs: (the least share, the greatest share) over the mean, and how many of SLOW, which were put
+        to the slow one, still wait then."""
         self.deliver_live(1)  # so that each has its queue, and its host is known
-        self._each_living("suspend-queue")
+        if slow:
+            send(self.port, ["u@slow.example"])
+        self._stop_living()
         if slow:
             send(self.port, ["u@slow.example"] * slow)
         self.fill(0, per_hop)
-        whole = per_hop * (self.hops // 2)
-        self._each_living("resume-queue")
-        first = self._left_below(whole * 0.8)
-        last = self._left_below(whole * 0.3)
+        count = self.hops // 2
+        before = self.node.queued()
+        self._start_living()
+        process.wait_for("half", lambda: self.node.queued() <= before - count * per_hop * 0.4, 300, pause=0.001)
+        self._stop_living()
+        left = self.counts()
         rows, _ = self.node.ask("queues", filter="queue ~ *slow.example")
         still = sum(r["messages"] for r in rows)
+        self._start_living()
         process.wait_for("all that live", lambda: sum(self.counts().values()) == 0, 300)
-        shares = [first[name] - last.get(name, 0) for name in first]
+        shares = [per_hop - waiting for waiting in left.values()]
         mean = sum(shares) / len(shares)
         return min(shares) / mean, max(shares) / mean, still
-
-    def _left_below(self, most):
-        while True:
-            left = self.counts()
-            if sum(left.values()) <= most:
-                return left

@@ -170,6 +170,12 @@ void queue_drop_empty_hops(struct queue *queue)
     }
 }
 
+void queue_free_hops(struct queue *queue)
+{
+    list_each (node, &queue->all_hops)
+        hop_free(queue, container_of(node, struct hop, in_hops));
+}
+
 static void set_error(struct hop *hop, const char *error)
 {
     free(hop->last_error);

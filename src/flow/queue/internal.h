@@ -20,6 +20,7 @@ void queue_want(struct queue *queue, struct hop *hop);
 /* The timer for the first item that waits. */
 void queue_start_wake(struct hop *hop);
 void queue_drop_idle_hops(struct queue *queue);
+void queue_free_hops(struct queue *queue); /* at the end: suspended ones too */
 
 /* --- sweep.c ----------------------------------------------------------------------------- */
 

@@ -54,7 +54,7 @@ void queue_done(struct queue *queue)
     timer_stop(&queue->ask);
     if (queue->messages.count)
         return; /* they are in work */
-    queue_drop_empty_hops(queue);
+    queue_free_hops(queue);
     table_done(&queue->messages);
     table_done(&queue->hops);
 }
