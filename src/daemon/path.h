@@ -31,8 +31,9 @@ struct path_rerouting {
     struct queue_walk walk;
     struct loop_step step;
     bool is_running;
-    bool is_all;   /* the settings have changed; else but the hops that want it */
-    bool is_again; /* a hop wants it that did not when this walk began */
+    bool is_all;      /* the settings have changed; else but the hops that want it */
+    bool is_again;    /* a hop wants it that did not when this walk began */
+    bool is_adopting; /* what was accepted while this node was alone is copied, too (R8) */
 };
 
 struct path {

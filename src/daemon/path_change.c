@@ -30,13 +30,6 @@ static void change_hops(struct path *path)
     }
 }
 
-/* What was accepted while this node was alone is copied, too (R8). */
-static void adopt_all(struct path *path)
-{
-    list_each (node, &path->queue.in_order)
-        node_adopt(path->node, container_of(node, struct message, in_queue)->entry.mid);
-}
-
 static bool is_same(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
@@ -101,8 +94,7 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
         path->routed_by->settings->delay_notice_ms);
     accept_apply(&path->accept);
     change_hops(path);
+    path->rerouting.is_adopting |= !was_on && node_is_on(path->node);
     path_reroute_all(path);
-    if (!was_on && node_is_on(path->node))
-        adopt_all(path);
     return OK;
 }

@@ -35,6 +35,8 @@ static bool wants_move(const struct message *message)
 /* What is being delivered follows when that has ended. */
 static void meet(struct path *path, struct message *message)
 {
+    if (path->rerouting.is_adopting && node_is_on(path->node))
+        node_adopt(path->node, message->entry.mid); /* nothing, when it did so before */
     if (path_is_stale(&path->queue, message) || wants_move(message))
         path_reroute(path, message);
 }
@@ -51,6 +53,7 @@ static void end(struct path *path)
     bool was_all = path->rerouting.is_all;
 
     path->rerouting.is_running = path->rerouting.is_all = false;
+    path->rerouting.is_adopting = false;
     loop_step_cancel(&path->rerouting.step);
     if (was_all)
         queue_drop_empty_hops(&path->queue);
