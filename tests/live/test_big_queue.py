@@ -33,7 +33,8 @@ def test_those_that_live_keep_their_rate(big):
 
 def test_memory(big):
     if process.SLOWER == 1:  # not with a sanitizer's
-        assert (big.memory() - big.before) / big.queued < 400
+        # With so few, what the allocator holds besides is some 100 bytes of each: the benchmark has the million.
+        assert (big.memory() - big.before) / big.queued < 500
 
 
 @pytest.mark.parametrize("words", [

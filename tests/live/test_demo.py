@@ -11,7 +11,9 @@ DEMO = os.path.join(process.TOP, "tools", "demo")
 
 def run(folder, *arguments):
     return subprocess.Popen([DEMO, "--quick", "--connections", "20", "--rate", "250", "--sink-delay", "60", "--folder", folder, *arguments],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            # Who runs the tests in the background ignores it, and so would the demo.
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def test_nothing_is_lost(folder):
