@@ -54,6 +54,10 @@ def left(node, name):
     return node.ask("queue", filter=f"to ~ {name}@*", limit=0)[1]["matched"]
 
 
+def hanging_connections(node):
+    return sum(row["connections"] for row in node.ask("queues")[0] if "/d" in row["name"])
+
+
 def deliver(node, port, recipients, seconds):
     before = node.queued()
     began = time.monotonic()
@@ -84,7 +88,7 @@ def test_hosts_that_hang_do_not_take_all_connections(relay):
     with hanging(node.mx_port):
         deliver(node, port, [f"u@l{n}.example" for n in range(40)], 10)
         big_queue.send(port, [f"u@d{n}.example" for n in range(40)])
-        time.sleep(0.5)
+        process.wait_for("connections that hang", lambda: hanging_connections(node) > 0)
         for _ in range(3):
             deliver(node, port, [f"u{i}@l{n}.example" for i in range(5) for n in range(40)], 5)
         assert node.queued() == 40
