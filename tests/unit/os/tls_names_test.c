@@ -4,6 +4,7 @@
 
 #include "os/clock.h"
 
+#include <stdio.h>
 #include <openssl/ssl.h>
 
 enum { DAY_MS = 24 * 3600 * 1000, FILES_MAX = 5 };
@@ -37,11 +38,15 @@ static size_t shown(const struct paper *papers, struct tls_context *server, cons
     SSL *ssl = SSL_new(ctx);
     X509 *certificate;
     size_t at = FILES_MAX;
+    char text[256];
 
+    /* OpenSSL's macros cast, so they get texts of our own. */
+    snprintf(text, sizeof text, "%s", signatures ? signatures : "");
     if (signatures)
-        assert_int_equal(SSL_set1_sigalgs_list(ssl, signatures), 1);
+        assert_int_equal(SSL_set1_sigalgs_list(ssl, text), 1);
+    snprintf(text, sizeof text, "%s", name ? name : "");
     if (name)
-        SSL_set_tlsext_host_name(ssl, name);
+        SSL_set_tlsext_host_name(ssl, text);
     SSL_set_bio(ssl, in, out);
     SSL_set_connect_state(ssl);
     open_side(&side, server, NULL);
