@@ -4,8 +4,8 @@
 
 #include "os/clock.h"
 
-#include <stdio.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 
 enum { DAY_MS = 24 * 3600 * 1000, FILES_MAX = 5 };
 
