@@ -200,7 +200,7 @@ static void sixteen_nodes_at_the_most(void **state)
             n += (size_t)snprintf(text + n, sizeof text - n,
                 "cluster_node \"b%d.example\" { address = \"b:1\" pin = "
                 "\"sha256:%c%s\" }\n",
-                i, 'A' + i, PIN2 + sizeof "sha256:");
+                i, 'A' + i, &PIN2[sizeof "sha256:"]);
         if (n > 3500) /* fill() has room for no more */
             fail_msg("too long");
         check("ceiling", (read_text(text, &s, got) == OK) == (count == 15));
