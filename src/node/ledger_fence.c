@@ -101,15 +101,13 @@ static void release_row(struct table_node *node, void *me)
         action->peer = release->ledger->stores[row->from].peer;
 }
 
-static void end_fence(struct ledger *ledger, struct ledger_actions *actions)
+static void release_fenced(struct ledger *ledger, struct ledger_actions *actions)
 {
     struct release release = { ledger, actions, 0, false };
 
     ledger->is_fencing = false;
     ledger->fence_peers = 0;
     table_each(&ledger->rows, release_row, &release);
-    ledger_tell(
-        ledger, actions, LEDGER_FENCE_OVER, NULL, LEDGER_NO_PEER, ledger->fence_found, NULL);
     ledger_former_look(ledger, actions);
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
         if (ledger->stores[i].in_use && ledger->stores[i].is_asking)
@@ -117,18 +115,26 @@ static void end_fence(struct ledger *ledger, struct ledger_actions *actions)
     ledger_copy_again(ledger, actions);
 }
 
+static void end_fence(struct ledger *ledger, struct ledger_actions *actions)
+{
+    ledger_tell(
+        ledger, actions, LEDGER_FENCE_OVER, NULL, LEDGER_NO_PEER, ledger->fence_found, NULL);
+    release_fenced(ledger, actions);
+}
+
+/* A node without others has nobody to ask, and nothing to tell of. */
 static void begin_fence(struct ledger *ledger, uint16_t peers, struct ledger_actions *actions)
 {
     ledger->is_fencing = true;
     ledger->fence_found = 0;
     ledger->fence_peers = is_broken(ledger, BROKEN_NO_FENCE) ? 0 : peers;
     ledger->fence_until_ms = ledger->now.ms + ledger->settings.fence_wait_ms;
-    ledger_tell(ledger, actions, LEDGER_FENCE_BEGUN, NULL, LEDGER_NO_PEER, 0, NULL);
     ledger_due_at(ledger, ledger->fence_until_ms);
     if (!ledger->fence_peers) {
-        end_fence(ledger, actions);
+        release_fenced(ledger, actions);
         return;
     }
+    ledger_tell(ledger, actions, LEDGER_FENCE_BEGUN, NULL, LEDGER_NO_PEER, 0, NULL);
     for (uint8_t i = 0; i < ledger->peer_count; i++) {
         if (!(peers >> i & 1))
             continue;

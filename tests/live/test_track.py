@@ -66,6 +66,15 @@ def send(node, *recipients, sender="scan@example.com", mail=MAIL):
         assert talk.send(mail, sender=sender, recipients=recipients).startswith("250")
 
 
+def test_trace_where_the_log_is_not_a_file(node):
+    """The session and what became of its mail: the tracking log stands in for the journal."""
+    send(node, "x@home.test", "nobody@far.test")
+    wait_event(node, event_id="FAIL")
+    delivered, = wait_event(node, event_id="DELIVER")
+    text = node.tool("trace", delivered["internal-message-id"]).stdout
+    assert "EHLO client.test" in text and ",DELIVER," in text and ",FAIL," in text and ",RECEIVE," in text, text
+
+
 def test_the_log_tells_the_whole_path(node):
     send(node, "team@example.com", "nobody@far.test", "later@far.test", "x@home.test")
     receive, = wait_event(node, event_id="RECEIVE", connector_id="Devices")
