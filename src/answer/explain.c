@@ -1,7 +1,6 @@
 #include "answer/explain.h"
 
 #include "answer/answer.h"
-#include "policy/addresses.h"
 #include "policy/rights.h"
 #include "policy/route.h"
 
@@ -22,10 +21,12 @@ struct dialogue {
     struct smtp_server_config config;
     char mechanisms[LOGIN_WORDS_BYTES];
     struct buf out;
-    struct decision decision;           /* of the line that was said last */
-    bool was_asked;                     /* policy was; else the engine answered by itself */
-    char sender[ADDRESS_BYTES_MAX + 1]; /* as it is after rewriting */
-    const char *about;                  /* the recipient that is being resolved */
+    struct decision decision;              /* of the line that was said last */
+    bool was_asked;                        /* policy was; else the engine answered by itself */
+    char sender[ADDRESS_BYTES_MAX + 1];    /* as it is after rewriting */
+    char recipient[ADDRESS_BYTES_MAX + 1]; /* the last one that was asked about */
+    struct resolved resolved;              /* what that is */
+    const char *about;                     /* how it is named where that is told */
 };
 
 const char *explain_stage_name(enum explain_stage stage)
@@ -91,6 +92,14 @@ static void answer_sender(struct dialogue *dialogue, const struct smtp_mail *mai
     free(answer.rewritten);
 }
 
+static void answer_recipient(struct dialogue *dialogue, const struct address *recipient)
+{
+    snprintf(
+        dialogue->recipient, sizeof dialogue->recipient, "%.*s", BYTES_ARGS(recipient->text));
+    rights_decide_recipient(dialogue->settings, dialogue->connector, &dialogue->client,
+        recipient, &dialogue->resolved, &dialogue->decision);
+}
+
 static struct smtp_server_event answer_action(
     struct dialogue *dialogue, const struct smtp_server_action *action)
 {
@@ -102,8 +111,7 @@ static struct smtp_server_event answer_action(
         answer_sender(dialogue, action->mail);
         break;
     case SMTP_SERVER_CHECK_RCPT:
-        rights_decide_recipient(dialogue->settings, dialogue->connector, &dialogue->client,
-            &action->rcpt->address, &dialogue->decision);
+        answer_recipient(dialogue, &action->rcpt->address);
         break;
     case SMTP_SERVER_CHECK_HELLO:
         return (struct smtp_server_event){ .type = SMTP_SERVER_DECIDED, .verdict = &yes };
@@ -275,24 +283,23 @@ static void find_resolved(void *me, struct bytes address)
 
 static void find_recipient(struct dialogue *dialogue, const char *recipient)
 {
+    unsigned flags = ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY | ADDRESS_POSTMASTER;
     struct address address;
     char line[LINE_BYTES], about[100 + ADDRESS_BYTES_MAX];
-    enum resolution resolution;
 
     snprintf(line, sizeof line, "RCPT TO:<%.1000s>\r\n", recipient);
     if (!say(dialogue, EXPLAIN_RECIPIENT, recipient, line))
         return;
-    if (address_parse(bytes_text(recipient), ADDRESS_UTF8 | ADDRESS_LOCAL_ONLY, &address) !=
-        ADDRESS_OK)
-        return; /* the engine takes more: a source route, which it drops */
-    resolution = recipient_resolve(dialogue->settings, &address, NULL, NULL);
-    snprintf(about, sizeof about, "%s <%.254s>",
-        resolution == RESOLVED_ALIAS ? "by the alias" : "by catch_all for", recipient);
-    dialogue->about = about;
-    if (resolution == RESOLVED_ITSELF)
+    if (address_parse(bytes_text(dialogue->recipient), flags, &address) != ADDRESS_OK)
+        return; /* not reached: the engine parsed it */
+    if (dialogue->resolved.kind == RESOLVED_ITSELF) {
         find_route(dialogue, address.text);
-    else
-        recipient_resolve(dialogue->settings, &address, find_resolved, dialogue);
+        return;
+    }
+    snprintf(about, sizeof about, "%s <%.254s>",
+        dialogue->resolved.alias ? "by the alias" : "by catch_all for", recipient);
+    dialogue->about = about;
+    resolved_each(dialogue->settings, &dialogue->resolved, &address, find_resolved, dialogue);
 }
 
 static void find_mail(struct dialogue *dialogue)

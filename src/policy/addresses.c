@@ -23,35 +23,42 @@ static bool is_local(const struct accepted_domain *domain, const struct address 
     return recipient->domain.n == 0 || (domain && domain->type == DOMAIN_AUTHORITATIVE);
 }
 
-/* Without EACH a list of thousands is not gone through. */
-static bool is_alias(const struct settings *settings, const struct address *recipient,
-    struct bytes home, bool is_local, void (*each)(void *me, struct bytes address), void *me)
+/* What names of RECIPIENT's that have no domain are given. */
+static struct bytes home_of(const struct settings *settings, const struct address *recipient)
 {
-    const struct alias_table *aliases = settings->aliases;
-
-    if (!aliases)
-        return false;
-    return each ? alias_table_expand(aliases, recipient->local, home, is_local, each, me)
-                : alias_table_has(aliases, recipient->local, home, is_local);
+    return recipient->domain.n ? recipient->domain : bytes_text(default_domain(settings));
 }
 
-enum resolution recipient_resolve(const struct settings *settings,
-    const struct address *recipient, void (*each)(void *me, struct bytes address), void *me)
+static bool exists(const struct accepted_domain *domain, const struct address *recipient)
+{
+    return !domain || domain->type != DOMAIN_AUTHORITATIVE || !domain->recipients ||
+           recipient_table_has(domain->recipients, recipient->local, recipient->domain);
+}
+
+struct resolved recipient_resolve(
+    const struct settings *settings, const struct address *recipient)
 {
     const struct accepted_domain *domain = accepted_domain_find(settings, recipient->domain);
-    struct bytes home =
-        recipient->domain.n ? recipient->domain : bytes_text(default_domain(settings));
+    struct resolved resolved = { .kind = RESOLVED_ITSELF, .domain = domain };
 
-    if (is_alias(settings, recipient, home, is_local(domain, recipient), each, me))
-        return RESOLVED_ALIAS;
-    if (!domain || domain->type != DOMAIN_AUTHORITATIVE || !domain->recipients ||
-        recipient_table_has(domain->recipients, recipient->local, recipient->domain))
-        return RESOLVED_ITSELF;
-    if (!domain->catch_all)
-        return RESOLVED_NOBODY;
-    if (each)
-        each(me, bytes_text(domain->catch_all));
-    return RESOLVED_CATCH_ALL;
+    if (settings->aliases)
+        resolved.alias = alias_table_find(settings->aliases, recipient->local,
+            home_of(settings, recipient), is_local(domain, recipient));
+    if (resolved.alias)
+        resolved.kind = RESOLVED_ALIAS;
+    else if (!exists(domain, recipient))
+        resolved.kind = domain->catch_all ? RESOLVED_CATCH_ALL : RESOLVED_NOBODY;
+    return resolved;
+}
+
+void resolved_each(const struct settings *settings, const struct resolved *resolved,
+    const struct address *recipient, void (*each)(void *me, struct bytes address), void *me)
+{
+    if (resolved->kind == RESOLVED_ALIAS)
+        alias_expand(
+            settings->aliases, resolved->alias, home_of(settings, recipient), each, me);
+    else if (resolved->kind == RESOLVED_CATCH_ALL)
+        each(me, bytes_text(resolved->domain->catch_all));
 }
 
 static bool is_for(

@@ -16,9 +16,18 @@ enum resolution {
     RESOLVED_NOBODY,    /* nobody is called that: 550 5.1.1 */
 };
 
-/* EACH (may be NULL) is called for every address that RECIPIENT stands for, unless for itself;
- * the text is valid inside the call. */
-enum resolution recipient_resolve(const struct settings *settings,
+/* What one look at the settings says of an address.  It points into them. */
+struct resolved {
+    enum resolution kind;
+    const struct accepted_domain *domain; /* that it is of; NULL: of none of ours */
+    const struct alias *alias;            /* that it is; NULL: none */
+};
+struct resolved recipient_resolve(
+    const struct settings *settings, const struct address *recipient);
+
+/* Calls EACH for every address that RECIPIENT, which was RESOLVED by SETTINGS, stands for, unless
+ * for itself; the text is valid inside the call. */
+void resolved_each(const struct settings *settings, const struct resolved *resolved,
     const struct address *recipient, void (*each)(void *me, struct bytes address), void *me);
 
 /* What SENDER becomes at that connector; NULL: it stays.  free() it. */

@@ -101,7 +101,7 @@ bool alias_table_add(
 /* --- Looking up -------------------------------------------------------------------------- */
 
 /* The whole address goes before the local part. */
-static struct alias *look_up(
+static struct alias *find_alias(
     const struct alias_table *table, struct bytes local, struct bytes domain, bool is_local)
 {
     char room[MAILBOX_KEY_BYTES];
@@ -119,7 +119,7 @@ static struct alias *next_of(const struct alias_table *table, const char *target
 
     if (!parse(bytes_text(target), &address))
         return NULL;
-    return look_up(table, address.local, address.domain, address.domain.n == 0);
+    return find_alias(table, address.local, address.domain, address.domain.n == 0);
 }
 
 /* --- Expanding --------------------------------------------------------------------------- */
@@ -198,10 +198,10 @@ static void expand(struct expansion *expansion, const struct alias *alias, unsig
     }
 }
 
-bool alias_table_has(
+const struct alias *alias_table_find(
     const struct alias_table *table, struct bytes local, struct bytes domain, bool is_local)
 {
-    return look_up(table, local, domain, is_local) != NULL;
+    return find_alias(table, local, domain, is_local);
 }
 
 static void tell_and_free(
@@ -218,21 +218,16 @@ static void tell_and_free(
     free(expansion);
 }
 
-bool alias_table_expand(const struct alias_table *table, struct bytes local,
-    struct bytes domain, bool is_local, void (*each)(void *me, struct bytes address), void *me)
+void alias_expand(const struct alias_table *table, const struct alias *alias,
+    struct bytes domain, void (*each)(void *me, struct bytes address), void *me)
 {
-    const struct alias *alias = look_up(table, local, domain, is_local);
-    struct expansion *expansion;
+    struct expansion *expansion = mem_new(sizeof *expansion);
 
-    if (!alias)
-        return false;
-    expansion = mem_new(sizeof *expansion);
     expansion->table = table;
     expansion->domain = domain;
     table_init(&expansion->keys);
     expand(expansion, alias, 0);
     tell_and_free(expansion, each, me);
-    return true;
 }
 
 /* --- Checking ---------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "base/err.h"
 
 struct alias_table;
+struct alias; /* one name of it */
 
 enum {
     ALIAS_DEPTH_MAX = 20,      /* aliases of aliases */
@@ -39,15 +40,15 @@ bool alias_table_add(
 void alias_table_check(const struct alias_table *table,
     void (*each)(void *me, const struct alias_fault *fault), void *me);
 
-/* Whether LOCAL@DOMAIN is an alias.  IS_LOCAL: the domain is one of those whose local parts are
- * looked up. */
-bool alias_table_has(
+/* LOCAL@DOMAIN as an alias; NULL: it is none.  IS_LOCAL: the domain is one of those whose local
+ * parts are looked up. */
+const struct alias *alias_table_find(
     const struct alias_table *table, struct bytes local, struct bytes domain, bool is_local);
 
-/* Calls EACH for every address that LOCAL@DOMAIN stands for in the end, each once; those without
- * a domain are given that one.  False: it is no alias. */
-bool alias_table_expand(const struct alias_table *table, struct bytes local,
-    struct bytes domain, bool is_local, void (*each)(void *me, struct bytes address), void *me);
+/* Calls EACH for every address that ALIAS, one of TABLE's, stands for in the end, each once; those
+ * without a domain are given DOMAIN. */
+void alias_expand(const struct alias_table *table, const struct alias *alias,
+    struct bytes domain, void (*each)(void *me, struct bytes address), void *me);
 
 size_t alias_table_count(const struct alias_table *table);
 

@@ -1,6 +1,5 @@
 #include "policy/rights.h"
 
-#include "policy/addresses.h"
 #include "policy/domain.h"
 #include "policy/pattern.h"
 
@@ -89,12 +88,12 @@ static bool patterns_let_pass(const struct receive_connector *connector,
 
 static void decide_relay(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client,
-    const struct address *recipient, struct decision *out)
+    const struct address *recipient, const struct resolved *resolved, struct decision *out)
 {
-    const struct accepted_domain *domain = accepted_domain_find(settings, recipient->domain);
+    const struct accepted_domain *domain = resolved->domain;
     char room[100];
 
-    if (domain && recipient_resolve(settings, recipient, NULL, NULL) == RESOLVED_NOBODY)
+    if (resolved->kind == RESOLVED_NOBODY)
         decide_refusal(out, "recipient-unknown", connector->name,
             verdict_of(550, STATUS(5, 1, 1), "User unknown"), "nobody is called that in %s",
             domain->pattern);
@@ -113,7 +112,7 @@ static void decide_relay(const struct settings *settings,
 
 void rights_decide_recipient(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client,
-    const struct address *recipient, struct decision *out)
+    const struct address *recipient, struct resolved *resolved, struct decision *out)
 {
     const struct pattern_rules rules = { &connector->recipients_allowed,
         &connector->recipients_refused, "Recipient", "recipient-refused",
@@ -123,11 +122,12 @@ void rights_decide_recipient(const struct settings *settings,
         decide_no_submission(connector, client, out);
         return;
     }
+    *resolved = recipient_resolve(settings, recipient);
     if (recipient->domain.n == 0 && bytes_equal_nocase(recipient->local, BYTES("postmaster"))) {
         decide(out, "postmaster", recipient_ok, "postmaster is always ours");
         return;
     }
-    decide_relay(settings, connector, client, recipient, out);
+    decide_relay(settings, connector, client, recipient, resolved, out);
     if (decision_is_yes(out))
         (void)patterns_let_pass(connector, &rules, recipient, out);
 }

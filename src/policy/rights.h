@@ -3,6 +3,7 @@
 #define POLICY_RIGHTS_H
 
 #include "mail/address.h"
+#include "policy/addresses.h"
 #include "policy/client.h"
 #include "policy/decision.h"
 
@@ -13,10 +14,11 @@ const struct accepted_domain *accepted_domain_find(
 
 /* RCPT: 250, or `550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain` (PE-3), or
  * what the connector's patterns of recipients refuse (PE-5).  A bare <postmaster> is always ours
- * (RFC 5321, 4.5.1). */
+ * (RFC 5321, 4.5.1).
+ * RESOLVED is what RECIPIENT is, for whoever goes on with a yes: it is looked up once. */
 void rights_decide_recipient(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client,
-    const struct address *recipient, struct decision *out);
+    const struct address *recipient, struct resolved *resolved, struct decision *out);
 
 /* MAIL: 250, or why not: no TLS or nobody logged in where the connector wants it, `550 5.7.60
  * SMTP; Client does not have permissions to send as this sender` (PE-4), the connector's

@@ -187,12 +187,14 @@ static void on_mail(struct session *session, const struct smtp_mail *mail)
 
 static void on_rcpt(struct session *session, const struct smtp_rcpt *rcpt)
 {
+    const struct settings *settings = session->setup->settings;
+    struct resolved resolved;
     struct decision decision;
 
-    rights_decide_recipient(session->setup->settings, session->connector, &session->client,
-        &rcpt->address, &decision);
+    rights_decide_recipient(
+        settings, session->connector, &session->client, &rcpt->address, &resolved, &decision);
     if (decision_is_yes(&decision) &&
-        !receipt_add_recipient(session->receipt, session->setup->settings, rcpt, decision.rule))
+        !receipt_add_recipient(session->receipt, settings, rcpt, &resolved, decision.rule))
         decide_refusal(&decision, "recipients", session->connector->name,
             verdict_of(452, STATUS(4, 5, 3), "Too many recipients"),
             "what the recipients stand for is more than a message can have");

@@ -6,6 +6,7 @@
 #include "mail/scan.h"
 #include "mail/strip.h"
 #include "os/conn.h"
+#include "policy/addresses.h"
 #include "policy/client.h"
 #include "policy/decision.h"
 #include "policy/limits.h"
@@ -109,9 +110,9 @@ struct session {
 struct receipt *receipt_new(const struct smtp_mail *mail, const char *rule, bool strips);
 struct bytes receipt_sender(const struct receipt *receipt);
 struct bytes receipt_text(const struct receipt *receipt, struct span span);
-/* With those it stands for.  False: more than a message can have. */
+/* With those it stands for, as RESOLVED has it.  False: more than a message can have. */
 bool receipt_add_recipient(struct receipt *receipt, const struct settings *settings,
-    const struct smtp_rcpt *rcpt, const char *rule);
+    const struct smtp_rcpt *rcpt, const struct resolved *resolved, const char *rule);
 /* "any-sender,accepted-domain": for the log. */
 void receipt_format_rules(const struct receipt *receipt, char out[RECEIPT_RULES_BYTES]);
 /* Not while it is committing. */

@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "mail/trace.h"
 #include "os/clock.h"
-#include "policy/addresses.h"
 #include "policy/limits.h"
 
 #include <assert.h>
@@ -170,7 +169,7 @@ static void take_back(
 }
 
 bool receipt_add_recipient(struct receipt *receipt, const struct settings *settings,
-    const struct smtp_rcpt *rcpt, const char *rule)
+    const struct smtp_rcpt *rcpt, const struct resolved *resolved, const char *rule)
 {
     uint32_t first = receipt->recipient_count, bytes = receipt->recipients_bytes;
     size_t text_n = receipt->text.n;
@@ -179,15 +178,13 @@ bool receipt_add_recipient(struct receipt *receipt, const struct settings *setti
     };
     bool is_good;
 
-    switch (recipient_resolve(settings, &rcpt->address, add_one, &others)) {
-    case RESOLVED_ALIAS:
-    case RESOLVED_CATCH_ALL:
+    if (resolved->kind == RESOLVED_ITSELF) {
+        is_good = add_recipient(receipt, rcpt->address.text, others.orcpt, rcpt->notify, false);
+    } else {
+        resolved_each(settings, resolved, &rcpt->address, add_one, &others);
         is_good = !others.is_too_much && share_notify(receipt, rcpt, others.orcpt, first);
         if (is_good)
             note_alias(receipt, rcpt->address.text, first);
-        break;
-    default:
-        is_good = add_recipient(receipt, rcpt->address.text, others.orcpt, rcpt->notify, false);
     }
     if (is_good)
         note_rule(receipt, rule);

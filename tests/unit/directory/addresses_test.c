@@ -64,10 +64,12 @@ static void aliases_are_read(void **state)
     check_bytes("no complaints", bytes_text(complaints), BYTES(""));
     for (size_t i = 0; i < CASES(cases); i++) {
         struct address address;
+        struct resolved resolved;
         char got[2000] = "";
         check(cases[i].recipient,
             address_parse(bytes_text(cases[i].recipient), 0, &address) == ADDRESS_OK);
-        recipient_resolve(settings, &address, append, got);
+        resolved = recipient_resolve(settings, &address);
+        resolved_each(settings, &resolved, &address, append, got);
         check_bytes(cases[i].recipient, bytes_text(got), bytes_text(cases[i].want));
     }
     settings_free(settings);

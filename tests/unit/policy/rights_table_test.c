@@ -185,10 +185,11 @@ static void check_rcpt(
     struct stage *stage, const struct asker *asker, const char *recipient, const char *want)
 {
     struct address address = address_known(recipient);
+    struct resolved resolved;
     struct decision decision = { .rule = NULL };
 
     rights_decide_recipient(
-        stage->settings, &stage->connector, &stage->client, &address, &decision);
+        stage->settings, &stage->connector, &stage->client, &address, &resolved, &decision);
     check_reply(asker, stage->connector.allow, recipient, &decision, want);
 }
 

@@ -138,6 +138,7 @@ static void recipients(void **state)
     struct settings *settings = settings_with(patterns);
     struct receive_connector connector;
     struct address postmaster = { .text = BYTES("Postmaster"), .local = BYTES("Postmaster") };
+    struct resolved resolved;
     struct client client = { .user = "someone" };
     struct decision decision;
     char got[300];
@@ -147,12 +148,12 @@ static void recipients(void **state)
     for (size_t i = 0; i < CASES(cases); i++) {
         struct address address = address_known(cases[i].recipient);
         settings->user_groups->rights = cases[i].rights;
-        rights_decide_recipient(settings, &connector, &client, &address, &decision);
+        rights_decide_recipient(settings, &connector, &client, &address, &resolved, &decision);
         format(&decision.verdict, got);
         check_bytes(cases[i].recipient, bytes_text(got), bytes_text(cases[i].want));
     }
     settings->user_groups->rights = DEFAULT;
-    rights_decide_recipient(settings, &connector, &client, &postmaster, &decision);
+    rights_decide_recipient(settings, &connector, &client, &postmaster, &resolved, &decision);
     check("postmaster is ours", decision_is_yes(&decision));
     receive_connector_done(&connector);
     settings_free(settings);
