@@ -238,67 +238,77 @@ int cmd_user_add(struct tool *tool, int argc, char **argv)
     return code;
 }
 
+/* What a command does to an account that exists; ME is its own. */
+typedef int alter_account(struct change *change, void *me);
+
+static int change_account(
+    struct tool *tool, const char *name, alter_account *alter, void *me, const char *done)
+{
+    struct change change;
+    int code = begin(&change, tool, name);
+
+    if (code == EX_OK)
+        code = must_exist(&change);
+    if (code == EX_OK)
+        code = alter(&change, me);
+    if (code == EX_OK)
+        code = commit(&change, &change.account, done);
+    end(&change);
+    return code;
+}
+
+static int alter_password(struct change *change, void *me)
+{
+    return read_password(change, me);
+}
+
 int cmd_user_passwd(struct tool *tool, int argc, char **argv)
 {
-    const char *password_file = NULL;
+    char *password_file = NULL;
     const struct option options[] = { OPTION_PASSWORD_FILE(password_file) };
-    struct change change;
     int code;
 
     if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
         return code;
     if (argc != 1)
         return tool_usage(tool, "one name; the password is asked for");
-    code = begin(&change, tool, argv[0]);
-    if (code == EX_OK)
-        code = must_exist(&change);
-    if (code == EX_OK)
-        code = read_password(&change, password_file);
-    if (code == EX_OK)
-        code = commit(&change, &change.account, "has a new password");
-    end(&change);
-    return code;
+    return change_account(tool, argv[0], alter_password, password_file, "has a new password");
+}
+
+static int alter_addresses(struct change *change, void *me)
+{
+    return set_addresses(change, me);
 }
 
 int cmd_user_addresses(struct tool *tool, int argc, char **argv)
 {
     struct option_texts addresses = { .count = 0 };
     const struct option options[] = { OPTION_ADDRESS(addresses) };
-    struct change change;
     int code;
 
     if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
         return code;
     if (argc != 1)
         return tool_usage(tool, "one name, and --address for each address it may send as");
-    code = begin(&change, tool, argv[0]);
-    if (code == EX_OK)
-        code = must_exist(&change);
-    if (code == EX_OK)
-        code = set_addresses(&change, &addresses);
-    if (code == EX_OK)
-        code = commit(&change, &change.account, "has new addresses");
-    end(&change);
-    return code;
+    return change_account(tool, argv[0], alter_addresses, &addresses, "has new addresses");
+}
+
+static int alter_disabled(struct change *change, void *me)
+{
+    change->account.is_disabled = *(bool *)me;
+    return EX_OK;
 }
 
 static int set_disabled(struct tool *tool, int argc, char **argv, bool is_disabled)
 {
-    struct change change;
     int code;
 
     if (!tool_options(tool, &argc, argv, NULL, 0, &code))
         return code;
     if (argc != 1)
         return tool_usage(tool, "one name");
-    code = begin(&change, tool, argv[0]);
-    if (code == EX_OK)
-        code = must_exist(&change);
-    change.account.is_disabled = is_disabled;
-    if (code == EX_OK)
-        code = commit(&change, &change.account, is_disabled ? "disabled" : "enabled");
-    end(&change);
-    return code;
+    return change_account(
+        tool, argv[0], alter_disabled, &is_disabled, is_disabled ? "disabled" : "enabled");
 }
 
 int cmd_user_disable(struct tool *tool, int argc, char **argv)

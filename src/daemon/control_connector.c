@@ -45,22 +45,25 @@ void row_source(
     ctl_set_text(row, "source", bytes_text(text));
 }
 
-bool row_is_wanted(const struct ctl_object *request, const char *name)
+void rows_answer(
+    struct client *client, const struct ctl_object *request, const struct row_kind *kind)
 {
+    const struct settings *settings = client->control->path->routed_by->settings;
     const char *wanted = ctl_text(request, "name");
+    size_t shown = 0;
 
-    return !wanted || strcasecmp(wanted, name) == 0;
-}
-
-void row_end(
-    struct client *client, const struct ctl_object *request, const char *what, size_t row_count)
-{
-    const char *wanted = ctl_text(request, "name");
-
-    if (row_count || !wanted)
+    for (size_t i = 0; i < kind->count(settings); i++) {
+        struct ctl_object *row;
+        if (wanted && strcasecmp(wanted, kind->name(settings, i)) != 0)
+            continue;
+        row = kind->row(settings, i);
+        client_row(client, &row);
+        shown++;
+    }
+    if (shown || !wanted)
         client_ok(client);
     else
-        client_error(client, EX_NOINPUT, "there is no %s \"%.64s\"", what, wanted);
+        client_error(client, EX_NOINPUT, "there is no %s \"%.64s\"", kind->what, wanted);
 }
 
 /* --- A receive connector ----------------------------------------------------------------- */
@@ -195,9 +198,19 @@ static void add_limits(struct ctl_object *row, const struct receive_connector *c
     }
 }
 
-static struct ctl_object *row_of(
-    const struct settings *settings, const struct receive_connector *connector)
+static size_t receive_count(const struct settings *settings)
 {
+    return settings->receive_count;
+}
+
+static const char *receive_name(const struct settings *settings, size_t i)
+{
+    return settings->receive[i].name;
+}
+
+static struct ctl_object *receive_row(const struct settings *settings, size_t i)
+{
+    const struct receive_connector *connector = &settings->receive[i];
     struct ctl_object *row = ctl_new();
 
     row_text(row, "name", connector->name);
@@ -221,18 +234,8 @@ static struct ctl_object *row_of(
 
 void command_get_receive(struct client *client, const struct ctl_object *request)
 {
-    const struct settings *settings = client->control->path->routed_by->settings;
-    size_t count = 0;
+    static const struct row_kind kind = { "receive connector", receive_count, receive_name,
+        receive_row };
 
-    for (size_t i = 0; i < settings->receive_count; i++) {
-        const struct receive_connector *connector = &settings->receive[i];
-        struct ctl_object *row;
-
-        if (!row_is_wanted(request, connector->name))
-            continue;
-        row = row_of(settings, connector);
-        client_row(client, &row);
-        count++;
-    }
-    row_end(client, request, "receive connector", count);
+    rows_answer(client, request, &kind);
 }

@@ -12,10 +12,16 @@ void row_patterns(
 void row_source(struct ctl_object *row, const struct settings *settings,
     const struct source_line *source); /* "relais.conf:12" */
 
-/* Whether a row of that NAME is asked for; without a name, all are. */
-bool row_is_wanted(const struct ctl_object *request, const char *name);
-/* The end of the rows: an error when none was of the name that was asked for. */
-void row_end(struct client *client, const struct ctl_object *request, const char *what,
-    size_t row_count);
+/* One kind of thing in the settings; they are counted from 0. */
+struct row_kind {
+    const char *what; /* "receive connector" */
+    size_t (*count)(const struct settings *settings);
+    const char *(*name)(const struct settings *settings, size_t i);
+    struct ctl_object *(*row)(const struct settings *settings, size_t i);
+};
+
+/* The row of the one whose name is asked for, or of each; an error when there is none of that name. */
+void rows_answer(
+    struct client *client, const struct ctl_object *request, const struct row_kind *kind);
 
 #endif

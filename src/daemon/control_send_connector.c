@@ -84,9 +84,19 @@ static void add_limits(struct ctl_object *row, const struct send_connector *conn
     }
 }
 
-static struct ctl_object *row_of(
-    const struct settings *settings, const struct send_connector *connector)
+static size_t send_count(const struct settings *settings)
 {
+    return settings->send_count;
+}
+
+static const char *send_name(const struct settings *settings, size_t i)
+{
+    return settings->send[i].name;
+}
+
+static struct ctl_object *send_row(const struct settings *settings, size_t i)
+{
+    const struct send_connector *connector = &settings->send[i];
     struct ctl_object *row = ctl_new();
     char source[IP_TEXT_BYTES];
 
@@ -112,42 +122,39 @@ static struct ctl_object *row_of(
 
 void command_get_send(struct client *client, const struct ctl_object *request)
 {
-    const struct settings *settings = client->control->path->routed_by->settings;
-    size_t count = 0;
+    static const struct row_kind kind = { "send connector", send_count, send_name, send_row };
 
-    for (size_t i = 0; i < settings->send_count; i++) {
-        const struct send_connector *connector = &settings->send[i];
-        struct ctl_object *row;
+    rows_answer(client, request, &kind);
+}
 
-        if (!row_is_wanted(request, connector->name))
-            continue;
-        row = row_of(settings, connector);
-        client_row(client, &row);
-        count++;
-    }
-    row_end(client, request, "send connector", count);
+static size_t domain_count(const struct settings *settings)
+{
+    return settings->domain_count;
+}
+
+static const char *domain_name(const struct settings *settings, size_t i)
+{
+    return settings->domains[i].pattern;
+}
+
+static struct ctl_object *domain_row(const struct settings *settings, size_t i)
+{
+    const struct accepted_domain *domain = &settings->domains[i];
+    struct ctl_object *row = ctl_new();
+
+    row_text(row, "name", domain->pattern);
+    row_text(row, "type", domain_type_name(domain->type));
+    ctl_set_bool(row, "default", domain->is_default);
+    ctl_set_bool(row, "checks_recipients", domain->recipients);
+    row_text(row, "catch_all", domain->catch_all);
+    row_source(row, settings, &domain->source);
+    return row;
 }
 
 void command_get_domain(struct client *client, const struct ctl_object *request)
 {
-    const struct settings *settings = client->control->path->routed_by->settings;
-    size_t count = 0;
+    static const struct row_kind kind = { "accepted domain", domain_count, domain_name,
+        domain_row };
 
-    for (size_t i = 0; i < settings->domain_count; i++) {
-        const struct accepted_domain *domain = &settings->domains[i];
-        struct ctl_object *row;
-
-        if (!row_is_wanted(request, domain->pattern))
-            continue;
-        row = ctl_new();
-        row_text(row, "name", domain->pattern);
-        row_text(row, "type", domain_type_name(domain->type));
-        ctl_set_bool(row, "default", domain->is_default);
-        ctl_set_bool(row, "checks_recipients", domain->recipients);
-        row_text(row, "catch_all", domain->catch_all);
-        row_source(row, settings, &domain->source);
-        client_row(client, &row);
-        count++;
-    }
-    row_end(client, request, "accepted domain", count);
+    rows_answer(client, request, &kind);
 }
