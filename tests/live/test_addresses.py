@@ -13,6 +13,7 @@ root: admin@example.com
 team: a, b@elsewhere.test,
     c@example.com
 loop: loop
+both: a, c
 everybody: :include:everybody
 """
 
@@ -23,7 +24,7 @@ def node(start, folder):
     with open(f"{folder}/aliases", "w") as f:
         f.write(ALIASES)
     with open(f"{folder}/users", "w") as f:
-        f.write("a\nadmin\nc\nloop\n")
+        f.write("a\nadmin\nc\nloop\nlost\n")
     with open(f"{folder}/everybody", "w") as f:
         f.write("".join(f"user{i}@dept{i % 7}.elsewhere.test\n" for i in range(5000)))
     port = process.free_port()
@@ -50,6 +51,17 @@ def delivered(node, sender, *recipients):
     return {m.sender for m in found}, sorted(r for m in found for r in m.recipients)
 
 
+def reports(folder):
+    """What a@sender.test was told: for each notification, of the message and of its first recipient."""
+    found = []
+    for path in dovecot.maildir(f"{folder}/mail/a"):
+        with open(path, "rb") as f:
+            notice = email.message_from_binary_file(f, policy=email.policy.default)
+        _, machine, _ = notice.iter_parts()
+        found.append(tuple(machine.get_payload()[:2]))
+    return found
+
+
 @pytest.mark.parametrize("recipient, want", [
     ("a@example.com", ["a@example.com"]),
     ("A@Example.COM", ["A@Example.COM"]),
@@ -61,6 +73,36 @@ def delivered(node, sender, *recipients):
 ])
 def test_who_stands_for_whom(node, recipient, want):
     assert delivered(node, "x@elsewhere.test", recipient) == ({"x@elsewhere.test"}, want)
+
+
+@pytest.mark.parametrize("recipients, want", [
+    (["a@example.com", "A@Example.com"], ["a@example.com"]),
+    (["team@example.com", "both@example.com", "c@example.com"], ["a@example.com", "b@elsewhere.test", "c@example.com"]),
+    (["c@example.com", "team@example.com"], ["a@example.com", "b@elsewhere.test", "c@example.com"]),
+    (["x@catch.test", "lost@example.com", "y@catch.test"], ["lost@example.com"]),
+])
+def test_one_mailbox_gets_one_copy(node, recipients, want):
+    """Whether it is named twice, by two aliases, or by an alias and by itself."""
+    assert delivered(node, "x@elsewhere.test", *recipients)[1] == want
+    received = [line for line in node.log().splitlines() if " received id=" in line]
+    assert f" nrcpt={len(want)} " in received[-1]
+
+
+def test_what_is_asked_of_one_mailbox_is_told_once(node, folder):
+    """By way of the alias nobody is to hear of it; by its own name the sender wants to."""
+    with Talk(node.port) as talk:
+        talk.say("MAIL FROM:<a@sender.test> ENVID=Q2")
+        assert talk.say("RCPT TO:<team@example.com> NOTIFY=NEVER ORCPT=rfc822;team@example.com").startswith("250")
+        for _ in range(2):
+            assert talk.say("RCPT TO:<c@example.com> NOTIFY=SUCCESS ORCPT=rfc822;C@example.com").startswith("250")
+        talk.say("DATA")
+        talk.raw(mails.PLAIN + b".\r\n")
+        assert talk.reply().startswith("250")
+    node.wait_empty()
+    assert len([c for c in node.target.commands if c.startswith(b"RCPT")]) == 3
+    (_, about), = reports(folder)
+    assert (about["Action"], about["Original-Recipient"]) == ("relayed", "rfc822;C@example.com")
+    assert about["Final-Recipient"] == "rfc822; c@example.com"
 
 
 def test_nobody_is_called_that(node):
@@ -88,12 +130,7 @@ def test_an_expanded_alias_is_reported_once(node, folder):
         talk.raw(mails.PLAIN + b".\r\n")
         assert talk.reply().startswith("250")
     node.wait_empty()
-    paths = dovecot.maildir(f"{folder}/mail/a")
-    assert len(paths) == 1
-    with open(paths[0], "rb") as f:
-        notice = email.message_from_binary_file(f, policy=email.policy.default)
-    _, machine, _ = notice.iter_parts()
-    about_message, about = machine.get_payload()[:2]
+    (about_message, about), = reports(folder)
     assert about_message["Original-Envelope-Id"] == "Q1"
     assert (about["Action"], about["Status"]) == ("expanded", "2.1.5")
     assert about["Final-Recipient"] == "rfc822; team@example.com"

@@ -49,6 +49,7 @@ struct receipt {
     uint8_t rule_count;
     struct receipt_recipient *recipients;
     uint32_t recipient_count, recipient_room;
+    uint32_t mailbox_count;        /* of the envelope: who is named twice is there once */
     uint32_t recipients_bytes;     /* of the envelope */
     struct receipt_alias *aliases; /* in the order of their recipients */
     uint32_t alias_count, alias_room;

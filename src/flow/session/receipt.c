@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "mail/trace.h"
 #include "os/clock.h"
+#include "policy/duplicates.h"
 #include "policy/limits.h"
 
 #include <assert.h>
@@ -306,7 +307,7 @@ static void write_prepend(struct receipt *receipt, const struct session *session
     };
     enum err err;
 
-    if (receipt->recipient_count == 1)
+    if (receipt->mailbox_count == 1)
         trace.only_recipient = receipt_text(receipt, receipt->recipients[0].address);
     err = trace_received(&trace, out);
     if (err == OK && adds && !receipt->scan.has_date)
@@ -317,8 +318,13 @@ static void write_prepend(struct receipt *receipt, const struct session *session
         abort(); /* all parts are bounded far below the ceiling */
 }
 
-static void list_recipients(const struct receipt *receipt, struct recipient *out)
+/* Nobody is in it twice. */
+static void list_recipients(
+    struct receipt *receipt, const struct settings *settings, struct recipient *out)
 {
+    struct bytes home = bytes_text(default_domain(settings));
+    uint64_t seed;
+
     for (uint32_t i = 0; i < receipt->recipient_count; i++)
         out[i] = (struct recipient){
             .address = receipt_text(receipt, receipt->recipients[i].address),
@@ -326,6 +332,8 @@ static void list_recipients(const struct receipt *receipt, struct recipient *out
             .notify = receipt->recipients[i].notify,
             .is_expanded = receipt->recipients[i].is_expanded,
         };
+    memcpy(&seed, receipt->mid.byte, sizeof seed); /* nobody was told it yet */
+    receipt->mailbox_count = recipients_merge(out, receipt->recipient_count, home, seed);
 }
 
 /* Who wrote it is believed from those alone who proved who they are: RFC 4954, 5. */
@@ -362,13 +370,13 @@ static struct envelope envelope_of(const struct receipt *receipt, const struct s
         .client_user = bytes_text(session->client.user),
         .message_id = bytes_text(scan->message_id),
         .content_bytes = scan->bytes,
-        .recipient_count = receipt->recipient_count,
+        .recipient_count = receipt->mailbox_count,
     };
 }
 
 static struct message *make_message(struct receipt *receipt, const struct session *session)
 {
-    struct envelope envelope = envelope_of(receipt, session);
+    struct envelope envelope;
     struct recipient few[4];
     struct recipient *recipients = receipt->recipient_count <= 4
                                        ? few
@@ -379,18 +387,19 @@ static struct message *make_message(struct receipt *receipt, const struct sessio
 
     buf_init(&prepend, PREPEND_BYTES_MAX);
     buf_init(&encoded, ENVELOPE_BYTES_MAX);
+    list_recipients(receipt, session->setup->settings, recipients);
+    envelope = envelope_of(receipt, session);
     if (!session->arrival.is_unix)
         ip_format(session->arrival.peer, ip);
     envelope.arrived = loop_wall(session->house->loop);
     envelope.client_ip = bytes_text(ip);
     write_prepend(receipt, session, envelope.arrived, envelope.client_ip, &prepend);
     envelope.prepend = buf_bytes(&prepend);
-    list_recipients(receipt, recipients);
     envelope.recipients = recipients;
     if (envelope_encode(&envelope, &encoded) != OK)
         abort(); /* recipients are counted and lines short: far below the ceiling */
     message = message_new(
-        receipt->mid, buf_bytes(&encoded), receipt->recipient_count, envelope.arrived);
+        receipt->mid, buf_bytes(&encoded), receipt->mailbox_count, envelope.arrived);
     message->priority = (uint8_t)priority_of(envelope.priority);
     buf_done(&encoded);
     buf_done(&prepend);

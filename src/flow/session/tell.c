@@ -122,7 +122,7 @@ void tell_received(const struct session *session, const struct receipt *receipt)
             R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
             R_CHARS("user", session->client.user), R_CHARS("by", rules),
             R_ADDRESS("from", receipt_sender(receipt)),
-            R_NUMBER("nrcpt", receipt->recipient_count),
+            R_NUMBER("nrcpt", receipt->mailbox_count),
             R_NUMBER("size", (int64_t)receipt->scan.bytes),
             R_CHARS("message-id", receipt->scan.message_id),
             R_TRACKED("recipients", list_bytes(&list)),
