@@ -94,11 +94,17 @@ const char *report_event_name(enum report_event event)
     return event_shape(event)->name;
 }
 
-/* The number of the field called NAME, or COUNT. */
+/* The number of the field called NAME, or COUNT.  Names are literals, and the linker keeps one of
+ * those that are alike: nearly always it is found without a look at its letters. */
 static unsigned find(const struct report_field *fields, unsigned count, const char *name)
 {
     unsigned i = 0;
 
+    while (i < count && fields[i].name != name)
+        i++;
+    if (i < count)
+        return i;
+    i = 0;
     while (i < count && (fields[i].name[0] != name[0] || strcmp(fields[i].name, name) != 0))
         i++;
     return i;

@@ -35,32 +35,54 @@ void pen_seconds(struct pen *pen, int64_t ms)
         pen_bytes(pen, part, n);
 }
 
+/* --- Which bytes are written as they are ------------------------------------------------- */
+
 /* Bytes 32 to 126 that need an escape in some style; all others of them are written as they
- * are, in any style. */
-static bool is_special(uint8_t c, enum pen_style style)
+ * are, in any style.  A style that has one alone has it twice. */
+static const uint8_t special[PEN_STYLE_COUNT][2] = {
+    [PEN_PLAIN] = { 0x7f, 0x7f }, /* which never is */
+    [PEN_QUOTED] = { '"', '\\' },
+    [PEN_ADDRESS] = { '<', '>' },
+    [PEN_CSV] = { '"', '"' },
+    [PEN_JSON] = { '"', '\\' },
+};
+
+#define EACH_BYTE(c) (0x0101010101010101u * (uint8_t)(c))
+
+/* Sets the top bit of some byte when one of the eight is 0, and of none otherwise. */
+static inline uint64_t has_zero(uint64_t eight)
 {
-    switch (style) {
-    case PEN_QUOTED:
-    case PEN_JSON:
-        return c == '"' || c == '\\';
-    case PEN_ADDRESS:
-        return c == '<' || c == '>';
-    case PEN_CSV:
-        return c == '"';
-    default:
-        return false;
+    return (eight - EACH_BYTE(1)) & ~eight & EACH_BYTE(0x80);
+}
+
+/* How many bytes at the start of TEXT are from 32 to 126 and neither A nor B, rounded down to
+ * eights: nearly all text is nothing else, and eight bytes are looked at together. */
+static inline size_t eights_without(struct bytes text, uint8_t a, uint8_t b)
+{
+    size_t n = 0;
+
+    for (; n + 8 <= text.n; n += 8) {
+        uint64_t eight, bad;
+        memcpy(&eight, text.at + n, sizeof eight);
+        bad = (eight - EACH_BYTE(0x20)) & ~eight & EACH_BYTE(0x80); /* one is below 32 */
+        bad |= (eight | (eight + EACH_BYTE(1))) & EACH_BYTE(0x80);  /* above 126 */
+        bad |= has_zero(eight ^ EACH_BYTE(a)) | has_zero(eight ^ EACH_BYTE(b));
+        if (bad)
+            break;
     }
+    return n;
 }
 
 /* How many bytes at the start of TEXT are written as they are. */
 static size_t plain_run(struct bytes text, enum pen_style style)
 {
-    size_t n = 0;
+    const uint8_t a = special[style][0], b = special[style][1];
+    size_t n = eights_without(text, a, b);
 
     while (n < text.n) {
         uint8_t c = text.at[n];
         if (c >= 0x20 && c < 0x7f) {
-            if (is_special(c, style))
+            if (c == a || c == b)
                 return n;
             n++;
         } else {
@@ -72,6 +94,8 @@ static size_t plain_run(struct bytes text, enum pen_style style)
     }
     return n;
 }
+
+/* --- Texts ------------------------------------------------------------------------------- */
 
 static size_t hex_escape(const char *before, uint8_t c, char out[8])
 {
@@ -139,10 +163,26 @@ void pen_text(struct pen *pen, struct bytes text, enum pen_style style, size_t r
     }
 }
 
+/* Whether TEXT is from 32 to 126 alone, without commas and quotes: then it is its own column. */
+static bool is_bare_column(struct bytes text)
+{
+    size_t n = eights_without(text, ',', '"');
+
+    while (n < text.n && text.at[n] >= 0x20 && text.at[n] < 0x7f && text.at[n] != ',' &&
+           text.at[n] != '"')
+        n++;
+    return n == text.n;
+}
+
 void pen_csv(struct pen *pen, struct bytes text, size_t reserve)
 {
-    bool is_quoted = text.n && (memchr(text.at, ',', text.n) || memchr(text.at, '"', text.n));
+    bool is_quoted;
 
+    if (text.n + reserve <= pen_room(pen) && is_bare_column(text)) {
+        pen_bytes(pen, text.at, text.n);
+        return;
+    }
+    is_quoted = text.n && (memchr(text.at, ',', text.n) || memchr(text.at, '"', text.n));
     if (is_quoted)
         pen_char(pen, '"');
     pen_text(pen, text, PEN_CSV, reserve);
