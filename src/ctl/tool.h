@@ -129,6 +129,7 @@ int cmd_user_remove(struct tool *tool, int argc, char **argv);
 int cmd_get_receive(struct tool *tool, int argc, char **argv);
 int cmd_get_send(struct tool *tool, int argc, char **argv);
 int cmd_get_domain(struct tool *tool, int argc, char **argv);
+int cmd_certificate_list(struct tool *tool, int argc, char **argv);
 int cmd_connector_list(struct tool *tool, int argc, char **argv);
 int cmd_connector_show(struct tool *tool, int argc, char **argv);
 int cmd_help(struct tool *tool, int argc, char **argv);

@@ -3,19 +3,24 @@
 #include "base/mem.h"
 #include "os/clock.h"
 #include "os/file_watched.h"
+#include "os/tls_folder.h"
 #include "report/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { LOOK_EVERY_MS = 2000, EXPIRY_EVERY_MS = 24 * 3600 * 1000, DAY_MS = 24 * 3600 * 1000 };
+enum { LOOK_EVERY_MS = 2000, CHOOSE_EVERY_MS = 60 * 1000 };
+enum { EXPIRY_EVERY_MS = 24 * 3600 * 1000, DAY_MS = 24 * 3600 * 1000 };
 
 /* The files of one connector. */
 struct certificates_entry {
     const struct receive_connector *receive; /* one of the two */
     const struct send_connector *send;
     struct watched_file *files;
+    char **paths; /* of those files: what is chosen in the folder may become another file */
     size_t file_count;
+    bool is_chosen;    /* in the folder, one of them at least */
     unsigned failures; /* of renewing since the files changed; 0: nothing is to be done */
     bool is_due;
 };
@@ -24,59 +29,74 @@ struct certificates_entry {
 
 static void add_file(struct certificates_entry *entry, const char *path)
 {
-    struct watched_file *file;
+    size_t n = entry->file_count;
 
     if (!path)
         return;
-    entry->files = mem_grow(entry->files, (entry->file_count + 1) * sizeof *entry->files);
-    file = &entry->files[entry->file_count++];
-    *file = (struct watched_file){ .path = path };
-    (void)watched_file_changed(file); /* as it is now it has just been read */
+    entry->files = mem_grow(entry->files, (n + 1) * sizeof *entry->files);
+    entry->paths = mem_grow(entry->paths, (n + 1) * sizeof *entry->paths);
+    entry->paths[n] = mem_text(path);
+    entry->files[n] = (struct watched_file){ .path = entry->paths[n] };
+    (void)watched_file_changed(&entry->files[n]); /* as it is now it has just been read */
+    entry->file_count++;
 }
 
-/* Takes the entry if it has files. */
-static void keep(struct certificates *certificates, const struct certificates_entry *entry)
+static void free_files(struct certificates_entry *entry)
 {
-    if (entry->file_count == 0)
+    for (size_t i = 0; i < entry->file_count; i++)
+        free(entry->paths[i]);
+    free(entry->paths);
+    free(entry->files);
+    entry->paths = NULL;
+    entry->files = NULL;
+    entry->file_count = 0;
+}
+
+/* What of the folder cannot be found now is looked for when the folder changes. */
+static void add_choice(struct certificates_entry *entry, const struct settings *settings,
+    const struct certificate_choice *choice)
+{
+    struct tls_files files = { NULL, NULL };
+    char why[TLS_ERROR_BYTES];
+
+    entry->is_chosen |= certificate_is_chosen(choice);
+    if (certificate_is_meant(choice) &&
+        tls_files_find(settings->certificate_folder, choice, clock_wall(), &files, why) == OK) {
+        add_file(entry, files.certificate_file);
+        add_file(entry, files.key_file);
+        tls_files_done(&files);
+    }
+}
+
+static void add_files(struct certificates_entry *entry, const struct settings *settings)
+{
+    const struct receive_connector *receive = entry->receive;
+
+    if (receive) {
+        for (size_t i = 0; i < receive->certificate_count; i++)
+            add_choice(entry, settings, &receive->certificates[i].choice);
+        if (receive->asks_client_certificate)
+            add_file(entry, receive->client_ca_file);
+    } else {
+        add_choice(entry, settings, &entry->send->certificate);
+        add_file(entry, entry->send->ca_file);
+    }
+}
+
+static void watch(struct certificates *certificates, struct certificates_entry entry)
+{
+    add_files(&entry, certificates->setup->settings);
+    if (entry.file_count == 0 && !entry.is_chosen)
         return;
     certificates->list =
         mem_grow(certificates->list, (certificates->count + 1) * sizeof *certificates->list);
-    certificates->list[certificates->count++] = *entry;
-}
-
-static void watch_receive(
-    struct certificates *certificates, const struct receive_connector *connector)
-{
-    struct certificates_entry entry = { .receive = connector };
-
-    if (!connector->enabled || connector->tls == TLS_MODE_OFF)
-        return;
-    for (size_t i = 0; i < connector->certificate_count; i++) {
-        add_file(&entry, connector->certificates[i].certificate_file);
-        add_file(&entry, connector->certificates[i].key_file);
-    }
-    if (connector->asks_client_certificate)
-        add_file(&entry, connector->client_ca_file);
-    keep(certificates, &entry);
-}
-
-static void watch_send(
-    struct certificates *certificates, const struct send_connector *connector)
-{
-    struct certificates_entry entry = { .send = connector };
-
-    if (!connector->enabled)
-        return;
-    add_file(&entry, connector->certificate_file);
-    add_file(&entry, connector->key_file);
-    add_file(&entry, connector->ca_file);
-    keep(certificates, &entry);
+    certificates->list[certificates->count++] = entry;
 }
 
 static void forget(struct certificates *certificates)
 {
     for (size_t i = 0; i < certificates->count; i++)
-        free(certificates->list[i].files);
+        free_files(&certificates->list[i]);
     free(certificates->list);
     certificates->list = NULL;
     certificates->count = 0;
@@ -94,35 +114,50 @@ static int64_t days_between(struct wall from, struct wall to)
     return ms >= 0 ? ms / DAY_MS : -((-ms + DAY_MS - 1) / DAY_MS);
 }
 
-static void visit_file(const char *connector, const char *file,
-    void (*visit)(void *me, const struct certificate_end *end), void *me)
+/* Who is told of ends. */
+struct visiting {
+    const struct settings *settings;
+    void (*visit)(void *me, const struct certificate_end *end);
+    void *me;
+};
+
+/* What cannot be read any more is told when it is to be renewed. */
+static void visit_choice(const struct visiting *visiting, const char *connector,
+    const struct certificate_choice *choice)
 {
-    struct certificate_end end = { .connector = connector, .file = file };
+    struct certificate_end end = { .connector = connector };
     struct wall now = clock_wall();
+    struct tls_files files;
     char why[TLS_ERROR_BYTES];
 
-    if (!file || tls_certificate_look(file, "", &end.facts, why) != OK)
-        return; /* what cannot be read any more is told when it is to be renewed */
-    end.expiry = tls_expiry_of(&end.facts, now);
-    end.days_left = days_between(now, end.facts.not_after);
-    if (end.expiry != TLS_EXPIRY_FAR)
-        visit(me, &end);
+    if (!certificate_is_meant(choice) ||
+        tls_files_find(visiting->settings->certificate_folder, choice, now, &files, why) != OK)
+        return;
+    end.file = files.certificate_file;
+    if (tls_certificate_look(end.file, "", &end.facts, why) == OK) {
+        end.expiry = tls_expiry_of(&end.facts, now);
+        end.days_left = days_between(now, end.facts.not_after);
+        if (end.expiry != TLS_EXPIRY_FAR)
+            visiting->visit(visiting->me, &end);
+    }
+    tls_files_done(&files);
 }
 
 void certificates_each_end(const struct settings *settings,
     void (*visit)(void *me, const struct certificate_end *end), void *me)
 {
+    const struct visiting visiting = { settings, visit, me };
+
     for (size_t i = 0; i < settings->receive_count; i++) {
         const struct receive_connector *connector = &settings->receive[i];
         for (size_t k = 0; k < connector->certificate_count; k++) {
             if (connector->enabled && connector->tls != TLS_MODE_OFF)
-                visit_file(
-                    connector->name, connector->certificates[k].certificate_file, visit, me);
+                visit_choice(&visiting, connector->name, &connector->certificates[k].choice);
         }
     }
     for (size_t i = 0; i < settings->send_count; i++) {
         if (settings->send[i].enabled)
-            visit_file(settings->send[i].name, settings->send[i].certificate_file, visit, me);
+            visit_choice(&visiting, settings->send[i].name, &settings->send[i].certificate);
     }
 }
 
@@ -177,11 +212,63 @@ static void renew(struct certificates *certificates, struct certificates_entry *
     entry->is_due = err != OK;
     if (err == OK) {
         report(REPORT_CERTIFICATE_RENEWED, R_CHARS("connector", name),
-            R_CHARS("file", entry->files[0].path));
+            R_CHARS("file", entry->file_count ? entry->paths[0] : ""));
         certificates->expiry_due.ms = 0;
     } else if (++entry->failures == 2) {
         report(REPORT_CERTIFICATE_FAILED, R_CHARS("connector", name), R_CHARS("error", why),
             R_CHARS("text", "the one in use stays"));
+    }
+}
+
+static bool has_same_files(
+    const struct certificates_entry *a, const struct certificates_entry *b)
+{
+    if (a->file_count != b->file_count)
+        return false;
+    for (size_t i = 0; i < a->file_count; i++) {
+        if (strcmp(a->paths[i], b->paths[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The folder has changed: another file may be the choice now. */
+static void choose_again(struct certificates *certificates, struct certificates_entry *entry)
+{
+    struct certificates_entry now = { .receive = entry->receive, .send = entry->send };
+
+    add_files(&now, certificates->setup->settings);
+    if (has_same_files(&now, entry)) { /* each of them is watched */
+        free_files(&now);
+        return;
+    }
+    free_files(entry);
+    entry->files = now.files;
+    entry->paths = now.paths;
+    entry->file_count = now.file_count;
+    entry->is_due = true;
+    entry->failures = 0;
+}
+
+/* A choice may become another one by what is in the folder, and as time goes by: a certificate
+ * that was not valid yet, or one that has ended.  Looked at every minute for the latter. */
+static void look_at_folder(struct certificates *certificates, int64_t now_ms)
+{
+    bool any_chosen = false;
+    uint64_t state;
+
+    for (size_t i = 0; i < certificates->count; i++)
+        any_chosen |= certificates->list[i].is_chosen;
+    if (!any_chosen)
+        return;
+    state = tls_folder_state(certificates->setup->settings->certificate_folder);
+    if (state == certificates->folder_state && now_ms < certificates->choice_due.ms)
+        return;
+    certificates->folder_state = state;
+    certificates->choice_due.ms = now_ms + CHOOSE_EVERY_MS;
+    for (size_t i = 0; i < certificates->count; i++) {
+        if (certificates->list[i].is_chosen)
+            choose_again(certificates, &certificates->list[i]);
     }
 }
 
@@ -190,6 +277,7 @@ static void on_timer(struct timer *timer)
     struct certificates *certificates = container_of(timer, struct certificates, timer);
     int64_t now_ms = loop_now(certificates->loop).ms;
 
+    look_at_folder(certificates, now_ms);
     for (size_t i = 0; i < certificates->count; i++) {
         struct certificates_entry *entry = &certificates->list[i];
         if (has_changed(entry)) {
@@ -218,10 +306,15 @@ void certificates_watch(struct certificates *certificates, struct setup *setup)
 
     forget(certificates);
     certificates->setup = setup_hold(setup);
-    for (size_t i = 0; i < settings->receive_count; i++)
-        watch_receive(certificates, &settings->receive[i]);
-    for (size_t i = 0; i < settings->send_count; i++)
-        watch_send(certificates, &settings->send[i]);
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        if (settings->receive[i].enabled && settings->receive[i].tls != TLS_MODE_OFF)
+            watch(
+                certificates, (struct certificates_entry){ .receive = &settings->receive[i] });
+    }
+    for (size_t i = 0; i < settings->send_count; i++) {
+        if (settings->send[i].enabled)
+            watch(certificates, (struct certificates_entry){ .send = &settings->send[i] });
+    }
     certificates->expiry_due.ms = 0;
     timer_start(&certificates->timer, 0);
 }

@@ -14,6 +14,8 @@ struct certificates {
     struct setup *setup; /* held: the one whose files are watched */
     struct certificates_entry *list;
     size_t count;
+    uint64_t folder_state;    /* of the folder of certificates: os/tls_folder.h */
+    struct moment choice_due; /* when what is chosen there is chosen again */
     struct moment expiry_due; /* when their ends are looked at again */
 };
 

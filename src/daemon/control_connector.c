@@ -142,9 +142,9 @@ static void add_security(struct ctl_object *row, const struct receive_connector 
     row_text(row, "tls", tls_mode_name(connector->tls));
     row_text(row, "tls_min", tls_version_text(connector->tls_version_min));
     for (size_t i = 0; i < connector->certificate_count; i++) {
-        const char *file = connector->certificates[i].certificate_file;
-        if (file)
-            ctl_add_text(row, "certificate", bytes_text(file));
+        char text[CERTIFICATE_TEXT_BYTES];
+        certificate_choice_format(&connector->certificates[i].choice, text);
+        ctl_add_text(row, "certificate", bytes_text(text));
     }
     row_text(row, "client_certificate",
         connector->requires_client_certificate ? "require"

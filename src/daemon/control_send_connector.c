@@ -44,6 +44,8 @@ static void add_scope(struct ctl_object *row, const struct send_connector *conne
 
 static void add_security(struct ctl_object *row, const struct send_connector *connector)
 {
+    char certificate[CERTIFICATE_TEXT_BYTES];
+
     row_text(row, "tls", send_tls_name(connector->tls));
     for (size_t i = 0; i < connector->tls_policy_count; i++) {
         const struct tls_policy *policy = &connector->tls_policies[i];
@@ -56,7 +58,8 @@ static void add_security(struct ctl_object *row, const struct send_connector *co
     row_text(row, "ca_file", connector->ca_file);
     for (size_t i = 0; i < connector->tls_fingerprint_count; i++)
         ctl_add_text(row, "tls_fingerprints", bytes_text(connector->tls_fingerprints[i]));
-    row_text(row, "certificate", connector->certificate_file);
+    certificate_choice_format(&connector->certificate, certificate);
+    row_text(row, "certificate", certificate[0] ? certificate : NULL);
     row_text(row, "user", connector->user);
 }
 

@@ -173,6 +173,7 @@ static const struct option options[] = {
     { "node", CONFIG_VALUE, read_host_name, AT(node) },
     { "control_socket", CONFIG_VALUE, read_path, AT(control_socket) },
     { "state_folder", CONFIG_VALUE, read_path, AT(state_folder) },
+    { "certificate_folder", CONFIG_VALUE, read_path, AT(certificate_folder) },
     { "account_file", CONFIG_VALUE, read_path, AT(account_file) },
     { "pam_service", CONFIG_VALUE, read_pam_service, AT(pam_service) },
     { "kerberos_keytab", CONFIG_VALUE, read_path, AT(kerberos_keytab) },

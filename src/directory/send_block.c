@@ -337,8 +337,8 @@ static const struct option options[] = {
     { "tls_min", CONFIG_VALUE, read_tls_version, AT(tls_version_min) },
     { "tls_fingerprints", CONFIG_LIST, read_tls_fingerprints },
     { "ca_file", CONFIG_VALUE, read_file, AT(ca_file) },
-    { "certificate", CONFIG_VALUE, read_file, AT(certificate_file) },
-    { "key", CONFIG_VALUE, read_file, AT(key_file) },
+    { "certificate", CONFIG_VALUE, read_choice_of_certificate, AT(certificate) },
+    { "key", CONFIG_VALUE, read_file, AT(certificate.key_file) },
     { "user", CONFIG_VALUE, read_text, AT(user) },
     { "password", CONFIG_VALUE, read_text, AT(password) },
     { "auth", CONFIG_LIST, read_send_auth, AT(mechanisms), .choices = send_mechanisms },
@@ -401,10 +401,6 @@ static void check(struct reader *reader, const struct send_connector *connector,
                                "send connector \"%s\" has no address_spaces", connector->name),
                 "address_spaces = { \"*\" } takes mail for every domain");
     }
-    if (connector->key_file && !connector->certificate_file)
-        complaint_hint(complain(reader->complaints, config_find(item, "key")->where,
-                           "there is a key but no certificate"),
-            "certificate = \"/etc/relais/client.pem\"");
     if (reader->is_whole && !connector->user != !connector->password)
         complain(reader->complaints,
             config_find(item, connector->user ? "user" : "password")->where,

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "os/clock.h"
-#include "os/tls.h"
+#include "os/tls_folder.h"
 
 #include <stdlib.h>
 
@@ -23,18 +23,18 @@ static void check_end(struct reader *reader, struct source_line where, const cha
             reader->complaints, where, "the certificate \"%.200s\" ends on %.10s", file, date);
 }
 
-static void check_names(struct reader *reader, const struct receive_connector *connector)
+static void check_names(struct reader *reader, const struct receive_connector *connector,
+    const struct tls_files *files)
 {
     const char *fqdn = connector->fqdn ? connector->fqdn : reader->settings->fqdn;
     bool any_fits = false;
 
     for (size_t i = 0; i < connector->certificate_count; i++) {
-        const struct certificate *certificate = &connector->certificates[i];
         struct tls_certificate_facts facts;
         char why[TLS_ERROR_BYTES];
-        if (tls_certificate_look(certificate->certificate_file, fqdn, &facts, why) != OK)
+        if (tls_certificate_look(files[i].certificate_file, fqdn, &facts, why) != OK)
             return; /* it could be used a moment ago */
-        check_end(reader, certificate->source, certificate->certificate_file, &facts);
+        check_end(reader, connector->certificates[i].source, files[i].certificate_file, &facts);
         any_fits |= facts.fits;
     }
     if (!any_fits)
@@ -45,56 +45,85 @@ static void check_names(struct reader *reader, const struct receive_connector *c
             "clients that verify it will not send; fqdn = ... names another");
 }
 
-static bool has_all_files(const struct receive_connector *connector)
+static bool is_all_meant(const struct receive_connector *connector)
 {
     for (size_t i = 0; i < connector->certificate_count; i++) {
-        if (!connector->certificates[i].certificate_file)
+        if (!certificate_is_meant(&connector->certificates[i].choice))
             return false;
     }
     return connector->certificate_count > 0;
 }
 
-static void check_receive(struct reader *reader, const struct receive_connector *connector)
+/* False: it was complained of. */
+static bool find_files(struct reader *reader, struct source_line where,
+    const struct certificate_choice *choice, struct tls_files *out)
 {
-    struct tls_certificate_files *files;
+    const char *folder = reader->settings->certificate_folder;
+    char why[TLS_ERROR_BYTES];
+
+    if (tls_files_find(folder, choice, clock_wall(), out, why) == OK)
+        return true;
+    complaint_hint(
+        complain(reader->complaints, where, "the certificate cannot be chosen: %s", why),
+        "relais certificate list shows all that is in %.200s, and what cannot be used", folder);
+    return false;
+}
+
+static void check_context(struct reader *reader, const struct receive_connector *connector,
+    const struct tls_files *files)
+{
+    struct tls_certificate_files *pairs = mem_new(connector->certificate_count * sizeof *pairs);
     struct tls_server_settings settings = { .certificate_count = connector->certificate_count,
+        .certificates = pairs,
         .version_min = connector->tls_version_min,
         .asks_client = connector->asks_client_certificate,
         .client_ca_file = connector->client_ca_file };
     struct tls_context *context;
     char why[TLS_ERROR_BYTES];
-    bool is_good;
 
-    if (connector->tls == TLS_MODE_OFF || !has_all_files(connector))
-        return;
-    files = mem_new(connector->certificate_count * sizeof *files);
     for (size_t i = 0; i < connector->certificate_count; i++)
-        files[i] = (struct tls_certificate_files){ connector->certificates[i].certificate_file,
-            connector->certificates[i].key_file };
-    settings.certificates = files;
-    is_good = tls_server_context(&settings, &context, why) == OK;
-    free(files);
-    if (is_good) {
+        pairs[i] =
+            (struct tls_certificate_files){ files[i].certificate_file, files[i].key_file };
+    if (tls_server_context(&settings, &context, why) == OK) {
         tls_context_free(context);
-        check_names(reader, connector);
+        check_names(reader, connector, files);
     } else {
         complain(reader->complaints, connector->certificates[0].source,
             "receive connector \"%s\" cannot use its certificate: %s", connector->name, why);
     }
+    free(pairs);
 }
 
-static void check_send(struct reader *reader, const struct send_connector *connector)
+static void check_receive(struct reader *reader, const struct receive_connector *connector)
+{
+    struct tls_files *files;
+    size_t count = 0;
+
+    if (connector->tls == TLS_MODE_OFF || !is_all_meant(connector))
+        return;
+    files = mem_new(connector->certificate_count * sizeof *files);
+    while (count < connector->certificate_count &&
+           find_files(reader, connector->certificates[count].source,
+               &connector->certificates[count].choice, &files[count]))
+        count++;
+    if (count == connector->certificate_count)
+        check_context(reader, connector, files);
+    for (size_t i = 0; i < count; i++)
+        tls_files_done(&files[i]);
+    free(files);
+}
+
+static void check_send_files(struct reader *reader, const struct send_connector *connector,
+    const struct tls_files *files)
 {
     struct tls_client_settings settings = { .ca_file = connector->ca_file,
-        .certificate_file = connector->certificate_file,
-        .key_file = connector->key_file,
+        .certificate_file = files->certificate_file,
+        .key_file = files->key_file,
         .version_min = connector->tls_version_min };
     struct tls_certificate_facts facts;
     struct tls_context *context;
     char why[TLS_ERROR_BYTES];
 
-    if (!connector->certificate_file && !connector->ca_file)
-        return;
     if (tls_client_context(&settings, &context, why) != OK) {
         complain(reader->complaints, connector->source,
             "send connector \"%s\" cannot use its certificate or authorities: %s",
@@ -102,9 +131,21 @@ static void check_send(struct reader *reader, const struct send_connector *conne
         return;
     }
     tls_context_free(context);
-    if (connector->certificate_file &&
-        tls_certificate_look(connector->certificate_file, "", &facts, why) == OK)
-        check_end(reader, connector->source, connector->certificate_file, &facts);
+    if (files->certificate_file &&
+        tls_certificate_look(files->certificate_file, "", &facts, why) == OK)
+        check_end(reader, connector->source, files->certificate_file, &facts);
+}
+
+static void check_send(struct reader *reader, const struct send_connector *connector)
+{
+    bool is_meant = certificate_is_meant(&connector->certificate);
+    struct tls_files files = { NULL, NULL };
+
+    if (!is_meant && !connector->ca_file)
+        return;
+    if (!is_meant || find_files(reader, connector->source, &connector->certificate, &files))
+        check_send_files(reader, connector, &files);
+    tls_files_done(&files);
 }
 
 /* Only once nothing else is wrong: a file that is not there was complained of already. */

@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 
-#include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,37 +25,14 @@ void read_tls_version(struct reader *reader, const struct option *option,
         complain_of_choice(reader, value_line(item, 0), option->name, text, versions);
 }
 
-enum { DIGEST_HEX = 64 };
-
-/* "sha256:" and 64 hex digits, which may have colons between them, as openssl prints them. */
-static bool parse_fingerprint(const char *text, char out[DIGEST_HEX + 8])
-{
-    static const char prefix[] = "sha256:";
-    size_t n = strlen(prefix), digits = 0;
-
-    if (strncasecmp(text, prefix, n) != 0)
-        return false;
-    memcpy(out, prefix, n);
-    for (text += n; *text; text++) {
-        if (*text == ':' && digits % 2 == 0 && digits > 0 && digits < DIGEST_HEX &&
-            text[-1] != ':')
-            continue;
-        if (!isxdigit((unsigned char)*text) || digits == DIGEST_HEX)
-            return false;
-        out[n + digits++] = (char)tolower((unsigned char)*text);
-    }
-    out[n + digits] = 0;
-    return digits == DIGEST_HEX;
-}
-
 static void read_fingerprints(struct reader *reader, const struct option *option,
     const struct config_item *item, char ***list, size_t *count)
 {
-    char fingerprint[DIGEST_HEX + 8];
+    char fingerprint[FINGERPRINT_BYTES];
 
     *list = mem_grow(*list, (*count + item->value_count + 1) * sizeof **list);
     for (size_t i = 0; i < item->value_count; i++) {
-        if (parse_fingerprint(item->values[i].text, fingerprint))
+        if (fingerprint_parse(item->values[i].text, "sha256:", fingerprint))
             (*list)[(*count)++] = mem_text(fingerprint);
         else
             complaint_hint(complain(reader->complaints, value_line(item, i),
@@ -64,18 +40,6 @@ static void read_fingerprints(struct reader *reader, const struct option *option
                 "\"sha256:\" and 64 hex digits; openssl x509 -noout -fingerprint -sha256 -in "
                 "FILE shows them");
     }
-}
-
-/* As read_file(), of the value number AT. */
-static void read_file_of_list(struct reader *reader, const struct option *option,
-    const struct config_item *item, size_t at, char **into)
-{
-    struct config_item one = *item;
-    struct option as_file = { .name = option->name };
-
-    one.values = &item->values[at];
-    one.value_count = 1;
-    read_file(reader, &as_file, &one, into);
 }
 
 /* --- Receive connectors ------------------------------------------------------------------ */
@@ -99,14 +63,14 @@ void read_certificates(struct reader *reader, const struct option *option,
     struct receive_connector *connector = into;
     size_t first = 0;
 
-    while (
-        first < connector->certificate_count && connector->certificates[first].certificate_file)
+    while (first < connector->certificate_count &&
+           certificate_is_meant(&connector->certificates[first].choice))
         first++;
     for (size_t i = 0; i < item->value_count; i++) {
         struct certificate *certificate =
             certificate_at(connector, first + i, value_line(item, i));
         certificate->source = value_line(item, i);
-        read_file_of_list(reader, option, item, i, &certificate->certificate_file);
+        read_choice_of_list(reader, option, item, i, &certificate->choice);
     }
 }
 
@@ -116,12 +80,13 @@ void read_keys(struct reader *reader, const struct option *option,
     struct receive_connector *connector = into;
     size_t first = 0;
 
-    while (first < connector->certificate_count && connector->certificates[first].key_file)
+    while (
+        first < connector->certificate_count && connector->certificates[first].choice.key_file)
         first++;
     for (size_t i = 0; i < item->value_count; i++) {
         struct certificate *certificate =
             certificate_at(connector, first + i, value_line(item, i));
-        read_file_of_list(reader, option, item, i, &certificate->key_file);
+        read_file_of_list(reader, option, item, i, &certificate->choice.key_file);
     }
 }
 
@@ -157,17 +122,32 @@ void read_client_fingerprints(struct reader *reader, const struct option *option
         &connector->client_fingerprint_count);
 }
 
+/* KEY is that of a certificate in the folder. */
+static void complain_of_key(struct reader *reader, struct source_line where)
+{
+    complaint_hint(complain(reader->complaints, where,
+                       "a certificate that is chosen in the folder has its key there"),
+        "certificates given by path come first in the list, and their keys alone stand here");
+}
+
 /* Certificates and keys go together by their places; no keys at all: they are in the
  * certificates' files. */
 static void check_pairs(struct reader *reader, const struct receive_connector *connector,
     const struct config_item *block)
 {
     size_t certificates = 0, keys = 0;
+    bool is_odd = false;
     const struct config_item *key = config_find(block, "key");
 
     for (size_t i = 0; i < connector->certificate_count; i++) {
-        certificates += connector->certificates[i].certificate_file != NULL;
-        keys += connector->certificates[i].key_file != NULL;
+        const struct certificate_choice *choice = &connector->certificates[i].choice;
+        is_odd |= choice->key_file && certificate_is_chosen(choice);
+        certificates += choice->certificate_file != NULL;
+        keys += choice->key_file != NULL;
+    }
+    if (is_odd) {
+        complain_of_key(reader, key->where);
+        return;
     }
     if (keys && !certificates)
         complaint_hint(
@@ -317,6 +297,19 @@ static void complain_of_unused(
         reader->complaints, item->where, "'%s' is not used: tls is not %s", item->name, level);
 }
 
+static void check_send_certificate(struct reader *reader,
+    const struct certificate_choice *choice, const struct config_item *block)
+{
+    if (!choice->key_file || choice->certificate_file)
+        return;
+    if (certificate_is_meant(choice))
+        complain_of_key(reader, config_find(block, "key")->where);
+    else
+        complaint_hint(complain(reader->complaints, config_find(block, "key")->where,
+                           "there is a key but no certificate"),
+            "certificate = \"/etc/relais/client.pem\"");
+}
+
 void check_send_tls(struct reader *reader, const struct send_connector *connector,
     const struct config_item *block)
 {
@@ -325,6 +318,7 @@ void check_send_tls(struct reader *reader, const struct send_connector *connecto
     const struct config_item *ca = config_find(block, "ca_file");
     const struct config_item *implicit = config_find(block, "implicit_tls");
 
+    check_send_certificate(reader, &connector->certificate, block);
     if (has_level(connector, SEND_TLS_SECURE) && connector->tls_fingerprint_count == 0)
         complaint_hint(complain(reader->complaints, tls ? tls->where : block->where,
                            "secure TLS needs the certificate's fingerprint"),

@@ -4,6 +4,17 @@
 
 #include "directory/option.h"
 
+/* certificate_choice.c.  KIND is "sha256:" or "sha1:"; OUT has small letters and no colons. */
+enum { FINGERPRINT_BYTES = 72 };
+bool fingerprint_parse(const char *text, const char *kind, char out[FINGERPRINT_BYTES]);
+/* As read_file(), of the value number AT; the second takes a fingerprint or names as well. */
+void read_file_of_list(struct reader *reader, const struct option *option,
+    const struct config_item *item, size_t at, char **into);
+void read_choice_of_list(struct reader *reader, const struct option *option,
+    const struct config_item *item, size_t at, struct certificate_choice *choice);
+void read_choice_of_certificate(
+    struct reader *, const struct option *, const struct config_item *, void *);
+
 /* "1.0" to "1.3" into a uint8_t. */
 void read_tls_version(
     struct reader *, const struct option *, const struct config_item *, void *);

@@ -3,6 +3,8 @@
 #include "flow/setup.h"
 
 #include "base/mem.h"
+#include "os/clock.h"
+#include "os/tls_folder.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -10,13 +12,30 @@
 
 /* --- Receive connectors ------------------------------------------------------------------ */
 
-static enum err make_receive_tls(const struct settings *settings,
-    const struct receive_connector *connector, struct tls_context **out, char why[512])
+/* The files that its certificates stand for now.  On failure *count says how many there are. */
+static enum err find_files(const struct settings *settings,
+    const struct receive_connector *connector, struct tls_files *files, size_t *count,
+    char why[TLS_ERROR_BYTES])
 {
-    struct tls_certificate_files *files =
-        mem_new((connector->certificate_count + 1) * sizeof *files);
+    enum err err = OK;
+
+    for (*count = 0; *count < connector->certificate_count; ++*count) {
+        err = tls_files_find(settings->certificate_folder,
+            &connector->certificates[*count].choice, clock_wall(), &files[*count], why);
+        if (err != OK)
+            break;
+    }
+    return err;
+}
+
+static enum err make_context(const struct settings *settings,
+    const struct receive_connector *connector, const struct tls_files *files,
+    struct tls_context **out, char why[TLS_ERROR_BYTES])
+{
+    struct tls_certificate_files *pairs =
+        mem_new((connector->certificate_count + 1) * sizeof *pairs);
     struct tls_server_settings tls = {
-        .certificates = files,
+        .certificates = pairs,
         .certificate_count = connector->certificate_count,
         .fqdn = connector->fqdn ? connector->fqdn : settings->fqdn,
         .version_min = connector->tls_version_min,
@@ -25,14 +44,31 @@ static enum err make_receive_tls(const struct settings *settings,
         .client_fingerprints = (const char *const *)connector->client_fingerprints,
         .client_fingerprint_count = connector->client_fingerprint_count,
     };
-    char reason[TLS_ERROR_BYTES] = "";
-    enum err err = OK;
+    enum err err;
 
     for (size_t i = 0; i < connector->certificate_count; i++)
-        files[i] = (struct tls_certificate_files){ connector->certificates[i].certificate_file,
-            connector->certificates[i].key_file };
-    if (connector->tls != TLS_MODE_OFF && connector->enabled)
-        err = tls_server_context(&tls, out, reason);
+        pairs[i] =
+            (struct tls_certificate_files){ files[i].certificate_file, files[i].key_file };
+    err = tls_server_context(&tls, out, why);
+    free(pairs);
+    return err;
+}
+
+static enum err make_receive_tls(const struct settings *settings,
+    const struct receive_connector *connector, struct tls_context **out, char why[512])
+{
+    struct tls_files *files = mem_new((connector->certificate_count + 1) * sizeof *files);
+    char reason[TLS_ERROR_BYTES] = "";
+    size_t count = 0;
+    enum err err = OK;
+
+    if (connector->tls != TLS_MODE_OFF && connector->enabled) {
+        err = find_files(settings, connector, files, &count, reason);
+        if (err == OK)
+            err = make_context(settings, connector, files, out, reason);
+    }
+    for (size_t i = 0; i < count; i++)
+        tls_files_done(&files[i]);
     free(files);
     if (err != OK)
         snprintf(why, 512, "receive_connector \"%s\": %s", connector->name, reason);
@@ -58,14 +94,14 @@ static enum send_tls context_of(enum send_tls level)
     return level == SEND_TLS_DANE_ONLY ? SEND_TLS_DANE : level;
 }
 
-static enum err make_level(const struct send_connector *connector, enum send_tls level,
-    struct tls_context **out, char why[512])
+static enum err make_level(const struct send_connector *connector,
+    const struct tls_files *files, enum send_tls level, struct tls_context **out, char why[512])
 {
     char reason[TLS_ERROR_BYTES] = "";
     struct tls_client_settings tls = {
         .ca_file = level == SEND_TLS_VERIFY ? connector->ca_file : NULL,
-        .certificate_file = connector->certificate_file,
-        .key_file = connector->key_file,
+        .certificate_file = files->certificate_file,
+        .key_file = files->key_file,
         .verifies = level == SEND_TLS_VERIFY,
         .uses_dane = level == SEND_TLS_DANE,
         .version_min = connector->tls_version_min,
@@ -83,14 +119,12 @@ static enum err make_level(const struct send_connector *connector, enum send_tls
     return err;
 }
 
-static enum err make_send_tls(const struct send_connector *connector,
-    struct tls_context *out[SEND_TLS_COUNT], char why[512])
+static enum err make_levels(const struct send_connector *connector,
+    const struct tls_files *files, struct tls_context *out[SEND_TLS_COUNT], char why[512])
 {
     bool is_needed[SEND_TLS_COUNT] = { false };
     enum err err = OK;
 
-    if (!connector->enabled)
-        return OK;
     for (unsigned level = SEND_TLS_MAY; level < SEND_TLS_COUNT; level++) {
         if (!has_level(connector, level))
             continue;
@@ -99,8 +133,30 @@ static enum err make_send_tls(const struct send_connector *connector,
     }
     for (unsigned level = 0; level < SEND_TLS_COUNT && err == OK; level++) {
         if (is_needed[level])
-            err = make_level(connector, level, &out[level], why);
+            err = make_level(connector, files, level, &out[level], why);
     }
+    return err;
+}
+
+static enum err make_send_tls(const struct settings *settings,
+    const struct send_connector *connector, struct tls_context *out[SEND_TLS_COUNT],
+    char why[512])
+{
+    struct tls_files files = { NULL, NULL };
+    char reason[TLS_ERROR_BYTES];
+    enum err err = OK;
+
+    if (!connector->enabled)
+        return OK;
+    if (certificate_is_meant(&connector->certificate))
+        err = tls_files_find(settings->certificate_folder, &connector->certificate,
+            clock_wall(), &files, reason);
+    if (err != OK) {
+        snprintf(why, 512, "send_connector \"%s\": %s", connector->name, reason);
+        return err;
+    }
+    err = make_levels(connector, &files, out, why);
+    tls_files_done(&files);
     return err;
 }
 
@@ -144,7 +200,7 @@ enum err setup_renew_send(
 {
     struct tls_context **places = setup->send_tls[connector - setup->settings->send];
     struct tls_context *contexts[SEND_TLS_COUNT] = { NULL };
-    enum err err = make_send_tls(connector, contexts, why);
+    enum err err = make_send_tls(setup->settings, connector, contexts, why);
 
     for (size_t level = 0; level < SEND_TLS_COUNT; level++) {
         if (err == OK)

@@ -115,12 +115,19 @@ static void free_patterns(struct address_patterns *patterns)
     free_texts(patterns->list, patterns->count);
 }
 
+static void free_choice(struct certificate_choice *choice)
+{
+    free(choice->certificate_file);
+    free(choice->key_file);
+    free(choice->fingerprint);
+    free(choice->issuer);
+    free(choice->subject);
+}
+
 static void free_certificates(struct certificate *list, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        free(list[i].certificate_file);
-        free(list[i].key_file);
-    }
+    for (size_t i = 0; i < count; i++)
+        free_choice(&list[i].choice);
     free(list);
 }
 
@@ -174,8 +181,7 @@ void send_connector_done(struct send_connector *connector)
     free_texts(connector->source_nodes.list, connector->source_nodes.count);
     free(connector->ca_file);
     free_texts(connector->tls_fingerprints, connector->tls_fingerprint_count);
-    free(connector->certificate_file);
-    free(connector->key_file);
+    free_choice(&connector->certificate);
     free(connector->user);
     free_secret(connector->password);
     free(connector->retry_ms);
@@ -236,6 +242,7 @@ struct settings *settings_new(const char *hostname)
         .state_folder = mem_text("/var/lib/relais"),
         .account_file = mem_text("/var/lib/relais/accounts"),
         .addresses_per_account_max = 10,
+        .certificate_folder = mem_text("/etc/relais/certificates"),
         .cluster_certificate_file = mem_text("/var/lib/relais/node.pem"),
         .cluster_key_file = mem_text("/var/lib/relais/node.key"),
         .spool_folder = mem_text("/var/spool/relais"),
@@ -349,6 +356,7 @@ void settings_free(struct settings *settings)
     free(settings->node);
     free(settings->control_socket);
     free(settings->state_folder);
+    free(settings->certificate_folder);
     free(settings->cluster_certificate_file);
     free(settings->cluster_key_file);
     free(settings->site);

@@ -7,6 +7,7 @@
 #define POLICY_SETTINGS_H
 
 #include "base/bytes.h"
+#include "base/certificate.h"
 #include "base/ip.h"
 #include "base/time.h"
 
@@ -127,9 +128,9 @@ struct account {
     int line;                          /* of the file */
 };
 
-/* A file with a certificate, its chain and its key. */
+/* A certificate of ours, with its chain and its key. */
 struct certificate {
-    char *certificate_file, *key_file; /* key_file NULL: in the certificate's */
+    struct certificate_choice choice;
     struct source_line source;
 };
 
@@ -313,7 +314,7 @@ struct send_connector {
     char *ca_file;           /* NULL: the system's */
     char **tls_fingerprints; /* "sha256:HEX" */
     size_t tls_fingerprint_count;
-    char *certificate_file, *key_file; /* a client certificate; NULL: none */
+    struct certificate_choice certificate; /* that it shows to servers */
     char *user, *password;
     unsigned mechanisms;              /* enum auth_mechanism it may use */
     bool auth_without_tls;            /* the password may go out in clear */
@@ -377,7 +378,8 @@ struct settings {
     uint32_t connections_max;    /* accepted, of all connectors together */
     uint32_t loop_count;         /* network loops; 0: cores - 1, at least 1 */
 
-    char *state_folder; /* keys and transport.conf; not the spool, which may be lost */
+    char *certificate_folder; /* where certificates are chosen in (TL-1) */
+    char *state_folder;       /* keys and transport.conf; not the spool, which may be lost */
 
     char **source_files; /* what every source_line of these settings names */
     size_t source_file_count;

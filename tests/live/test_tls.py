@@ -1,5 +1,6 @@
 """TLS on both sides: certificates and who they belong to, what the next hop must show."""
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -162,6 +163,51 @@ def test_a_certificate_that_ends(start, folder, authority):
     assert "has expired on" in node.tool("check").stderr
     put(authority.sign("relay.test", days=200), files)
     process.wait_for("no word of it", lambda: "certificate " not in node.tool("status").stdout)
+
+
+def test_a_certificate_chosen_in_the_folder(start, folder, authority):
+    """TL-1: by issuer and subject the newest, so that a renewed one dropped in is shown; by fingerprint that one."""
+    first, second = (authority.sign("relay.test", days=200 + i) for i in range(2))
+    room = os.path.join(folder, "certificates")
+    os.mkdir(room)
+
+    def drop(pair, name):
+        put(pair, [os.path.join(room, name + end) for end in (".pem", ".key")])
+
+    drop(first, "2026")
+    by_name, by_print = process.free_port(), process.free_port()
+    config = (f"certificate_folder = {room}\n" +
+              relais.receive("In", f"{HERE}:{by_name}", certificate="<I>CN=Authority<S>CN = relay.test") +
+              relais.receive("Fixed", f"{HERE}:{by_print}", certificate=certificate.fingerprint(first[0])) +
+              relais.send("Out", smart_hosts=[f"[{HERE}]:1"], certificate="issuer=CN=Authority subject=CN=relay.test"))
+    node = start(config, by_name)
+    assert shown(by_print) == digest(first)
+    with Talk(by_name, HERE) as talk:
+        assert hashlib.sha256(start_tls(talk)).hexdigest() == digest(first)
+        assert talk.say("MAIL FROM:<a@sender.test>").startswith("250")
+        drop(second, "2027")
+        node.wait_log("certificate_renewed connector=In .*2027.pem")
+        node.wait_log("certificate_renewed connector=Out .*2027.pem")
+        assert shown(by_name) == digest(second) and shown(by_print) == digest(first)
+        assert talk.say("RCPT TO:<b@example.com>").startswith("250")  # the session lives
+        assert talk.say("RSET").startswith("250")
+        assert talk.send(mails.PLAIN).startswith("250")
+    assert "certificate_renewed connector=Fixed" not in node.log()
+
+    rows = [json.loads(line) for line in node.tool("certificate", "list", "--json").stdout.splitlines()]
+    assert [os.path.basename(row["file"]) for row in rows] == ["2026.pem", "2027.pem"]
+    assert [row.get("connectors") for row in rows] == [["Fixed"], ["In", "Out"]]
+    assert rows[0]["fingerprint"] == "sha256:" + digest(first) and rows[0]["subject"] == "CN=relay.test"
+    text = node.tool("get-certificate").stdout
+    assert re.search(r"issuer +CN=Authority", text) and re.search(r"shown by +Fixed", text)
+
+    os.rename(os.path.join(room, "2027.key"), os.path.join(folder, "away"))  # back to the one with a key
+    process.wait_for("the older one", lambda: shown(by_name) == digest(first))
+    os.remove(os.path.join(room, "2026.key"))
+    node.wait_log("error: certificate_failed connector=In .*the one in use stays")
+    assert shown(by_name) == shown(by_print) == digest(first)
+    done = node.tool("check", check=False)
+    assert "2026.pem: there is no key in it" in done.stderr and "the certificate cannot be chosen" in done.stderr
 
 
 def test_a_certificate_for_another_name(start, folder, authority):

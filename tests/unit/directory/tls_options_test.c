@@ -112,6 +112,29 @@ static void complaints_are_made(void **state)
             IN
             "client_certificate = ask client_ca = $KEY certificate = $CERT key = $KEY }\n" OUT,
             "1: receive connector \"In\" cannot use its certificate: " },
+        { "no fingerprint", IN "certificate = \"sha256:0102\" }\n" OUT,
+            "1: 'sha256:0102' is no fingerprint | \"sha256:\" and 64 hex digits" },
+        { "no thumbprint", IN "certificate = \"sha1:" HEX "\" }\n" OUT,
+            "1: 'sha1:" HEX "' is no fingerprint" },
+        { "no subject", IN "certificate = \"issuer=CN=a\" }\n" OUT,
+            "1: 'issuer=CN=a' does not name an issuer and a subject" },
+        { "no names", IN "certificate = \"<I>a<S>b\" }\n" OUT,
+            "1: '<I>a<S>b' does not name an issuer and a subject" },
+        { "no such folder",
+            "certificate_folder = /nowhere\n" IN "certificate = \"sha256:" HEX "\" }\n" OUT,
+            "2: the certificate cannot be chosen: /nowhere: no such thing | relais certificate "
+            "list" },
+        { "nothing there",
+            "certificate_folder = /proc/self/attr\n" SEND
+            "certificate = \"<I>CN=a<S>CN=b\" }\n",
+            "2: the certificate cannot be chosen: /proc/self/attr has no such certificate; it "
+            "is "
+            "empty | relais certificate list shows" },
+        { "a key of its own", IN "certificate = \"sha256:" HEX "\" key = /dev/null }\n" OUT,
+            "1: a certificate that is chosen in the folder has its key there" },
+        { "a key of its own, sending",
+            SEND "certificate = \"sha256:" HEX "\" key = /dev/null }\n",
+            "1: a certificate that is chosen in the folder has its key there" },
         { "expired", IN "certificate = $OLD key = $OLDKEY }\n" OUT,
             "1? the certificate~has expired on~| a new one is taken" },
         { "another name", IN "fqdn = mail.example certificate = $CERT key = $KEY }\n" OUT,
@@ -193,17 +216,46 @@ static void receive_options_are_kept(void **state)
 
     (void)state;
     check("two", c->certificate_count == 2);
+    check_bytes("first", bytes_text(c->certificates[0].choice.certificate_file),
+        bytes_text(certificate_file));
     check_bytes(
-        "first", bytes_text(c->certificates[0].certificate_file), bytes_text(certificate_file));
-    check_bytes("its key", bytes_text(c->certificates[0].key_file), bytes_text(key_file));
+        "its key", bytes_text(c->certificates[0].choice.key_file), bytes_text(key_file));
     check_bytes(
-        "second", bytes_text(c->certificates[1].certificate_file), bytes_text(old_file));
-    check_bytes("its key", bytes_text(c->certificates[1].key_file), bytes_text(old_key_file));
+        "second", bytes_text(c->certificates[1].choice.certificate_file), bytes_text(old_file));
+    check_bytes(
+        "its key", bytes_text(c->certificates[1].choice.key_file), bytes_text(old_key_file));
     check("asks", c->asks_client_certificate && c->requires_client_certificate);
     check_bytes("authorities", bytes_text(c->client_ca_file), bytes_text(certificate_file));
     check("one", c->client_fingerprint_count == 1 && c->tls_version_min == 1);
     check_bytes("in one form", bytes_text(c->client_fingerprints[0]), BYTES("sha256:" HEX));
     settings_free(s);
+}
+
+static void choices_are_kept(void **state)
+{
+    static const struct {
+        const char *name, *text, *want;
+    } cases[] = {
+        { "fingerprint", "\"SHA256:" COLONS "\"", "sha256:" HEX },
+        { "thumbprint", "\"sha1:0123456789ABCDEF0123456789abcdef01234567\"",
+            "sha1:0123456789abcdef0123456789abcdef01234567" },
+        { "Exchange's", "\"<I>CN=R3, O=Let's Encrypt<s>CN=mx.example\"",
+            "issuer=CN=R3, O=Let's Encrypt subject=CN=mx.example" },
+        { "by names", "\"issuer=C = US, O = E subject=CN = mx.example\"",
+            "issuer=C = US, O = E subject=CN = mx.example" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        char text[2000], got[8000], choice[CERTIFICATE_TEXT_BYTES];
+        struct settings *s;
+        snprintf(text, sizeof text, SEND "enabled = no certificate = %s }\n", cases[i].text);
+        s = read_text(text, got);
+        check_bytes(cases[i].name, bytes_text(got), BYTES(""));
+        certificate_choice_format(&s->send->certificate, choice);
+        check_bytes(cases[i].name, bytes_text(choice), bytes_text(cases[i].want));
+        settings_free(s);
+    }
 }
 
 static void send_options_are_kept(void **state)
@@ -234,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(complaints_are_made),
         cmocka_unit_test(receive_options_are_kept),
+        cmocka_unit_test(choices_are_kept),
         cmocka_unit_test(send_options_are_kept),
     };
 
