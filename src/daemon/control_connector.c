@@ -71,18 +71,9 @@ void rows_answer(
 static void add_bindings(struct ctl_object *row, const struct receive_connector *connector)
 {
     for (size_t i = 0; i < connector->binding_count; i++) {
-        const struct binding *binding = &connector->bindings[i];
-        struct endpoint endpoint = {
-            .is_unix = binding->is_unix, .ip = binding->ip, .port = binding->port
-        };
-        char text[ENDPOINT_TEXT_BYTES];
+        char text[BINDING_TEXT_BYTES];
 
-        if (binding->is_unix)
-            snprintf(endpoint.path, sizeof endpoint.path, "%s", binding->path);
-        if (binding->is_any)
-            snprintf(text, sizeof text, "*:%u", binding->port);
-        else
-            endpoint_format(&endpoint, text);
+        binding_format(&connector->bindings[i], text);
         ctl_add_text(row, "bindings", bytes_text(text));
     }
 }

@@ -190,7 +190,7 @@ void read_address_lists(struct reader *reader, const struct config_item *root)
     }
 }
 
-/* --- Of a connector ---------------------------------------------------------------------- */
+/* --- Of those that name them -------------------------------------------------------------- */
 
 static const char *list_name_at(const void *me, size_t i)
 {
@@ -199,7 +199,7 @@ static const char *list_name_at(const void *me, size_t i)
     return i < settings->address_list_count ? settings->address_lists[i].name : NULL;
 }
 
-static void add_list(struct reader *reader, struct receive_connector *connector,
+static void add_list(struct reader *reader, struct ip_range **ranges, size_t *count,
     const char *name, struct source_line where)
 {
     const struct address_list *list = address_list_find(reader->settings, name);
@@ -207,7 +207,7 @@ static void add_list(struct reader *reader, struct receive_connector *connector,
     struct complaint *complaint;
 
     for (size_t i = 0; list && i < list->range_count; i++)
-        add_range(&connector->ranges, &connector->range_count, list->ranges[i]);
+        add_range(ranges, count, list->ranges[i]);
     if (list)
         return;
     complaint = complain(reader->complaints, where, "there is no address_list \"%.64s\"", name);
@@ -218,20 +218,26 @@ static void add_list(struct reader *reader, struct receive_connector *connector,
             complaint, "address_list \"%.64s\" { file = \"%.64s.txt\" }", name, name);
 }
 
+void read_ranges(struct reader *reader, const struct config_item *item,
+    struct ip_range **ranges, size_t *count)
+{
+    for (size_t i = 0; i < item->value_count; i++) {
+        const char *text = item->values[i].text;
+        struct ip_range range;
+        if (text[0] == '@')
+            add_list(reader, ranges, count, text + 1, value_line(item, i));
+        else if (ip_range_parse(bytes_text(text), &range))
+            add_range(ranges, count, range);
+        else
+            complain_of_range(reader, text, value_line(item, i));
+    }
+}
+
 void read_remote_ranges(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
     struct receive_connector *connector = into;
 
     (void)option;
-    for (size_t i = 0; i < item->value_count; i++) {
-        const char *text = item->values[i].text;
-        struct ip_range range;
-        if (text[0] == '@')
-            add_list(reader, connector, text + 1, value_line(item, i));
-        else if (ip_range_parse(bytes_text(text), &range))
-            add_range(&connector->ranges, &connector->range_count, range);
-        else
-            complain_of_range(reader, text, value_line(item, i));
-    }
+    read_ranges(reader, item, &connector->ranges, &connector->range_count);
 }

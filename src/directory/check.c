@@ -269,6 +269,7 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_aliases(reader);
     check_bindings(reader);
     check_disputes(reader);
+    check_listeners(reader);
     check_nodes_and_ranges(reader);
     check_ways_out(reader, root);
     check_tls(reader);

@@ -193,6 +193,7 @@ static const struct option options[] = {
     { "preset", CONFIG_VALUE, read_nothing },
     { "address_list", CONFIG_BLOCK, read_nothing, .may_repeat = true },
     { "receive_connector", CONFIG_BLOCK, read_receive_connector, .may_repeat = true },
+    { "listener", CONFIG_BLOCK, read_listener, .may_repeat = true },
     { "permission_group", CONFIG_BLOCK, read_permission_group, .may_repeat = true },
     { "accepted_domain", CONFIG_BLOCK, read_accepted_domain, .may_repeat = true },
     { "alias_files", CONFIG_LIST, read_alias_files },

@@ -47,6 +47,7 @@ void read_receive_connector(
     struct reader *, const struct option *, const struct config_item *, void *);
 void read_send_connector(
     struct reader *, const struct option *, const struct config_item *, void *);
+void read_listener(struct reader *, const struct option *, const struct config_item *, void *);
 void read_accepted_domain(
     struct reader *, const struct option *, const struct config_item *, void *);
 void read_sender_rewrite(
@@ -83,6 +84,9 @@ const struct address_list *address_list_find(
 struct bytes address_line(struct bytes line);           /* without its comment; may be empty */
 void read_remote_ranges(
     struct reader *, const struct option *, const struct config_item *, void *);
+/* Adds ITEM's ranges, and those of the lists it names. */
+void read_ranges(struct reader *reader, const struct config_item *item,
+    struct ip_range **ranges, size_t *count);
 
 /* The parameters of the transport block, and in the same order what cmdlets call them. */
 extern const struct option transport_options[];
@@ -98,6 +102,7 @@ extern const struct choice auth_mechanisms[];
 void check_settings(struct reader *reader, const struct config_item *root);
 void check_groups(struct reader *reader); /* and finds the user groups of connectors */
 void check_aliases(struct reader *reader);
+void check_listeners(struct reader *reader);
 void check_cluster(struct reader *reader, const struct config_item *root);
 void check_transport(struct reader *reader, const struct config_item *root);
 void complain_of_twin(struct reader *reader, const char *kind, const char *name,
@@ -147,6 +152,9 @@ bool flag_parse(const char *text, bool *out);
 const struct choice *choice_find(const struct choice *choices, const char *name);
 void complain_of_choice(struct reader *reader, struct source_line where, const char *name,
     const char *wrong, const struct choice *choices);
+/* "127.0.0.1:25", "[::1]:25", "*:25", "unix:/run/x"; to be given back by binding_done(). */
+bool binding_parse(const char *text, struct binding *out);
+void binding_done(struct binding *binding);
 /* "192.0.2.1:25", "[::1]:25", "mail.example.com:25"; HOST without brackets, free() it. */
 bool host_port_parse(const char *text, char **host, uint16_t *port);
 bool size_parse(const char *text, uint64_t *out); /* "25M", "512K", "100B", "1G" */

@@ -64,8 +64,12 @@ static bool parse_unix_binding(const char *path, struct binding *out)
     return true;
 }
 
-/* "127.0.0.1:25", "[::1]:25", "*:25", "unix:/run/x". */
-static bool parse_binding(const char *text, struct binding *out)
+void binding_done(struct binding *binding)
+{
+    free(binding->path);
+}
+
+bool binding_parse(const char *text, struct binding *out)
 {
     struct binding binding = { 0 };
     const char *colon = strrchr(text, ':');
@@ -100,7 +104,7 @@ static void read_bindings(struct reader *reader, const struct option *option,
     connector->bindings = mem_grow(connector->bindings,
         (connector->binding_count + item->value_count + 1) * sizeof *connector->bindings);
     for (size_t i = 0; i < item->value_count; i++) {
-        if (parse_binding(item->values[i].text, &binding))
+        if (binding_parse(item->values[i].text, &binding))
             connector->bindings[connector->binding_count++] = binding;
         else
             complaint_hint(complain(reader->complaints, value_line(item, i),

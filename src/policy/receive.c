@@ -40,6 +40,22 @@ bool binding_overlaps(const struct binding *a, const struct binding *b)
     return a->is_any || b->is_any || address_covers(a, b->ip) || address_covers(b, a->ip);
 }
 
+void binding_format(const struct binding *binding, char out[BINDING_TEXT_BYTES])
+{
+    char ip[IP_TEXT_BYTES];
+
+    if (binding->is_unix) {
+        snprintf(out, BINDING_TEXT_BYTES, "unix:%.108s", binding->path);
+        return;
+    }
+    ip_format(binding->ip, ip);
+    snprintf(out, BINDING_TEXT_BYTES,
+        binding->is_any         ? "*%.0s:%u"
+        : ip_is_v4(binding->ip) ? "%s:%u"
+                                : "[%s]:%u",
+        ip, binding->port);
+}
+
 /* By the first address; of two that begin together the larger comes first, so that what is
  * around a range always stands before it. */
 static int compare_ranges(const void *a, const void *b)

@@ -5,12 +5,22 @@
 
 #include "policy/settings.h"
 
+/* What a balancer's PROXY header said (FE-5). */
+struct balanced {
+    bool has_client; /* the peer is whom it named; else the rest means nothing */
+    bool is_probe;   /* the balancer is the client itself: a health check, most likely */
+    struct ip balancer, destination;
+    uint16_t balancer_port, destination_port;
+};
+
 /* Where a connection came in and from. */
 struct arrival {
     bool is_unix;
     const char *path; /* UNIX socket it came in by */
-    struct ip local, peer;
-    uint16_t port; /* local */
+    struct ip local,
+        peer;      /* the peer is the client, wherever the connection came from (PE-9) */
+    uint16_t port, peer_port; /* local; for the log */
+    struct balanced balanced;
 };
 
 /* The connector whose binding covers the local side and whose most specific range has the peer.
@@ -29,6 +39,9 @@ void receive_why(const struct receive_connector *connector,
     char out[RECEIVE_WHY_BYTES]);
 
 bool binding_covers(const struct binding *binding, const struct arrival *arrival);
+/* "*:25", "192.0.2.1:25", "[::1]:25", "unix:/run/x". */
+enum { BINDING_TEXT_BYTES = 120 };
+void binding_format(const struct binding *binding, char out[BINDING_TEXT_BYTES]);
 bool binding_overlaps(const struct binding *a, const struct binding *b);
 
 /* Sorts the connector's ranges into its nodes, after which choosing among 100,000 of them costs

@@ -328,6 +328,9 @@ static void free_blocks(struct settings *settings)
         free(settings->nodes[i].host);
         free(settings->nodes[i].site);
     }
+    for (size_t i = 0; i < settings->listener_count; i++)
+        free(settings->listeners[i].balancers);
+    free(settings->listeners);
     free(settings->receive);
     free(settings->send);
     free(settings->nodes);

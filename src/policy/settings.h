@@ -208,6 +208,21 @@ struct receive_connector {
     bool is_internal; /* for the other nodes alone: peer links, TLS by pinned keys */
 };
 
+/* Whether connections begin with a PROXY header (FE-5): from listed balancers, those do, others
+ * are clients themselves; OPTIONAL: they may; REQUIRED: nobody else may come. */
+enum proxy_mode { PROXY_MODE_LISTED, PROXY_MODE_OPTIONAL, PROXY_MODE_REQUIRED };
+
+/* listener "*:25" { ... }: what is the same for all connectors of a binding, since it is settled
+ * before one is chosen. */
+struct listener_options {
+    struct binding binding; /* no UNIX socket */
+    struct source_line source;
+    enum proxy_mode proxy;
+    struct ip_range *balancers;
+    size_t balancer_count;
+    int64_t proxy_timeout_ms;
+};
+
 /* Another node of the organisation. */
 struct cluster_node {
     char *name;
@@ -345,6 +360,8 @@ struct settings {
 
     struct receive_connector *receive;
     size_t receive_count;
+    struct listener_options *listeners;
+    size_t listener_count;
     struct accepted_domain *domains;
     size_t domain_count;
     struct domain_index *domain_index; /* policy/domain.h; NULL: each is looked at */
