@@ -1,4 +1,4 @@
-#include "flow/accept/accept.h"
+#include "flow/accept/inside.h"
 
 #include "base/mem.h"
 #include "os/conn.h"
@@ -113,38 +113,87 @@ static void turn_away(struct accept *accept, int fd, const char *reply)
     conn_close(&conn, true);
 }
 
-static void report_refusal(const struct receive_connector *connector,
-    const struct endpoint *peer, const char *rule, const char *reply)
+static void client_format(const struct arrival *arrival, char out[ENDPOINT_TEXT_BYTES])
 {
-    char text[ENDPOINT_TEXT_BYTES];
+    struct endpoint client = {
+        .is_unix = arrival->is_unix, .ip = arrival->peer, .port = arrival->peer_port
+    };
 
-    endpoint_format(peer, text);
-    report(REPORT_REJECT, R_CHARS("connector", connector ? connector->name : ""),
-        R_CHARS("client", text), R_CHARS("stage", "CONNECT"), R_CHARS("rule", rule),
-        R_TEXT("text", bytes_first(bytes_text(reply), strlen(reply) - 2)));
+    endpoint_format(&client, out);
 }
 
-static void report_no_connector(const struct endpoint *peer, const struct endpoint *local)
+/* `via` stands last in FIELDS, and is left out for those who come by themselves. */
+static void report_arrival(enum report_event event, const struct arrival *arrival,
+    struct report_field *fields, unsigned count)
 {
+    struct endpoint via = { .ip = arrival->balanced.balancer,
+        .port = arrival->balanced.balancer_port };
+    char text[ENDPOINT_TEXT_BYTES];
+
+    endpoint_format(&via, text);
+    fields[count - 1] = R_CHARS("via", text);
+    report_fields(event, fields, count - !arrival->balanced.has_client);
+}
+
+void accept_refuse(struct accept *accept, int fd, const struct arrival *arrival,
+    const struct receive_connector *connector, const struct decision *decision)
+{
+    char client[ENDPOINT_TEXT_BYTES], reply[VERDICT_TEXT_BYTES + 2];
+    struct report_field fields[7] = { R_CHARS("connector", connector ? connector->name : ""),
+        [2] = R_CHARS("stage", "CONNECT"), R_CHARS("rule", decision->rule) };
+    unsigned count = 4;
+    size_t n;
+
+    client_format(arrival, client);
+    verdict_format(&decision->verdict, reply);
+    n = strlen(reply);
+    fields[1] = R_CHARS("client", client);
+    fields[count++] = R_TEXT("text", bytes_of(reply, n));
+    if (!connector)
+        fields[count++] = R_CHARS("why", decision->why);
+    report_arrival(REPORT_REJECT, arrival, fields, count + 1);
+    memcpy(reply + n, "\r\n", 3);
+    turn_away(accept, fd, reply);
+}
+
+/* A balancer's health check that no connector takes comes every other second: told once. */
+static void refuse_for_all(struct accept *accept, int fd, const struct arrival *arrival)
+{
+    struct endpoint local = {
+        .is_unix = arrival->is_unix, .ip = arrival->local, .port = arrival->port
+    };
     char from[ENDPOINT_TEXT_BYTES], to[ENDPOINT_TEXT_BYTES];
 
-    endpoint_format(peer, from);
-    endpoint_format(local, to);
-    report(REPORT_NO_CONNECTOR, R_CHARS("client", from), R_CHARS("local", to),
-        R_CHARS("text", "no receive connector's binding and remote_ranges match"));
+    client_format(arrival, from);
+    endpoint_format(&local, to);
+    if (!arrival->balanced.is_probe || !accept->has_told_probe)
+        report_arrival(REPORT_NO_CONNECTOR, arrival,
+            (struct report_field[]){ R_CHARS("client", from), R_CHARS("local", to),
+                R_CHARS("text", arrival->balanced.is_probe
+                                    ? "no receive connector takes the balancer's health checks"
+                                    : "no receive connector's binding and remote_ranges match"),
+                R_CHARS("via", "") },
+            4);
+    accept->has_told_probe |= arrival->balanced.is_probe;
+    turn_away(accept, fd, RECEIVE_NOBODY_REPLY "\r\n");
 }
 
 static void report_would_refuse(
-    const struct receive_connector *connector, const struct endpoint *peer, enum limit limit)
+    const struct receive_connector *connector, const struct arrival *arrival, enum limit limit)
 {
     struct decision decision;
     char text[ENDPOINT_TEXT_BYTES];
 
     limit_refuse(connector, limit, &decision);
-    endpoint_format(peer, text);
+    client_format(arrival, text);
     report(REPORT_WOULD_REFUSE, R_CHARS("connector", connector->name), R_CHARS("client", text),
         R_CHARS("stage", "CONNECT"), R_CHARS("limit", limit_name(limit)),
         R_NUMBER("code", decision.verdict.code), R_CHARS("text", decision.verdict.text));
+}
+
+static bool is_full(const struct accept *accept, const struct settings *settings)
+{
+    return accept->connection_count + accept->waiting_count >= settings->connections_max;
 }
 
 static struct limits_connections count_connections(struct accept *accept,
@@ -163,43 +212,33 @@ static struct limits_connections count_connections(struct accept *accept,
 /* Whether this connection may stay.  False: DECISION says why not. */
 static bool is_within_limits(struct accept *accept, const struct settings *settings,
     const struct receive_connector *connector, const struct arrival *arrival,
-    const struct endpoint *peer, struct decision *decision)
+    struct decision *decision)
 {
     struct limits_connections facts = count_connections(accept, connector, arrival);
     unsigned passed = limits_of_connection(connector, &facts),
              reported = passed & connector->report_only;
     enum limit limit;
 
-    if (accept->connection_count >= settings->connections_max)
+    if (is_full(accept, settings))
         limit_refuse(connector, LIMIT_CONNECTIONS, decision);
     else
         limits_decide(connector, passed, decision);
     if (!decision_is_yes(decision))
         return false;
     while (limit_next(&reported, &limit))
-        report_would_refuse(connector, peer, limit);
+        report_would_refuse(connector, arrival, limit);
     return true;
 }
 
-static void on_accept(
-    void *me, int fd, const struct endpoint *peer, const struct endpoint *local)
+void accept_admit(
+    struct accept *accept, int fd, const struct arrival *arrival, struct setup *setup)
 {
-    struct accept_binding *binding = me;
-    struct accept *accept = binding->accept;
-    struct setup *setup = setup_slot_hold(accept->setup);
-    struct arrival arrival = {
-        .is_unix = local->is_unix,
-        .path = local->is_unix ? binding->endpoint.path : NULL,
-        .local = local->ip,
-        .peer = peer->ip,
-        .port = local->port,
-    };
-    const struct receive_connector *connector = receive_choose(setup->settings, &arrival);
+    const struct receive_connector *connector = receive_choose(setup->settings, arrival);
+    struct arrival admitted = *arrival;
     struct decision decision;
 
     if (!connector) {
-        report_no_connector(peer, local);
-        turn_away(accept, fd, RECEIVE_NOBODY_REPLY "\r\n");
+        refuse_for_all(accept, fd, arrival);
         setup_free(setup);
         return;
     }
@@ -208,21 +247,58 @@ static void on_accept(
         setup_free(setup);
         return;
     }
-    if (!is_within_limits(accept, setup->settings, connector, &arrival, peer, &decision)) {
-        char text[VERDICT_TEXT_BYTES], reply[VERDICT_TEXT_BYTES + 2];
-        verdict_format(&decision.verdict, text);
-        snprintf(reply, sizeof reply, "%s\r\n", text);
-        report_refusal(connector, peer, decision.rule, reply);
-        turn_away(accept, fd, reply);
+    if (!is_within_limits(accept, setup->settings, connector, arrival, &decision)) {
+        accept_refuse(accept, fd, arrival, connector, &decision);
         setup_free(setup);
         return;
     }
-    if (arrival.is_unix) /* the binding may be closed on the way to the session's loop */
-        arrival.path = receive_path(connector, arrival.path);
+    if (arrival->is_unix) /* the binding may be closed on the way to the session's loop */
+        admitted.path = receive_path(connector, arrival->path);
     accept->connection_count++;
-    find_source(accept, arrival.peer, true)->connections++;
+    find_source(accept, arrival->peer, true)->connections++;
     find_connector(accept, connector->name, true)->connections++;
-    accept->open_session(accept, fd, &arrival, setup, connector);
+    accept->open_session(accept, fd, &admitted, setup, connector);
+}
+
+/* Behind a balancer it is not known yet whose connection it is (FE-5). */
+static void begin(struct accept *accept, int fd, const struct arrival *arrival)
+{
+    struct setup *setup = setup_slot_hold(accept->setup);
+    const struct settings *settings = setup->settings;
+    struct decision decision;
+    enum balancer_header header = settings->listener_count
+                                      ? balancer_decide(settings, arrival, &decision)
+                                      : BALANCER_HEADER_NONE;
+
+    if (header == BALANCER_HEADER_NONE) {
+        accept_admit(accept, fd, arrival, setup);
+        return;
+    }
+    if (header == BALANCER_HEADER_NOBODY) {
+        accept_refuse(accept, fd, arrival, NULL, &decision);
+    } else if (is_full(accept, settings)) {
+        balancer_refuse_full(settings, arrival, &decision);
+        accept_refuse(accept, fd, arrival, NULL, &decision);
+    } else {
+        header_expect(accept, fd, arrival, settings, header == BALANCER_HEADER_MAY);
+    }
+    setup_free(setup);
+}
+
+static void on_accept(
+    void *me, int fd, const struct endpoint *peer, const struct endpoint *local)
+{
+    struct accept_binding *binding = me;
+    struct arrival arrival = {
+        .is_unix = local->is_unix,
+        .path = local->is_unix ? binding->endpoint.path : NULL,
+        .local = local->ip,
+        .peer = peer->ip,
+        .port = local->port,
+        .peer_port = peer->port,
+    };
+
+    begin(binding->accept, fd, &arrival);
 }
 
 /* --- Sockets ----------------------------------------------------------------------------- */
@@ -331,6 +407,7 @@ void accept_apply(struct accept *accept)
     struct setup *setup = setup_slot_hold(accept->setup);
     const struct settings *settings = setup->settings;
 
+    accept->has_told_probe = false;
     list_each (node, &accept->bindings)
         container_of(node, struct accept_binding, in_accept)->is_wanted = false;
     for (size_t i = 0; i < settings->receive_count; i++) {
@@ -368,7 +445,10 @@ void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *se
     accept->loop = loop;
     accept->setup = setup;
     accept->connection_count = 0;
+    accept->waiting_count = 0;
+    accept->has_told_probe = false;
     list_init(&accept->bindings);
+    list_init(&accept->waiting);
     table_init(&accept->sources);
     table_init(&accept->connectors);
     timer_init(&accept->again, loop, on_again);
@@ -377,6 +457,7 @@ void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *se
 void accept_stop(struct accept *accept)
 {
     timer_stop(&accept->again);
+    header_stop(accept);
     list_each (node, &accept->bindings)
         close_binding(container_of(node, struct accept_binding, in_accept));
 }

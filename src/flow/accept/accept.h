@@ -18,7 +18,10 @@ struct accept {
     struct table sources;    /* connections of each address */
     struct table connectors; /* ... of each connector, by name */
     uint32_t connection_count;
-    struct timer again; /* for bindings that could not be opened */
+    struct list waiting; /* struct header_wait: balancers whose PROXY header is not there yet */
+    uint32_t waiting_count;
+    bool has_told_probe; /* that no connector takes a balancer's own connections */
+    struct timer again;  /* for bindings that could not be opened */
 
     /* A connection that may stay.  Takes FD and SETUP (held); CONNECTOR lies in it. */
     void (*open_session)(struct accept *accept, int fd, const struct arrival *arrival,

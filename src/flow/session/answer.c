@@ -31,6 +31,7 @@ void session_configure(struct session *session)
     free(session->banner);
     session->banner = answer_banner(settings, connector);
     session->config = answer_config(settings, connector, &session->client, session->banner);
+    session->config.logs_lines &= !session->is_quiet;
     session->protocol.connector = connector->name;
     auth_configure(session);
 }
@@ -278,6 +279,7 @@ void session_do(struct session *session, const struct smtp_server_action *action
         on_hello(session, action);
         return;
     case SMTP_SERVER_CHECK_MAIL:
+        session_unquiet(session);
         on_mail(session, action->mail);
         return;
     case SMTP_SERVER_CHECK_RCPT:

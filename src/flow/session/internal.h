@@ -7,10 +7,12 @@
 #include "mail/strip.h"
 #include "os/conn.h"
 #include "policy/addresses.h"
+#include "policy/balancer.h"
 #include "policy/client.h"
 #include "policy/decision.h"
 #include "policy/limits.h"
 #include "policy/login.h"
+#include "proto/proxy/proxy.h"
 #include "proto/smtp/server.h"
 #include "report/report.h"
 
@@ -71,6 +73,8 @@ struct session {
     const struct receive_connector *connector; /* in setup */
     struct arrival arrival;
     char *unix_path; /* what arrival.path is; NULL: none */
+    bool is_quiet;   /* a balancer looks whether we are there: the logs have nothing of it */
+    bool has_begun;  /* what it said first was no PROXY header */
     struct smtp_server engine;
     struct smtp_server_config config;
     struct receipt *receipt; /* NULL outside a transaction */
@@ -149,6 +153,8 @@ void session_do(struct session *session, const struct smtp_server_action *action
 void session_answer(
     struct session *session, enum smtp_server_event_type type, struct verdict verdict);
 void session_drop_receipt(struct session *session);
+/* It is about mail, so whoever it is: the logs have it from here on. */
+void session_unquiet(struct session *session);
 /* Says in the log that something was refused. */
 void session_reject(
     struct session *session, const char *stage, const struct decision *decision);

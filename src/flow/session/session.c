@@ -10,6 +10,12 @@ enum { LOOK_AGAIN_MS = 1000 };
 
 /* --- The engine's turn ------------------------------------------------------------------- */
 
+static void note_protocol(struct session *session, char sign, struct bytes text)
+{
+    if (!session->is_quiet)
+        report_protocol(&session->protocol, sign, text);
+}
+
 static void log_replies(struct session *session, struct bytes sent)
 {
     while (sent.n) {
@@ -92,10 +98,11 @@ static void free_session(struct session *session)
     struct session_house *house = session->house;
     bool leaves = true;
 
-    report(REPORT_DISCONNECT, R_SESSION(session->protocol.id),
-        R_CHARS("connector", session->connector->name),
-        R_CHARS("client", session->protocol.peer));
-    report_protocol(&session->protocol, '-', BYTES_NONE);
+    if (!session->is_quiet)
+        report(REPORT_DISCONNECT, R_SESSION(session->protocol.id),
+            R_CHARS("connector", session->connector->name),
+            R_CHARS("client", session->protocol.peer));
+    note_protocol(session, '-', BYTES_NONE);
     session_note_device(session);
     if (session->receipt && session->receipt->is_committing) {
         session->receipt->session = NULL; /* it goes on without us, */
@@ -219,11 +226,35 @@ static void stop_session(struct session *session, struct verdict verdict)
 
 /* --- The connection ---------------------------------------------------------------------- */
 
+/* Who is no balancer says that he is somebody else (FE-5).  False: he does not, as far as it is
+ * known by now. */
+static bool is_header(struct session *session, struct bytes input)
+{
+    enum proxy_look look = proxy_look(input);
+
+    session->has_begun = look == PROXY_LOOKS_OTHER;
+    return look == PROXY_LOOKS_SO;
+}
+
+static void refuse_header(struct session *session)
+{
+    struct decision decision;
+
+    balancer_refuse_header(session->connector->name, &decision);
+    session_reject(session, "CONNECT", &decision);
+    stop_session(session, decision.verdict);
+}
+
 static size_t on_input(void *me, struct bytes input)
 {
     struct session *session = me;
     bool was_in_body = session->receipt && session->receipt->writer;
     size_t used;
+
+    if (!session->has_begun && is_header(session, input)) {
+        refuse_header(session);
+        return input.n;
+    }
 
     session->last_input = loop_now(session->house->loop);
     session->has_stored = false; /* whoever goes on has read the answer */
@@ -257,7 +288,7 @@ static void log_tls(struct session *session, const struct tls_facts *tls)
         n += snprintf(text + n, sizeof text - (size_t)n, ", client certificate %s: %s",
             tls->peer_is_known ? "known" : "not known",
             tls->peer_subject[0] ? tls->peer_subject : tls->peer_fingerprint);
-    report_protocol(&session->protocol, '*', bytes_of(text, strnlen(text, (size_t)n)));
+    note_protocol(session, '*', bytes_of(text, strnlen(text, (size_t)n)));
 }
 
 static void on_tls(void *me, enum err err)
@@ -266,7 +297,7 @@ static void on_tls(void *me, enum err err)
     const struct tls_facts *tls;
 
     if (err != OK) {
-        report_protocol(&session->protocol, '*', BYTES("TLS handshake failed"));
+        note_protocol(session, '*', BYTES("TLS handshake failed"));
         session->is_closing = true;
         settle(session);
         return;
@@ -359,6 +390,59 @@ static void on_idle(struct timer *timer)
 
 /* --- Beginning and end ------------------------------------------------------------------- */
 
+/* The client is whom the balancer speaks for. */
+static void name_peers(struct session *session)
+{
+    struct endpoint client = { .ip = session->arrival.peer,
+        .port = session->arrival.peer_port };
+    bool is_balanced = session->arrival.balanced.has_client;
+
+    endpoint_format(is_balanced ? &client : conn_peer(session->conn), session->protocol.peer);
+    endpoint_format(conn_local(session->conn), session->protocol.local);
+}
+
+static void report_balanced(struct session *session)
+{
+    const struct balanced *by = &session->arrival.balanced;
+    struct endpoint via = { .ip = by->balancer, .port = by->balancer_port },
+                    to = { .ip = by->destination, .port = by->destination_port };
+    char from[ENDPOINT_TEXT_BYTES], destination[ENDPOINT_TEXT_BYTES],
+        text[2 * ENDPOINT_TEXT_BYTES + 20];
+
+    endpoint_format(&via, from);
+    endpoint_format(&to, destination);
+    report(REPORT_CONNECT, R_SESSION(session->protocol.id),
+        R_CHARS("connector", session->connector->name),
+        R_CHARS("client", session->protocol.peer), R_CHARS("via", from),
+        R_CHARS("to", destination));
+    snprintf(text, sizeof text, "PROXY via %s to %s", from, destination);
+    report_protocol(&session->protocol, '+', BYTES_NONE);
+    report_protocol(&session->protocol, '*', bytes_text(text));
+}
+
+static void report_connect(struct session *session)
+{
+    if (session->is_quiet)
+        return;
+    if (session->arrival.balanced.has_client) {
+        report_balanced(session);
+        return;
+    }
+    report(REPORT_CONNECT, R_SESSION(session->protocol.id),
+        R_CHARS("connector", session->connector->name),
+        R_CHARS("client", session->protocol.peer));
+    report_protocol(&session->protocol, '+', BYTES_NONE);
+}
+
+void session_unquiet(struct session *session)
+{
+    if (!session->is_quiet)
+        return;
+    session->is_quiet = false;
+    session->config.logs_lines = session->connector->logs_protocol;
+    report_connect(session);
+}
+
 void session_open(struct session_house *house, const struct session_start *start)
 {
     struct session *session = mem_new(sizeof *session);
@@ -369,6 +453,7 @@ void session_open(struct session_house *house, const struct session_start *start
     session->arrival = start->arrival;
     if (start->arrival.path) /* the binding may be closed while the session goes on */
         session->arrival.path = session->unix_path = mem_text(start->arrival.path);
+    session->is_quiet = start->arrival.balanced.is_probe;
     session->protocol.id = start->id;
     snprintf(session->counted_as, sizeof session->counted_as, "%s", start->connector->name);
     list_init(&session->in_house);
@@ -383,11 +468,8 @@ void session_open(struct session_house *house, const struct session_start *start
         free_session(session);
         return;
     }
-    endpoint_format(conn_peer(session->conn), session->protocol.peer);
-    endpoint_format(conn_local(session->conn), session->protocol.local);
-    report(REPORT_CONNECT, R_SESSION(start->id), R_CHARS("connector", start->connector->name),
-        R_CHARS("client", session->protocol.peer));
-    report_protocol(&session->protocol, '+', BYTES_NONE);
+    name_peers(session);
+    report_connect(session);
     timer_start(&session->idle, session->connector->idle_ms < session->connector->session_ms
                                     ? session->connector->idle_ms
                                     : session->connector->session_ms);

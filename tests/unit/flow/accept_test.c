@@ -21,6 +21,7 @@ struct bench {
     uint16_t port;
     int clients[CLIENTS], kept[CLIENTS];
     char heard[CLIENTS][128];
+    struct arrival arrivals[CLIENTS]; /* of those that were kept */
     unsigned client_count, kept_count;
     struct timer look;
     struct moment deadline;
@@ -31,9 +32,9 @@ static void open_session(struct accept *accept, int fd, const struct arrival *ar
 {
     struct bench *bench = accept->me;
 
-    (void)arrival;
     assert_string_equal(connector->name, "in");
     setup_free(setup);
+    bench->arrivals[bench->kept_count] = *arrival;
     bench->kept[bench->kept_count++] = fd;
 }
 
@@ -91,12 +92,9 @@ static void bench_init(struct bench *bench, struct settings *settings)
 
 static void bench_done(struct bench *bench)
 {
-    struct ip peer;
-
-    assert_true(ip_parse(BYTES("127.0.0.1"), &peer));
     for (unsigned i = 0; i < bench->kept_count; i++) {
         close(bench->kept[i]);
-        accept_gone(&bench->accept, "in", peer);
+        accept_gone(&bench->accept, "in", bench->arrivals[i].peer);
     }
     for (unsigned i = 0; i < bench->client_count; i++)
         close(bench->clients[i]);
@@ -133,6 +131,17 @@ static bool is_all_answered(struct bench *bench)
         answered += bench->heard[i][0] != 0;
     }
     return answered == bench->client_count;
+}
+
+/* The first part is read when it is accepted: it was there before. */
+static void on_look_for_wait(struct timer *timer)
+{
+    struct bench *bench = container_of(timer, struct bench, look);
+
+    if (bench->accept.waiting_count)
+        loop_stop(bench->loop);
+    else
+        timer_start(timer, 1);
 }
 
 static void on_look(struct timer *timer)
@@ -239,6 +248,131 @@ static void test_room_comes_back(void **state)
     bench_done(&bench);
 }
 
+/* --- Balancers --------------------------------------------------------------------------- */
+
+#define CLIENT(last) "PROXY TCP4 10.1.0." last " 192.0.2.1 1234 25\r\n"
+
+static struct settings *settings_behind(enum proxy_mode mode, const char *balancer)
+{
+    struct settings *settings = settings_with("10.1.0.0/16", free_port());
+
+    settings->listeners = mem_new(sizeof *settings->listeners);
+    settings->listener_count = 1;
+    settings->listeners[0] =
+        (struct listener_options){ .binding = settings->receive[0].bindings[0],
+            .proxy = mode,
+            .balancers = mem_new(sizeof(struct ip_range)),
+            .balancer_count = 1,
+            .proxy_timeout_ms = 200 };
+    assert_true(ip_range_parse(bytes_text(balancer), settings->listeners[0].balancers));
+    return settings;
+}
+
+static const struct header_case {
+    const char *name;
+    enum proxy_mode mode;
+    const char *balancer, *says;
+    const char *client; /* who is kept; NULL: nobody */
+    const char *left;   /* behind the header, in the socket; or the reply */
+} header_cases[] = {
+    { "a header", PROXY_MODE_LISTED, "127.0.0.1", CLIENT("7") "EHLO x\r\n", "10.1.0.7",
+        "EHLO x\r\n" },
+    { "in two parts", PROXY_MODE_LISTED, "127.0.0.1", "PROXY TCP4 10.1.0.|7 10.1.0.9 1 2\r\n!",
+        "10.1.0.7", "!" },
+    { "none in time", PROXY_MODE_LISTED, "127.0.0.1", "", NULL,
+        "421 4.7.0 No PROXY header that can be understood [proxy-header@" },
+    { "half of one", PROXY_MODE_LISTED, "127.0.0.1", "PROXY TCP4 10", NULL, "421 4.7.0 No" },
+    { "SMTP", PROXY_MODE_LISTED, "127.0.0.1", "EHLO x\r\n", NULL, "421 4.7.0 No PROXY" },
+    { "a bad one", PROXY_MODE_OPTIONAL, "127.0.0.1", "PROXY TCP7\r\n", NULL, "421 4.7.0 No" },
+    { "a client of nobody", PROXY_MODE_REQUIRED, "127.0.0.1",
+        "PROXY TCP4 10.2.0.1 10.1.0.9 1 2\r\n", NULL, "554 5.7.1 No service for your" },
+    { "its own", PROXY_MODE_REQUIRED, "127.0.0.1", "PROXY UNKNOWN\r\n", NULL,
+        "554 5.7.1 No service for your address here\r\n" },
+    { "nobody else", PROXY_MODE_REQUIRED, "127.0.0.2", CLIENT("7"), NULL,
+        "554 5.7.1 Connections come through a balancer here [proxy-required@" },
+    { "who is not listed is the client", PROXY_MODE_LISTED, "127.0.0.2", CLIENT("7"), NULL,
+        "554 5.7.1 No service for your" },
+    { "optional, and it says something", PROXY_MODE_OPTIONAL, "127.0.0.1", "EHLO x\r\n", NULL,
+        "554 5.7.1 No service for your" },
+    { "optional, and it waits", PROXY_MODE_OPTIONAL, "127.0.0.1", "", NULL,
+        "554 5.7.1 No service for your" },
+    { "optional, and a header", PROXY_MODE_OPTIONAL, "127.0.0.1", CLIENT("9"), "10.1.0.9", "" },
+};
+
+static void say(struct bench *bench, const char *text)
+{
+    const char *cut = strchr(text, '|');
+    size_t n = cut ? (size_t)(cut - text) : strlen(text);
+
+    dial(bench);
+    assert_int_equal(send(bench->clients[0], text, n, 0), (ssize_t)n);
+    if (!cut)
+        return;
+    timer_init(&bench->look, bench->loop, on_look_for_wait);
+    timer_start(&bench->look, 0);
+    loop_run(bench->loop);
+    n = strlen(cut + 1);
+    assert_int_equal(send(bench->clients[0], cut + 1, n, 0), (ssize_t)n);
+}
+
+static void check_kept(const struct header_case *c, const struct bench *bench)
+{
+    char room[100], peer[IP_TEXT_BYTES], balancer[IP_TEXT_BYTES];
+    const struct arrival *arrival = &bench->arrivals[0];
+    ssize_t n = recv(bench->kept[0], room, sizeof room, MSG_DONTWAIT);
+
+    ip_format(arrival->peer, peer);
+    ip_format(arrival->balanced.balancer, balancer);
+    check_bytes(c->name, bytes_text(peer), bytes_text(c->client));
+    check(c->name, arrival->balanced.has_client && !arrival->balanced.is_probe);
+    check_bytes(c->name, bytes_text(balancer), BYTES("127.0.0.1"));
+    check_bytes(c->name, bytes_of(room, n > 0 ? (size_t)n : 0), bytes_text(c->left));
+}
+
+static void test_headers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CASES(header_cases); i++) {
+        const struct header_case *c = &header_cases[i];
+        struct bench bench;
+
+        bench_init(&bench, settings_behind(c->mode, c->balancer));
+        say(&bench, c->says);
+        wait_for_answers(&bench);
+        check(c->name, (bench.kept_count == 1) == (c->client != NULL));
+        check(c->name, bench.accept.waiting_count == 0);
+        if (c->client)
+            check_kept(c, &bench);
+        else
+            check(c->name, strncmp(bench.heard[0], c->left, strlen(c->left)) == 0);
+        bench_done(&bench);
+    }
+}
+
+/* Those that have not said yet for whom they come take room, and give it back at the end. */
+static void test_who_waits_counts(void **state)
+{
+    struct settings *settings = settings_behind(PROXY_MODE_LISTED, "127.0.0.1");
+    struct bench bench;
+
+    (void)state;
+    settings->connections_max = 1;
+    settings->listeners[0].proxy_timeout_ms = TOO_LONG_MS;
+    bench_init(&bench, settings);
+    dial(&bench);
+    dial(&bench);
+    bench.kept_count = 1; /* the first one is not answered */
+    wait_for_answers(&bench);
+    bench.kept_count = 0;
+    assert_int_equal(bench.accept.waiting_count, 1);
+    check("the second",
+        strncmp(bench.heard[1], "421 4.3.2 Too many connections, try again later [connections@",
+            61) == 0);
+    accept_stop(&bench.accept);
+    assert_int_equal(bench.accept.waiting_count, 0);
+    bench_done(&bench);
+}
+
 /* A binding that somebody else has: the connector is without it, and says so. */
 static void test_binding_in_use(void **state)
 {
@@ -270,6 +404,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_room_comes_back),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_who_waits_counts),
         cmocka_unit_test(test_binding_in_use),
     };
 
