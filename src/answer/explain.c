@@ -1,6 +1,7 @@
 #include "answer/explain.h"
 
 #include "answer/answer.h"
+#include "policy/balancer.h"
 #include "policy/rights.h"
 #include "policy/route.h"
 
@@ -31,7 +32,8 @@ struct dialogue {
 
 const char *explain_stage_name(enum explain_stage stage)
 {
-    static const char *const names[] = { [EXPLAIN_CONNECTOR] = "connector",
+    static const char *const names[] = { [EXPLAIN_PROXY] = "proxy",
+        [EXPLAIN_CONNECTOR] = "connector",
         [EXPLAIN_HELLO] = "hello",
         [EXPLAIN_RIGHTS] = "rights",
         [EXPLAIN_MAIL] = "mail",
@@ -49,6 +51,37 @@ static void find(struct dialogue *dialogue, struct finding finding)
     finding.why = finding.why ? finding.why : "";
     finding.queue = finding.queue ? finding.queue : "";
     dialogue->each(dialogue->me, &finding);
+}
+
+/* --- The balancer ------------------------------------------------------------------------ */
+
+/* False: the connection ends before a connector is chosen, or before its first command. */
+static bool find_header(struct dialogue *dialogue)
+{
+    const struct explain_question *question = dialogue->question;
+    const struct receive_connector *connector;
+    struct arrival arrival = question->arrival;
+    char about[IP_TEXT_BYTES], reply[VERDICT_TEXT_BYTES] = "";
+    struct decision decision;
+    bool is_yes;
+
+    if (question->has_via)
+        arrival.peer = question->via;
+    else if (!balancer_listener(dialogue->settings, &arrival))
+        return true; /* nothing to be said */
+    connector = receive_choose(dialogue->settings, &arrival);
+    is_yes = balancer_takes(dialogue->settings, &arrival, question->has_via,
+        connector ? connector->name : "none", &decision);
+    if (!is_yes)
+        verdict_format(&decision.verdict, reply);
+    ip_format(arrival.peer, about);
+    find(dialogue, (struct finding){ .stage = EXPLAIN_PROXY,
+                       .about = about,
+                       .is_yes = is_yes,
+                       .reply = reply,
+                       .rule = decision.rule,
+                       .why = decision.why });
+    return is_yes;
 }
 
 /* --- The connector ----------------------------------------------------------------------- */
@@ -324,6 +357,8 @@ void explain(const struct settings *settings, const struct explain_question *que
     };
     char *banner;
 
+    if (!find_header(&dialogue))
+        return;
     find_connectors(&dialogue);
     if (!dialogue.connector || dialogue.connector->is_internal)
         return;

@@ -10,7 +10,9 @@
 #include "policy/receive.h"
 
 struct explain_question {
-    struct arrival arrival;
+    struct arrival arrival; /* of the client, whoever handed it over */
+    bool has_via;           /* a balancer did, by a PROXY header */
+    struct ip via;
     const char *helo;   /* NULL: nothing was asked about it: "client.invalid" */
     const char *user;   /* logged in as; NULL: nobody */
     bool is_tls;        /* STARTTLS was done */
@@ -22,6 +24,7 @@ struct explain_question {
 };
 
 enum explain_stage {
+    EXPLAIN_PROXY,     /* whether a PROXY header is taken, where there is one or might be */
     EXPLAIN_CONNECTOR, /* one for each receive connector: taken, or why not */
     EXPLAIN_HELLO,
     EXPLAIN_RIGHTS, /* what the client may do there; never a no */

@@ -46,7 +46,9 @@ static uint16_t first_port(const struct settings *settings)
     return 25;
 }
 
-static bool read_local(const struct settings *settings, const char *to, struct arrival *out)
+/* PEER: at the other end of the socket. */
+static bool read_local(
+    const struct settings *settings, const char *to, struct ip peer, struct arrival *out)
 {
     const char *colon = strrchr(to, ':');
     struct bytes host;
@@ -62,7 +64,7 @@ static bool read_local(const struct settings *settings, const char *to, struct a
     out->port = (uint16_t)port;
     host = bytes_of(to, (size_t)(colon - to));
     if (host.n == 0) {
-        out->local = local_of(settings, out->port, out->peer);
+        out->local = local_of(settings, out->port, peer);
         return true;
     }
     if (host.n > 2 && host.at[0] == '[' && host.at[host.n - 1] == ']')
@@ -74,7 +76,8 @@ bool explain_read(const struct settings *settings, const struct ctl_object *requ
     struct explain_request *out, char why[EXPLAIN_WHY_BYTES])
 {
     struct explain_question *question = &out->question;
-    const char *from = ctl_text(request, "from"), *to = ctl_text(request, "to");
+    const char *from = ctl_text(request, "from"), *to = ctl_text(request, "to"),
+               *via = ctl_text(request, "via");
     char port[8];
 
     *question = (struct explain_question){
@@ -96,7 +99,13 @@ bool explain_read(const struct settings *settings, const struct ctl_object *requ
         snprintf(why, EXPLAIN_WHY_BYTES, "'%.80s' is no address of a client", from);
         return false;
     }
-    if (!read_local(settings, to, &question->arrival)) {
+    question->has_via = via != NULL;
+    question->via = question->arrival.peer;
+    if (via && !ip_parse(bytes_text(via), &question->via)) {
+        snprintf(why, EXPLAIN_WHY_BYTES, "'%.80s' is no address of a balancer", via);
+        return false;
+    }
+    if (!read_local(settings, to, question->via, &question->arrival)) {
         snprintf(why, EXPLAIN_WHY_BYTES,
             "'%.80s' is no place to connect to: \":25\", \"192.0.2.1:25\" or \"unix:/path\"",
             to);

@@ -15,7 +15,7 @@ struct explain_request {
     const char *recipients[EXPLAIN_RECIPIENTS_MAX];
 };
 
-/* The request's members: from ("192.0.2.1"), to (":25", "192.0.2.1:25", "unix:/path"), helo, user,
+/* The request's members: from ("192.0.2.1"), via (a balancer, likewise), to (":25", "192.0.2.1:25", "unix:/path"), helo, user,
  * tls, partner, mail, rcpt (a list), size.  Where `to` has no address the one of a binding of
  * that port stands in; without `to` it is the first binding's port.  False: WHY says what is wrong. */
 bool explain_read(const struct settings *settings, const struct ctl_object *request,

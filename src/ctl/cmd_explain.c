@@ -106,7 +106,7 @@ static int explain_from_file(
 /* --- The command ------------------------------------------------------------------------- */
 
 struct asked {
-    const char *from, *to, *helo, *user, *mail;
+    const char *from, *via, *to, *helo, *user, *mail;
     struct option_texts rcpt;
     uint64_t size;
     bool is_tls, is_partner, uses_file;
@@ -116,8 +116,8 @@ static struct ctl_object *request_of(const struct asked *asked)
 {
     const struct {
         const char *name, *text;
-    } texts[] = { { "from", asked->from }, { "to", asked->to }, { "helo", asked->helo },
-        { "user", asked->user }, { "mail", asked->mail } };
+    } texts[] = { { "from", asked->from }, { "via", asked->via }, { "to", asked->to },
+        { "helo", asked->helo }, { "user", asked->user }, { "mail", asked->mail } };
     struct ctl_object *request = link_request("explain");
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -140,6 +140,8 @@ int cmd_explain(struct tool *tool, int argc, char **argv)
     struct link_reader reader = { on_row, &listing };
     const struct option options[] = {
         { "from-ip", 0, OPTION_TEXT, &asked.from, "ADDRESS", "of the client [127.0.0.1]" },
+        { "via", 0, OPTION_TEXT, &asked.via, "ADDRESS",
+            "of a balancer that hands it over by a PROXY header" },
         { "to", 0, OPTION_TEXT, &asked.to, "ADDR:PORT",
             "or :PORT, unix:PATH [the first binding's port]" },
         { "helo", 0, OPTION_TEXT, &asked.helo, "NAME", "what it says in EHLO" },

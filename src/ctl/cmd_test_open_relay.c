@@ -13,6 +13,7 @@
 #include "ctl/tool.h"
 
 #include "answer/explain_ctl.h"
+#include "policy/balancer.h"
 #include "policy/client.h"
 #include "policy/rights.h"
 #include "policy/wide.h"
@@ -65,8 +66,9 @@ struct test {
     const struct settings *settings;
     struct open_relay_trick tricks[OPEN_RELAY_TRICKS];
     const char *ours;
-    bool uses_file; /* the daemon is down */
-    int failed;     /* an exit code: asking did not work */
+    char via[IP_TEXT_BYTES]; /* the balancer that clients come through; "": by themselves */
+    bool uses_file;          /* the daemon is down */
+    int failed;              /* an exit code: asking did not work */
     enum judgement worst;
 };
 
@@ -136,6 +138,8 @@ static struct ctl_object *question(
     struct ctl_object *request = link_request("explain");
 
     ctl_set_text(request, "from", bytes_text(from));
+    if (test->via[0])
+        ctl_set_text(request, "via", bytes_text(test->via));
     ctl_set_text(request, "to", bytes_text(to));
     ctl_set_text(request, "helo", BYTES(OPEN_RELAY_FOREIGN));
     ctl_set_text(request, "mail", bytes_text(sender));
@@ -213,6 +217,19 @@ static void endpoint_text(const struct binding *binding, char out[80])
         ip, binding->port);
 }
 
+/* Where clients cannot come by themselves, they come through the first of the balancers. */
+static void find_balancer(struct test *test, const struct binding *binding, struct ip client)
+{
+    struct arrival arrival = { .local = binding->ip, .peer = client, .port = binding->port };
+    const struct listener_options *listener = balancer_listener(test->settings, &arrival);
+    struct decision decision;
+
+    test->via[0] = 0;
+    if (listener && listener->balancer_count &&
+        !balancer_takes(test->settings, &arrival, false, "", &decision))
+        ip_format(listener->balancers[0].first, test->via);
+}
+
 /* A client of RANGE that CONNECTOR takes: strangers are what is tried first. */
 static enum judgement judge_range(struct test *test, const struct receive_connector *connector,
     struct ip_range range, struct answer *out)
@@ -226,6 +243,7 @@ static enum judgement judge_range(struct test *test, const struct receive_connec
         sample = range.first;
     ip_format(sample, from);
     endpoint_text(&connector->bindings[0], to);
+    find_balancer(test, &connector->bindings[0], sample);
     open_relay_senders(test->ours, own, senders);
     for (unsigned s = 0; senders[s]; s++) {
         if (!ask(test, from, to, senders[s], connector->tls != TLS_MODE_OFF, out))
@@ -310,6 +328,7 @@ static void try_live(struct test *test, const char *host, uint16_t port)
         say(test, CLOSED, "-", about, live.remark);
         return;
     }
+    test->via[0] = 0;
     different = find_difference(test, to, &live, &answer);
     snprintf(about, sizeof about, "live at %s from %s", to, live.client);
     if (test->failed)
