@@ -3,7 +3,6 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "mail/address.h"
-#include "policy/domain.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -364,7 +363,7 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
         settings_free(reader.settings);
         return ERR_SYNTAX;
     }
-    reader.settings->domain_index = domain_index_new(reader.settings);
+    settings_index(reader.settings);
     reader.settings->file = mem_text(query->file);
     reader.settings->revision = ++revision;
     *out = reader.settings;

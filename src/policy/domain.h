@@ -21,14 +21,4 @@ struct bytes mailbox_key(struct bytes local, struct bytes domain, char room[MAIL
 enum { DOMAIN_FIT_ALL = 1, DOMAIN_FIT_EXACT = 1000 };
 uint32_t domain_fit(const char *pattern, struct bytes domain);
 
-/* The accepted domains by their patterns, so that each recipient costs as many looks as its domain
- * has labels, however many there are.  Made once, when the settings are read; then any thread.
- * It borrows the settings' domains. */
-struct domain_index;
-struct settings;
-struct domain_index *domain_index_new(const struct settings *settings);
-void domain_index_free(struct domain_index *index); /* NULL too */
-/* The number of the nearest in settings->domains, DOMAIN in normal form; SIZE_MAX: none. */
-size_t domain_index_find(const struct domain_index *index, struct bytes domain);
-
 #endif

@@ -1,31 +1,31 @@
+#include "policy/domain_index.h"
+
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/table.h"
-#include "policy/domain.h"
-#include "policy/settings.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct indexed {
     struct table_node by_pattern;
     struct bytes pattern;
+    size_t number;
 };
 
 struct domain_index {
     struct table table;
-    struct indexed *list; /* in the order of the settings' domains */
+    struct indexed *list;
+    size_t count, room;
 };
 
-struct domain_index *domain_index_new(const struct settings *settings)
+struct domain_index *domain_index_new(size_t count)
 {
     struct domain_index *index = mem_new(sizeof *index);
 
     table_init(&index->table);
-    index->list = mem_new((settings->domain_count + 1) * sizeof *index->list);
-    for (size_t i = 0; i < settings->domain_count; i++) {
-        struct indexed *indexed = &index->list[i];
-        indexed->pattern = bytes_text(settings->domains[i].pattern);
-        table_add(&index->table, &indexed->by_pattern, bytes_hash_nocase(indexed->pattern));
-    }
+    index->list = mem_new((count + 1) * sizeof *index->list);
+    index->room = count;
     return index;
 }
 
@@ -38,34 +38,86 @@ void domain_index_free(struct domain_index *index)
     free(index);
 }
 
-static size_t find(const struct domain_index *index, struct bytes pattern)
+static struct indexed *find(
+    const struct domain_index *index, struct bytes pattern, uint64_t hash)
 {
-    struct table_node *node = table_first(&index->table, bytes_hash_nocase(pattern));
+    struct table_node *node = table_first(&index->table, hash);
 
     for (; node; node = table_next(node)) {
         struct indexed *indexed = container_of(node, struct indexed, by_pattern);
-        if (bytes_equal_nocase(indexed->pattern, pattern))
-            return (size_t)(indexed - index->list);
+        if (bytes_equal(indexed->pattern, pattern))
+            return indexed;
     }
-    return SIZE_MAX;
+    return NULL;
 }
 
-/* The domain itself, then "*.x" for what stands behind its first label, and so on, then "*". */
-size_t domain_index_find(const struct domain_index *index, struct bytes domain)
+size_t domain_index_set(struct domain_index *index, struct bytes pattern, size_t number)
 {
-    size_t found = find(index, domain);
-    char room[IDNA_BYTES_MAX + 1];
+    uint64_t hash = hash64(pattern, 0);
+    struct indexed *indexed = find(index, pattern, hash);
+    size_t before = indexed ? indexed->number : DOMAIN_INDEX_NONE;
 
-    while (found == SIZE_MAX && domain.n < IDNA_BYTES_MAX) {
-        size_t dot = bytes_find(domain, '.');
-
-        if (dot == BYTES_NOT_FOUND)
-            return find(index, BYTES("*"));
-        domain = bytes_skip(domain, dot);
-        room[0] = '*';
-        memcpy(room + 1, domain.at, domain.n);
-        found = find(index, bytes_of(room, domain.n + 1));
-        domain = bytes_skip(domain, 1);
+    if (!indexed) {
+        assert(index->count < index->room);
+        indexed = &index->list[index->count++];
+        indexed->pattern = pattern;
+        table_add(&index->table, &indexed->by_pattern, hash);
     }
+    indexed->number = number;
+    return before;
+}
+
+size_t domain_index_find(const struct domain_index *index, struct bytes pattern)
+{
+    const struct indexed *indexed = find(index, pattern, hash64(pattern, 0));
+
+    return indexed ? indexed->number : DOMAIN_INDEX_NONE;
+}
+
+size_t domain_index_find_nearest(const struct domain_index *index, struct bytes domain)
+{
+    size_t found = DOMAIN_INDEX_NONE;
+    struct domain_forms forms;
+    struct bytes pattern;
+
+    domain_forms_init(&forms, domain);
+    while (found == DOMAIN_INDEX_NONE && domain_forms_next(&forms, &pattern))
+        found = domain_index_find(index, pattern);
     return found;
+}
+
+void domain_forms_init(struct domain_forms *forms, struct bytes domain)
+{
+    domain = bytes_first(domain, IDNA_BYTES_MAX);
+    forms->at = 0;
+    forms->n = domain.n + 1;
+    forms->is_literal = domain.n && domain.at[0] == '[';
+    forms->is_over = false;
+    if (domain.n)
+        memcpy(forms->room + 1, domain.at, domain.n);
+}
+
+/* The star takes the place of a byte that is not needed any more: what is in front of the dot. */
+bool domain_forms_next(struct domain_forms *forms, struct bytes *out)
+{
+    size_t dot = forms->at + 1; /* something stands in front of it */
+
+    if (forms->is_over)
+        return false;
+    if (forms->at == 0) {
+        forms->at = 1;
+        *out = bytes_of(forms->room + 1, forms->n - 1);
+        return true;
+    }
+    while (dot < forms->n && forms->room[dot] != '.')
+        dot++;
+    if (dot >= forms->n || forms->is_literal) {
+        forms->is_over = true;
+        *out = BYTES("*");
+        return true;
+    }
+    forms->at = dot;
+    forms->room[dot - 1] = '*';
+    *out = bytes_of(forms->room + dot - 1, forms->n - dot + 1);
+    return true;
 }

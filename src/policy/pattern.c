@@ -164,6 +164,10 @@ bool pattern_fits(const char *pattern, const struct pattern_subject *subject)
 const char *patterns_find(
     const struct address_patterns *patterns, const struct pattern_subject *subject)
 {
+    if (patterns->index) {
+        size_t at = pattern_index_find(patterns->index, patterns->list, subject);
+        return at == SIZE_MAX ? NULL : patterns->list[at];
+    }
     for (size_t i = 0; i < patterns->count; i++) {
         if (pattern_fits(patterns->list[i], subject))
             return patterns->list[i];

@@ -32,6 +32,16 @@ void pattern_subject_init(struct pattern_subject *subject, const struct address 
 
 bool pattern_fits(const char *pattern, const struct pattern_subject *subject);
 
+/* Many patterns by what they fit, so that an address costs as many looks as its domain has labels;
+ * only those with a "*" within a local part are looked at one by one, where the domain is theirs.
+ * Made once, when the settings are read, for lists that are not short; it borrows the list. */
+struct pattern_index;
+void patterns_index(struct address_patterns *patterns);
+void pattern_index_free(struct pattern_index *index); /* NULL too */
+/* The number of the first of LIST, which was indexed, that fits; SIZE_MAX: none. */
+size_t pattern_index_find(const struct pattern_index *index, char *const *list,
+    const struct pattern_subject *subject);
+
 /* The first of PATTERNS that fits; NULL: none.  An empty list costs nothing. */
 const char *patterns_find(
     const struct address_patterns *patterns, const struct pattern_subject *subject);

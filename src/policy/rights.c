@@ -1,6 +1,7 @@
 #include "policy/rights.h"
 
 #include "policy/domain.h"
+#include "policy/domain_index.h"
 #include "policy/pattern.h"
 
 static const struct accepted_domain *find_normal(
@@ -12,8 +13,8 @@ static const struct accepted_domain *find_normal(
     if (domain.n == 0 || domain.at[0] == '[')
         return NULL;
     if (settings->domain_index) {
-        size_t at = domain_index_find(settings->domain_index, domain);
-        return at == SIZE_MAX ? NULL : &settings->domains[at];
+        size_t at = domain_index_find_nearest(settings->domain_index, domain);
+        return at == DOMAIN_INDEX_NONE ? NULL : &settings->domains[at];
     }
     for (size_t i = 0; i < settings->domain_count; i++) {
         uint32_t fit = domain_fit(settings->domains[i].pattern, domain);

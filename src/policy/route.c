@@ -2,8 +2,10 @@
 
 #include "policy/addresses.h"
 #include "policy/domain.h"
+#include "policy/domain_index.h"
 #include "policy/pattern.h"
 #include "policy/rights.h"
+#include "policy/route_index.h"
 
 #include <stdio.h>
 
@@ -41,8 +43,7 @@ struct rank {
 static struct rank rank_of(const struct settings *settings,
     const struct send_connector *connector, struct bytes domain)
 {
-    struct rank best = { .name = connector->name,
-        .is_scoped = connector->senders.count || connector->came_by.count };
+    struct rank best = { .name = connector->name, .is_scoped = route_is_scoped(connector) };
 
     for (size_t i = 0; i < connector->space_count; i++) {
         const struct address_space *space = &connector->spaces[i];
@@ -120,28 +121,93 @@ static bool takes(const struct settings *settings, const struct send_connector *
            is_from_its_senders(connector, facts);
 }
 
-const struct send_connector *route_choose(const struct settings *settings,
-    const struct route_facts *facts, const struct send_connector *after)
-{
-    char room[IDNA_BYTES_MAX];
-    const struct send_connector *best = NULL;
-    struct rank best_rank = { 0 }, after_rank = { 0 };
-    struct bytes domain = domain_normal(facts->domain, room);
+/* What is chosen for a recipient. */
+struct choice {
+    const struct settings *settings;
+    const struct route_facts *facts;
+    struct bytes domain; /* in normal form */
+    struct rank after;   /* only what comes behind it */
+    bool has_after;
+};
 
-    if (after)
-        after_rank = rank_of(settings, after, domain);
+/* The first in the order of the index that takes it.  One that has a nearer address space too was
+ * asked there already: unless it came before AFTER, it does not take this message. */
+static const struct send_connector *choose_in(const struct choice *choice, struct bytes pattern)
+{
+    struct route_entries entries = route_index_find(choice->settings->route_index, pattern);
+    uint32_t fit;
+
+    if (entries.count == 0)
+        return NULL;
+    fit = fit_normal(choice->settings, entries.list[0].pattern, choice->domain);
+    for (size_t i = 0; fit && i < entries.count; i++) {
+        const struct route_entry *entry = &entries.list[i];
+        struct rank rank = { .fit = fit,
+            .cost = entry->cost,
+            .is_scoped = route_is_scoped(entry->connector),
+            .name = entry->connector->name };
+
+        if (choice->has_after && !is_before(&choice->after, &rank))
+            continue;
+        if (!takes(choice->settings, entry->connector, choice->facts))
+            continue;
+        if (!choice->has_after ||
+            rank_of(choice->settings, entry->connector, choice->domain).fit == fit)
+            return entry->connector;
+    }
+    return NULL;
+}
+
+/* From the nearest pattern on; "--" stands before "*". */
+static const struct send_connector *choose_by_index(const struct choice *choice)
+{
+    const struct send_connector *found = NULL;
+    struct domain_forms forms;
+    struct bytes pattern;
+
+    domain_forms_init(&forms, choice->domain);
+    while (!found && domain_forms_next(&forms, &pattern)) {
+        if (bytes_equal(pattern, BYTES("*")))
+            found = choose_in(choice, BYTES("--"));
+        if (!found)
+            found = choose_in(choice, pattern);
+    }
+    return found;
+}
+
+static const struct send_connector *choose_among_all(const struct choice *choice)
+{
+    const struct settings *settings = choice->settings;
+    const struct send_connector *best = NULL;
+    struct rank best_rank = { 0 };
+
     for (size_t i = 0; i < settings->send_count; i++) {
         const struct send_connector *connector = &settings->send[i];
-        struct rank rank = rank_of(settings, connector, domain);
+        struct rank rank = rank_of(settings, connector, choice->domain);
 
         if (rank.fit == 0 || (best && !is_before(&rank, &best_rank)))
             continue;
-        if ((after && !is_before(&after_rank, &rank)) || !takes(settings, connector, facts))
+        if ((choice->has_after && !is_before(&choice->after, &rank)) ||
+            !takes(settings, connector, choice->facts))
             continue;
         best = connector;
         best_rank = rank;
     }
     return best;
+}
+
+const struct send_connector *route_choose(const struct settings *settings,
+    const struct route_facts *facts, const struct send_connector *after)
+{
+    char room[IDNA_BYTES_MAX];
+    struct choice choice = { .settings = settings,
+        .facts = facts,
+        .domain = domain_normal(facts->domain, room),
+        .has_after = after != NULL };
+
+    if (after)
+        choice.after = rank_of(settings, after, choice.domain);
+    return settings->route_index ? choose_by_index(&choice) : choose_among_all(&choice);
 }
 
 static void say_lost(const struct settings *settings, const struct rank *rank,

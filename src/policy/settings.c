@@ -2,9 +2,11 @@
 
 #include "base/mem.h"
 #include "policy/aliases.h"
-#include "policy/domain.h"
+#include "policy/domain_index.h"
+#include "policy/pattern.h"
 #include "policy/receive.h"
 #include "policy/recipients.h"
+#include "policy/route_index.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -112,6 +114,7 @@ static void free_texts(char **texts, size_t count)
 
 static void free_patterns(struct address_patterns *patterns)
 {
+    pattern_index_free(patterns->index);
     free_texts(patterns->list, patterns->count);
 }
 
@@ -269,6 +272,31 @@ struct settings *settings_new(const char *hostname)
     return settings;
 }
 
+static void index_domains(struct settings *settings)
+{
+    settings->domain_index = domain_index_new(settings->domain_count);
+    for (size_t i = settings->domain_count; i > 0; i--)
+        domain_index_set(
+            settings->domain_index, bytes_text(settings->domains[i - 1].pattern), i - 1);
+}
+
+void settings_index(struct settings *settings)
+{
+    index_domains(settings);
+    settings->route_index = route_index_new(settings);
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        struct receive_connector *connector = &settings->receive[i];
+        patterns_index(&connector->senders_allowed);
+        patterns_index(&connector->senders_refused);
+        patterns_index(&connector->recipients_allowed);
+        patterns_index(&connector->recipients_refused);
+    }
+    for (size_t i = 0; i < settings->send_count; i++)
+        patterns_index(&settings->send[i].senders);
+    for (size_t i = 0; i < settings->account_count; i++)
+        patterns_index(&settings->accounts[i].addresses);
+}
+
 struct settings *settings_hold(struct settings *settings)
 {
     unsigned before = atomic_fetch_add_explicit(&settings->holders, 1, memory_order_relaxed);
@@ -335,6 +363,7 @@ static void free_blocks(struct settings *settings)
     free(settings->send);
     free(settings->nodes);
     domain_index_free(settings->domain_index);
+    route_index_free(settings->route_index);
     free(settings->domains);
 }
 

@@ -107,6 +107,7 @@ enum { AUTH_MECHANISM_COUNT = 6 };
 struct address_patterns {
     char **list;
     size_t count;
+    struct pattern_index *index; /* NULL: each is looked at */
 };
 
 /* address_list "Scanners": ranges that connectors share by "@Scanners" (RC-5). */
@@ -364,9 +365,10 @@ struct settings {
     size_t listener_count;
     struct accepted_domain *domains;
     size_t domain_count;
-    struct domain_index *domain_index; /* policy/domain.h; NULL: each is looked at */
+    struct domain_index *domain_index; /* policy/domain_index.h; NULL: each is looked at */
     struct send_connector *send;
     size_t send_count;
+    struct route_index *route_index; /* policy/route_index.h; NULL: each is looked at */
     struct address_list *address_lists;
     size_t address_list_count;
     struct user_group *user_groups;
@@ -427,6 +429,9 @@ struct settings {
 /* Settings with every default, as of an empty file: a safe satellite.  free by settings_free().
  * HOSTNAME is what the machine calls itself. */
 struct settings *settings_new(const char *hostname);
+/* Makes the indexes, once all is read: what is decided for a message does not go through long
+ * lists then.  (Those of ranges: receive_index().) */
+void settings_index(struct settings *settings);
 struct settings *settings_hold(struct settings *settings); /* any thread */
 void settings_free(struct settings *settings);             /* any thread; the last one frees */
 

@@ -27,4 +27,16 @@ static inline void check_bytes(const char *name, struct bytes got, struct bytes 
 
 #define CASES(table) (sizeof(table) / sizeof *(table))
 
+/* Numbers in no order, the same in every run. */
+static inline uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+static inline uint32_t random_below(uint32_t *seed, uint32_t end)
+{
+    return next_random(seed) % end;
+}
+
 #endif

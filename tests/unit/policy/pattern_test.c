@@ -1,6 +1,7 @@
 /* Patterns of addresses. */
 #include "kit.h"
 
+#include "policy/domain_index.h"
 #include "policy/pattern.h"
 
 #include <stdio.h>
@@ -158,6 +159,56 @@ static void first_that_fits_is_found(void **state)
     check("the third", patterns_find(&patterns, &subject) == list[2]);
 }
 
+/* Words of few letters over few domains, so that much fits. */
+static void random_text(uint32_t *seed, bool is_pattern, char out[80])
+{
+    static const char *const locals[] = { "", "a", "b", "ab", "*a", "a*b", "*b*", "*" };
+    static const char *const domains[] = { "x", "b.x", "a.b.x", "c.a.b.x", "y", "b.y",
+        "[192.0.2.1]", "*.x", "*.b.x", "*.a.b.x", "*.y", "*" };
+    const char *local = locals[random_below(seed, is_pattern ? 8 : 3) + (is_pattern ? 0 : 1)];
+
+    if (random_below(seed, 30) == 0)
+        snprintf(out, 80, is_pattern && random_below(seed, 2) ? "*" : "<>");
+    else
+        snprintf(out, 80, "%s@%s", local, domains[random_below(seed, is_pattern ? 12 : 7)]);
+}
+
+static void index_agrees_with_looking_at_each(void **state)
+{
+    enum { ROUNDS = 300, PATTERNS_MAX = 60, ASKED = 50 };
+    uint32_t seed = 1;
+
+    (void)state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct address_patterns plain = { .count = 1 + random_below(&seed, PATTERNS_MAX) },
+                                indexed;
+        char room[PATTERNS_MAX][PATTERN_BYTES_MAX], text[80];
+        char *list[PATTERNS_MAX];
+
+        for (size_t i = 0; i < plain.count; i++) {
+            random_text(&seed, true, text);
+            check(text, pattern_parse(bytes_text(text), room[i]));
+            list[i] = room[i];
+        }
+        plain.list = list;
+        indexed = plain;
+        patterns_index(&indexed);
+        check("short lists have none",
+            (indexed.index != NULL) == (plain.count >= DOMAIN_INDEX_MIN));
+        for (unsigned i = 0; i < ASKED; i++) {
+            struct pattern_subject subject;
+            struct address address = { .text = BYTES_NONE };
+
+            random_text(&seed, false, text);
+            if (strcmp(text, "<>") != 0)
+                check(text, address_parse(bytes_text(text), 0, &address) == ADDRESS_OK);
+            pattern_subject_init(&subject, &address);
+            check(text, patterns_find(&plain, &subject) == patterns_find(&indexed, &subject));
+        }
+        pattern_index_free(indexed.index);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +216,7 @@ int main(void)
         cmocka_unit_test(longest_forms),
         cmocka_unit_test(fits),
         cmocka_unit_test(first_that_fits_is_found),
+        cmocka_unit_test(index_agrees_with_looking_at_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -193,12 +193,6 @@ static const struct ip_range *find_slowly(
     return best;
 }
 
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
-
 static void index_agrees_with_looking_at_each(void **state)
 {
     uint32_t seed = 1;

@@ -2,7 +2,7 @@
 #include "kit.h"
 
 #include "base/mem.h"
-#include "policy/domain.h"
+#include "policy/domain_index.h"
 #include "policy/rights.h"
 
 #include <stdio.h>
@@ -47,7 +47,7 @@ static void nearest_accepted_domain_is_found(void **state)
         for (int is_indexed = 0; is_indexed < 2; is_indexed++) {
             const struct accepted_domain *domain;
             if (is_indexed)
-                settings->domain_index = domain_index_new(settings);
+                settings_index(settings);
             domain = accepted_domain_find(settings, bytes_text(cases[i].domain));
             check_bytes(cases[i].domain, bytes_text(domain ? domain->pattern : "none"),
                 bytes_text(cases[i].want ? cases[i].want : "none"));
@@ -68,7 +68,7 @@ static void star_accepts_all_names_and_no_literal(void **state)
         accepted_domain_find(settings, BYTES("example.com")) == &settings->domains[1]);
     check("any", accepted_domain_find(settings, BYTES("example.org")) == &settings->domains[0]);
     check("literal", !accepted_domain_find(settings, BYTES("[192.0.2.1]")));
-    settings->domain_index = domain_index_new(settings);
+    settings_index(settings);
     check("any, by the index",
         accepted_domain_find(settings, BYTES("example.org")) == &settings->domains[0]);
     check("exact, by the index",

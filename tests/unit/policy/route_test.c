@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "policy/route.h"
+#include "policy/route_index.h"
 
 #include <stdio.h>
 
@@ -234,6 +235,62 @@ static void spaces_have_an_order(void **state)
     settings_free(settings);
 }
 
+static struct settings *random_settings(uint32_t *seed, unsigned connectors_max)
+{
+    static const char *const patterns[] = { "*", "--", "x", "*.x", "b.x", "*.b.x", "a.b.x",
+        "*.y", "y", "[192.0.2.1]" };
+    struct settings *settings = settings_new("node.example");
+    unsigned count = 1 + random_below(seed, connectors_max);
+
+    settings->domains = mem_new(sizeof *settings->domains);
+    settings->domains[0].pattern = mem_text("*.b.x");
+    settings->domain_count = 1;
+    for (unsigned i = 0; i < count; i++) {
+        struct send_connector *connector;
+        char name[20];
+
+        snprintf(name, sizeof name, "C%u", random_below(seed, 1 << 20) * 64 + i);
+        connector = add(settings, name, patterns[random_below(seed, CASES(patterns))],
+            random_below(seed, 3));
+        for (unsigned more = random_below(seed, 4); more; more--)
+            add_space(connector, patterns[random_below(seed, CASES(patterns))],
+                random_below(seed, 3));
+        connector->enabled = random_below(seed, 8) != 0;
+        connector->size_bytes_max = random_below(seed, 4) ? 0 : 1000;
+        if (random_below(seed, 4) == 0)
+            connector->senders = (struct address_patterns){ texts("@a.example"), 1 };
+    }
+    return settings;
+}
+
+static void index_agrees_with_looking_at_each(void **state)
+{
+    static const char *const domains[] = { "x", "b.x", "a.b.x", "c.a.b.x", "y", "z.y", "z",
+        "[192.0.2.1]", "" };
+    enum { ROUNDS = 400, CONNECTORS_MAX = 20 };
+    uint32_t seed = 1;
+
+    (void)state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct settings *settings = random_settings(&seed, CONNECTORS_MAX);
+        struct route_index *index = route_index_new(settings);
+
+        for (unsigned i = 0; i < CASES(domains) * 4; i++) {
+            struct route_facts facts = { .domain = bytes_text(domains[i / 4]),
+                .size_bytes = i & 1 ? 2000 : 10,
+                .sender = i & 2 ? BYTES("s@a.example") : BYTES("s@b.example") };
+            char want[400], got[400];
+
+            settings->route_index = NULL;
+            route_list(settings, &facts, want);
+            settings->route_index = index;
+            route_list(settings, &facts, got);
+            check_bytes(domains[i / 4], bytes_text(got), bytes_text(want));
+        }
+        settings_free(settings);
+    }
+}
+
 static void hops_have_names(void **state)
 {
     struct settings *settings = settings_new("node.example");
@@ -258,6 +315,7 @@ int main(void)
         cmocka_unit_test(nodes_choose),
         cmocka_unit_test(reasons_are_given),
         cmocka_unit_test(spaces_have_an_order),
+        cmocka_unit_test(index_agrees_with_looking_at_each),
         cmocka_unit_test(hops_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
