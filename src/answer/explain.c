@@ -119,9 +119,13 @@ static void answer_sender(struct dialogue *dialogue, const struct smtp_mail *mai
     dialogue->decision = answer.decision;
     snprintf(
         dialogue->sender, sizeof dialogue->sender, "%.*s", BYTES_ARGS(answer.mail.sender.text));
-    if (answer.rewritten)
-        snprintf(dialogue->decision.why, sizeof dialogue->decision.why, "as <%.80s>: %.100s",
-            answer.rewritten, answer.decision.why);
+    if (answer.rewritten) {
+        char *header =
+            header_sender_rewritten(dialogue->settings, dialogue->connector, &mail->sender);
+        snprintf(dialogue->decision.why, sizeof dialogue->decision.why, "as <%.80s>%s: %.100s",
+            answer.rewritten, header ? ", in the header too" : "", answer.decision.why);
+        free(header);
+    }
     free(answer.rewritten);
 }
 

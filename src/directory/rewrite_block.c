@@ -44,6 +44,7 @@ static void read_to(struct reader *reader, const struct option *option,
 
 static const struct option options[] = {
     { "to", CONFIG_VALUE, read_to },
+    { "header", CONFIG_VALUE, read_flag, offsetof(struct sender_rewrite, with_header) },
     { "connectors", CONFIG_LIST, read_names, offsetof(struct sender_rewrite, came_by) },
     { NULL },
 };
@@ -52,7 +53,7 @@ void read_sender_rewrite(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
     struct settings *settings = into;
-    struct sender_rewrite rewrite = { .source = item->where };
+    struct sender_rewrite rewrite = { .source = item->where, .with_header = true };
     char pattern[PATTERN_BYTES_MAX];
 
     (void)option;

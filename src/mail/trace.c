@@ -130,6 +130,13 @@ enum err trace_date(struct wall now, struct buf *out)
     return buf_printf(out, "Date: %s\r\n", date);
 }
 
+enum err trace_from(struct bytes sender, bool is_utf8, struct buf *out)
+{
+    if (sender.n == 0 || !is_sayable(sender, is_utf8))
+        return OK;
+    return buf_printf(out, "From: <%.*s>\r\n", BYTES_ARGS(sender));
+}
+
 enum err trace_message_id(struct mid mid, struct bytes fqdn, struct buf *out)
 {
     struct clean host = clean(fqdn, is_name_byte, false);

@@ -28,6 +28,10 @@ enum err trace_received(const struct trace *trace, struct buf *out) MUST_USE;
 enum err trace_date(struct wall now, struct buf *out) MUST_USE;
 enum err trace_message_id(struct mid mid, struct bytes fqdn, struct buf *out) MUST_USE;
 
+/* "From: <SENDER>", for who gave none; nothing for the null sender, and for one that is not ASCII
+ * unless IS_UTF8. */
+enum err trace_from(struct bytes sender, bool is_utf8, struct buf *out) MUST_USE;
+
 /* "X-Relais-Taken-Over: from ... by ...; generation N; date": node BY delivers it in the place of
  * node FROM, which may have delivered it too. */
 enum err trace_taken_over(struct bytes from, struct bytes by, uint16_t generation,

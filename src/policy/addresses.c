@@ -6,6 +6,7 @@
 #include "policy/recipients.h"
 #include "policy/rights.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
 const char *default_domain(const struct settings *settings)
@@ -93,7 +94,8 @@ static char *fill_in(const char *to, const struct address *sender)
     return NULL;
 }
 
-char *sender_rewritten(const struct settings *settings,
+/* The first that fits; or NULL. */
+static const struct sender_rewrite *find_rewrite(const struct settings *settings,
     const struct receive_connector *connector, const struct address *sender)
 {
     struct pattern_subject subject;
@@ -105,7 +107,40 @@ char *sender_rewritten(const struct settings *settings,
         const struct sender_rewrite *rewrite = &settings->rewrites[i];
 
         if (is_for(rewrite, connector) && pattern_fits(rewrite->pattern, &subject))
-            return fill_in(rewrite->to, sender);
+            return rewrite;
     }
+    return NULL;
+}
+
+char *sender_rewritten(const struct settings *settings,
+    const struct receive_connector *connector, const struct address *sender)
+{
+    const struct sender_rewrite *rewrite = find_rewrite(settings, connector, sender);
+
+    return rewrite ? fill_in(rewrite->to, sender) : NULL;
+}
+
+bool rewrites_header(const struct settings *settings, const struct receive_connector *connector)
+{
+    for (size_t i = 0; i < settings->rewrite_count; i++) {
+        if (settings->rewrites[i].with_header && is_for(&settings->rewrites[i], connector))
+            return true;
+    }
+    return false;
+}
+
+char *header_sender_rewritten(const struct settings *settings,
+    const struct receive_connector *connector, const struct address *sender)
+{
+    const struct sender_rewrite *rewrite = find_rewrite(settings, connector, sender);
+    struct address address;
+    char *text;
+
+    if (!rewrite || !rewrite->with_header)
+        return NULL;
+    text = fill_in(rewrite->to, sender);
+    if (text && address_parse(bytes_text(text), ADDRESS_UTF8, &address) == ADDRESS_OK)
+        return text;
+    free(text); /* too long, with the old one's parts in it: it stays */
     return NULL;
 }

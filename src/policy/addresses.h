@@ -34,4 +34,11 @@ void resolved_each(const struct settings *settings, const struct resolved *resol
 char *sender_rewritten(const struct settings *settings,
     const struct receive_connector *connector, const struct address *sender);
 
+/* Whether senders in the header of what comes by that connector may be called differently; and
+ * what such a one becomes, which is an address; NULL: it stays.  free() it. */
+bool rewrites_header(
+    const struct settings *settings, const struct receive_connector *connector);
+char *header_sender_rewritten(const struct settings *settings,
+    const struct receive_connector *connector, const struct address *sender);
+
 #endif

@@ -191,7 +191,7 @@ struct receive_connector {
     size_t client_fingerprint_count;
     uint8_t tls_version_min; /* enum tls_version of os/tls.h */
     bool logs_protocol;
-    bool adds_missing_headers; /* Date and Message-ID */
+    bool adds_missing_headers; /* Date, From and Message-ID */
     uint32_t connections_max, connections_per_source_max;
     uint32_t source_share_percent; /* of connections_max, for one source; 0: no such limit */
     uint32_t
@@ -270,6 +270,7 @@ struct sender_rewrite {
     char *pattern;            /* policy/pattern.h */
     char *to;                 /* an address; "%u" and "%d" are the old local part and domain */
     struct name_list came_by; /* receive connectors it is for; none: all */
+    bool with_header;         /* From, Sender and Reply-To of the header as well */
 };
 
 enum delivery_kind { DELIVERY_SMART_HOSTS, DELIVERY_MX, DELIVERY_LMTP, DELIVERY_MAILDIR };

@@ -121,6 +121,44 @@ def test_devices_that_send_as_nonsense(node):
     assert "sender rewritten to <scanner+root@example.com>" in open(f"{node.folder}/protocol.log").read()
 
 
+NONSENSE = b"""From: Front desk\r
+ <root@printer.local> (2nd floor)\r
+Sender: root@printer.local\r
+Reply-To: help@example.com, "Desk, front" <desk@printer.local>\r
+To: root@printer.local\r
+DKIM-Signature: v=1; d=printer.local; h=from\r
+\r
+From: root@printer.local\r
+"""
+
+
+def test_what_devices_call_themselves_in_the_header(node):
+    """AD-4: From, Sender and Reply-To follow the envelope; everything else stays byte for byte."""
+    def sent(content, sender="root@printer.local"):
+        with Talk(node.port) as talk:
+            assert talk.send(content, sender=sender, recipients=["a@example.com"]).startswith("250")
+        node.wait_empty()
+        return mails.without_trace(node.target.mails[-1].content)
+
+    want = NONSENSE.replace(b"<root@printer.local>", b"<scanner+root@example.com>")
+    want = want.replace(b"Sender: root@printer.local", b"Sender: scanner+root@example.com")
+    want = want.replace(b"<desk@printer.local>", b"<scanner+desk@example.com>")
+    assert sent(NONSENSE) == want
+    assert "senders rewritten in the header: 3" in open(f"{node.folder}/protocol.log").read()
+    assert sent(NONSENSE, sender="good@elsewhere.test") == want  # each address goes by itself
+    assert sent(mails.PLAIN, sender="root@printer.local") == mails.PLAIN
+    with open(node.file) as f:
+        text = f.read().replace('to = "scanner+%u@example.com"', 'to = "scanner+%u@example.com"\n    header = no')
+    with open(node.file, "w") as f:
+        f.write(text.replace('receive_connector "In" {', 'receive_connector "In" {\n    add_missing_headers = yes'))
+    node.reload()
+    node.wait_log(" reloaded ")
+    lines = sent(NONSENSE)
+    assert lines.endswith(NONSENSE) and b"From: <" not in lines
+    # Who says nothing of himself is who the envelope says he is, by his new name.
+    assert b"From: <scanner+root@example.com>\r\n" in sent(b"Subject: scan\r\n\r\n")
+
+
 def test_an_expanded_alias_is_reported_once(node, folder):
     """RFC 3461, 5.2.7: NOTIFY=SUCCESS is answered for the alias, not by each whom it stands for."""
     with Talk(node.port) as talk:

@@ -181,6 +181,7 @@ static void on_mail(struct session *session, const struct smtp_mail *mail)
         session->receipt = receipt_new(
             &answer.mail, decision->rule, !(session->client.rights & RIGHT_INTERNAL_HEADERS));
         session->receipt->scan.own = session->config.fqdn;
+        receipt_rename_senders(session->receipt, session);
     }
     answer_decided(session, "MAIL", answer.mail.sender.text, decision);
     free(answer.rewritten);
@@ -237,16 +238,25 @@ static void on_body(struct session *session, struct bytes content)
         give_up_body(session, &decision);
 }
 
-static void log_stripped(struct session *session)
+/* What became of the header. */
+static void log_changes(struct session *session)
 {
+    const struct receipt *receipt = session->receipt;
     char text[80];
     int n;
 
-    if (session->receipt->strip.count == 0 || !session->config.logs_lines)
+    if (!session->config.logs_lines)
         return;
-    n = snprintf(text, sizeof text, "%u internal header fields removed: no right to them",
-        session->receipt->strip.count);
-    report_protocol(&session->protocol, '*', bytes_of(text, (size_t)n));
+    if (receipt->strip.count) {
+        n = snprintf(text, sizeof text, "%u internal header fields removed: no right to them",
+            receipt->strip.count);
+        report_protocol(&session->protocol, '*', bytes_of(text, (size_t)n));
+    }
+    if (receipt->renames && receipt->renames->count) {
+        n = snprintf(
+            text, sizeof text, "senders rewritten in the header: %u", receipt->renames->count);
+        report_protocol(&session->protocol, '*', bytes_of(text, (size_t)n));
+    }
 }
 
 static void on_body_end(struct session *session)
@@ -259,7 +269,7 @@ static void on_body_end(struct session *session)
         if (!decision_is_yes(&decision))
             give_up_body(session, &decision);
     }
-    log_stripped(session);
+    log_changes(session);
     if (receipt->writer)
         receipt_store(receipt, session);
     else /* it failed in this very step, before the engine could be told */

@@ -4,6 +4,7 @@
 
 #include "flow/session/session.h"
 #include "mail/scan.h"
+#include "mail/sender_fields.h"
 #include "mail/strip.h"
 #include "os/conn.h"
 #include "policy/addresses.h"
@@ -43,8 +44,9 @@ struct receipt {
     struct mid mid;
     struct spool_writer *writer;
     struct strip strip;
-    struct scan scan; /* of what is kept */
-    struct buf text;  /* what MAIL and RCPT said */
+    struct sender_fields *renames; /* NULL: nobody in the header is called differently */
+    struct scan scan;              /* of what is kept */
+    struct buf text;               /* what MAIL and RCPT said */
     struct span sender, envid, auth;
     /* What let the sender and the recipients pass: literals, each once. */
     const char *rules[RECEIPT_RULES_MAX];
@@ -123,10 +125,13 @@ void receipt_format_rules(const struct receipt *receipt, char out[RECEIPT_RULES_
 /* Not while it is committing. */
 void receipt_free(struct receipt *receipt);
 
-/* Adds content, and at its END what was held back; DECISION, a yes, becomes a no when the message is to be given up. */
+/* content.c.  Adds content, and at its END what was held back; DECISION, a yes, becomes a no when the message is to be given up. */
 void receipt_add(struct receipt *receipt, struct session *session, struct bytes content,
     struct decision *decision);
 void receipt_end(struct receipt *receipt, struct session *session, struct decision *decision);
+
+/* Senders in its header are called what the settings say.  Before its content. */
+void receipt_rename_senders(struct receipt *receipt, struct session *session);
 
 /* All content is there: writes the envelope and gives all to secure. */
 void receipt_store(struct receipt *receipt, struct session *session);

@@ -6,7 +6,6 @@
 #include "mail/trace.h"
 #include "os/clock.h"
 #include "policy/duplicates.h"
-#include "policy/limits.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -200,89 +199,13 @@ void receipt_free(struct receipt *receipt)
         return;
     assert(!receipt->is_committing);
     spool_abandon(&receipt->writer);
+    if (receipt->renames)
+        sender_fields_done(receipt->renames);
+    free(receipt->renames);
     buf_done(&receipt->text);
     free(receipt->recipients);
     free(receipt->aliases);
     free(receipt);
-}
-
-static void decide_header(
-    struct receipt *receipt, struct session *session, struct decision *decision)
-{
-    const struct scan *scan = &receipt->scan;
-    const struct receive_connector *connector = session->connector;
-    struct limits_header facts = {
-        .received = scan->received_count,
-        .received_own = scan->own_count,
-        .bytes = scan->header_ended ? scan->header_bytes : scan->bytes,
-    };
-    unsigned passed = limits_of_header(connector, &facts), unsaid;
-    enum limit limit;
-
-    if (!passed)
-        return;
-    unsaid = passed & connector->report_only & ~receipt->reported;
-    receipt->reported |= unsaid;
-    while (limit_next(&unsaid, &limit))
-        session_would_refuse(session, "DATA", limit);
-    limits_decide(connector, passed, decision);
-}
-
-static void note_last_two(struct receipt *receipt, struct bytes content)
-{
-    if (content.n >= 2) {
-        memcpy(receipt->last_two, content.at + content.n - 2, 2);
-    } else if (content.n == 1) {
-        receipt->last_two[0] = receipt->last_two[1];
-        receipt->last_two[1] = content.at[0];
-    }
-}
-
-static void decide_failure(
-    enum err err, const struct receive_connector *connector, struct decision *decision)
-{
-    if (err == ERR_LIMIT)
-        limit_refuse(connector, LIMIT_MESSAGE_SIZE, decision);
-    else if (err == ERR_SPACE)
-        decide(decision, "storage",
-            verdict_of(452, STATUS(4, 3, 1), "Insufficient system storage"), "no room");
-    else
-        decide(decision, "storage",
-            verdict_of(451, STATUS(4, 3, 0), "Message could not be stored: %s", err_text(err)),
-            "%s", err_text(err));
-}
-
-/* Content that is kept. */
-static void append(struct receipt *receipt, struct session *session, struct bytes content,
-    struct decision *decision)
-{
-    bool was_in_header = !receipt->scan.header_ended;
-    enum err err;
-
-    scan_feed(&receipt->scan, content);
-    note_last_two(receipt, content);
-    err = spool_append(receipt->writer, content);
-    if (err != OK)
-        decide_failure(err, session->connector, decision);
-    else if (was_in_header)
-        decide_header(receipt, session, decision);
-}
-
-void receipt_add(struct receipt *receipt, struct session *session, struct bytes content,
-    struct decision *decision)
-{
-    struct bytes run;
-
-    while (decision_is_yes(decision) && strip_next(&receipt->strip, &content, &run))
-        append(receipt, session, run, decision);
-}
-
-void receipt_end(struct receipt *receipt, struct session *session, struct decision *decision)
-{
-    struct bytes held = strip_end(&receipt->strip);
-
-    if (held.n)
-        append(receipt, session, held, decision);
 }
 
 /* The header fields of ours that go before the content. */
@@ -312,6 +235,8 @@ static void write_prepend(struct receipt *receipt, const struct session *session
     err = trace_received(&trace, out);
     if (err == OK && adds && !receipt->scan.has_date)
         err = trace_date(now, out);
+    if (err == OK && adds && !receipt->scan.has_from)
+        err = trace_from(receipt_sender(receipt), receipt->is_smtputf8, out);
     if (err == OK && adds && !receipt->scan.has_message_id)
         err = trace_message_id(receipt->mid, fqdn, out);
     if (err != OK)

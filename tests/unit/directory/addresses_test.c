@@ -104,7 +104,8 @@ static void domains_know_their_recipients(void **state)
     check("read",
         read_file_of("accepted_domain example.com {\n recipients = users\n default = yes\n"
                      " catch_all = lost@example.com\n}\n"
-                     "rewrite_sender \"*@*.local\" { to = \"%u@example.com\" }\n" OUT,
+                     "rewrite_sender \"*@*.local\" { to = \"%u@example.com\" }\n"
+                     "rewrite_sender \"*\" { to = \"a@example.com\" header = no }\n" OUT,
             &settings, complaints) == OK);
     check_bytes("no complaints", bytes_text(complaints), BYTES(""));
     check("count", recipient_table_count(settings->domains->recipients) == 3);
@@ -114,6 +115,7 @@ static void domains_know_their_recipients(void **state)
                                        BYTES("bob"), BYTES("example.org")));
     check_bytes("default", bytes_text(default_domain(settings)), BYTES("example.com"));
     check_bytes("to", bytes_text(settings->rewrites->to), BYTES("%u@example.com"));
+    check("header", settings->rewrites[0].with_header && !settings->rewrites[1].with_header);
     settings_free(settings);
 
     write_file(folder, "users", "alice\na b@\n@\n");

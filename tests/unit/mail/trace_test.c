@@ -191,12 +191,19 @@ static void writes_the_other_fields(void **state)
     buf_init(&buf, 1000);
     assert_int_equal(trace_date(trace.now, &buf), OK);
     assert_int_equal(trace_message_id(trace.mid, trace.by, &buf), OK);
+    assert_int_equal(trace_from(BYTES("a@b"), false, &buf), OK);
+    assert_int_equal(trace_from(BYTES("\303\274@b"), true, &buf), OK);
+    assert_int_equal(trace_from(BYTES("\303\274@b"), false, &buf), OK);
+    assert_int_equal(trace_from(BYTES_NONE, true, &buf), OK);
+    assert_int_equal(trace_from(BYTES("a\r\nb"), true, &buf), OK);
     assert_int_equal(trace_return_path(BYTES("a@b"), &buf), OK);
     assert_int_equal(trace_return_path(BYTES_NONE, &buf), OK);
     assert_int_equal(trace_return_path(BYTES("a\r\nb"), &buf), OK);
     check_bytes("fields", buf_bytes(&buf),
         BYTES("Date: Mon, 21 Sep 2026 14:13:20 +0000\r\n"
               "Message-ID: <00112233445566778899aabbccddeeff@relay.example.com>\r\n"
+              "From: <a@b>\r\n"
+              "From: <\303\274@b>\r\n"
               "Return-Path: <a@b>\r\n"
               "Return-Path: <>\r\n"
               "Return-Path: <>\r\n"));

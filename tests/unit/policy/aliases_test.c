@@ -192,13 +192,14 @@ static void senders_are_rewritten(void **state)
 {
     static const struct {
         const char *connector, *sender, *want;
+        bool in_header;
     } cases[] = {
-        { "In", "root@printer.local", "root.printer.local@example.com" },
-        { "In", "ROOT@Printer.Local", "ROOT.Printer.Local@example.com" },
-        { "In", "scan@[192.0.2.7]", "scanner@example.com" },
-        { "Out", "scan@[192.0.2.7]", NULL },
-        { "In", "a@example.com", NULL },
-        { "In", "", NULL },
+        { "In", "root@printer.local", "root.printer.local@example.com", true },
+        { "In", "ROOT@Printer.Local", "ROOT.Printer.Local@example.com", true },
+        { "In", "scan@[192.0.2.7]", "scanner@example.com", false },
+        { "Out", "scan@[192.0.2.7]", NULL, false },
+        { "In", "a@example.com", NULL, false },
+        { "In", "", NULL, false },
     };
     struct settings *settings = settings_new("node.example");
     struct receive_connector connector;
@@ -208,6 +209,7 @@ static void senders_are_rewritten(void **state)
     settings->rewrite_count = 2;
     settings->rewrites[0].pattern = mem_text("*@*.local");
     settings->rewrites[0].to = mem_text("%u.%d@example.com");
+    settings->rewrites[0].with_header = true;
     settings->rewrites[1].pattern = mem_text("scan@[192.0.2.7]");
     settings->rewrites[1].to = mem_text("scanner@example.com");
     settings->rewrites[1].came_by.list = mem_new(sizeof(char *));
@@ -224,8 +226,17 @@ static void senders_are_rewritten(void **state)
         check_bytes(cases[i].sender, bytes_text(got ? got : "none"),
             bytes_text(cases[i].want ? cases[i].want : "none"));
         free(got);
+        got = header_sender_rewritten(settings, &connector, &sender);
+        check_bytes(cases[i].sender, bytes_text(got ? got : "none"),
+            bytes_text(cases[i].in_header ? cases[i].want : "none"));
+        free(got);
+        check("in some header", rewrites_header(settings, &connector));
         receive_connector_done(&connector);
     }
+    settings->rewrites[0].with_header = false;
+    receive_connector_init(&connector, "In");
+    check("in no header", !rewrites_header(settings, &connector));
+    receive_connector_done(&connector);
     settings_free(settings);
 }
 
