@@ -1,8 +1,9 @@
-/* `report`: who still uses the relay, what goes unprotected, old TLS, wide ranges (OP-10). */
+/* `report`: who still uses the relay, what goes unprotected, weak TLS, wide ranges (OP-10). */
 #include "ctl/link.h"
 #include "ctl/print.h"
 #include "ctl/tool.h"
 
+#include "base/weak_tls.h"
 #include "policy/client.h"
 #include "policy/names.h"
 #include "policy/wide.h"
@@ -129,12 +130,14 @@ int cmd_report_unprotected(struct tool *tool, int argc, char **argv)
         "since relaisd started no mail went without TLS");
 }
 
-/* --- Old TLS ----------------------------------------------------------------------------- */
+/* --- Weak TLS ---------------------------------------------------------------------------- */
 
-static bool is_old(const char *tls)
+/* What is weak, or was when he needed it last; NULL: nothing. */
+static const char *weakness_of(const struct ctl_object *row)
 {
-    return tls && (strcmp(tls, "TLSv1") == 0 || strcmp(tls, "TLSv1.1") == 0 ||
-                      strncmp(tls, "SSL", 3) == 0);
+    struct bytes version = bytes_text(ctl_text(row, "tls"));
+
+    return tls_weakness(version, bytes_text(ctl_text(row, "cipher")));
 }
 
 static bool has_need(const struct ctl_object *row, const char *need)
@@ -146,39 +149,63 @@ static bool has_need(const struct ctl_object *row, const char *need)
     return false;
 }
 
-static bool on_old_client(void *me, const struct ctl_object *row)
+static const char *remark_of(const struct ctl_object *row)
 {
-    bool is_wanted =
-        is_old(ctl_text(row, "tls")) || has_need(row, "old-tls") || has_need(row, "auth-clear");
+    const char *weakness = weakness_of(row);
 
-    return is_wanted ? on_client(me, row) : true;
+    if (weakness)
+        return weakness;
+    if (has_need(row, "auth-without-tls"))
+        return "password without TLS";
+    if (has_need(row, "old-tls"))
+        return "version below 1.2 before";
+    return has_need(row, "weak-cipher") ? "weak cipher before" : NULL;
 }
 
-static bool on_old_hop(void *me, const struct ctl_object *row)
+static bool on_weak_client(void *me, const struct ctl_object *row)
 {
     struct report_list *list = me;
-    const char *queue = ctl_text(row, "queue");
+    const char *remark = remark_of(row), *cipher = text_of(row, "cipher");
+    char messages[PRINT_NUMBER_BYTES], seen[PRINT_NUMBER_BYTES], tls[80];
 
-    if (!queue || !is_old(ctl_text(row, "tls")))
+    if (!remark)
         return true;
     list->rows++;
     if (!list->table) {
         print_json_row(row);
         return true;
     }
+    number_text(ctl_number(row, "messages", 0), messages);
+    print_age(ctl_number(row, "last_seen_s", -1), seen);
+    snprintf(tls, sizeof tls, "%.20s%s%.50s", text_of(row, "tls") ? text_of(row, "tls") : "-",
+        cipher ? " " : "", cipher ? cipher : "");
+    print_table_row(list->table,
+        (const char *[]){ text_of(row, "address"), ctl_list_text(row, "helo", 0),
+            text_of(row, "connector"), messages, seen, tls, remark, text_of(row, "user") });
+    return true;
+}
+
+static bool on_weak_hop(void *me, const struct ctl_object *row)
+{
+    struct report_list *list = me;
+
+    list->rows++;
+    if (!list->table) {
+        print_json_row(row);
+        return true;
+    }
     printf("next hop ");
-    print_clean(bytes_text(queue));
-    printf(" takes %s: %" PRId64 " recipients\n", ctl_text(row, "tls"),
-        ctl_number(row, "messages", 0));
+    print_clean(bytes_text(ctl_text(row, "queue")));
+    printf(" takes %s (%s): %" PRId64 " recipients\n", ctl_text(row, "tls"),
+        ctl_text(row, "weakness"), ctl_number(row, "messages", 0));
     return true;
 }
 
 int cmd_report_tls(struct tool *tool, int argc, char **argv)
 {
     static const struct print_column columns[] = { { "ADDRESS" }, { "HELO" }, { "CONNECTOR" },
-        { "MESSAGES", true }, { "VOLUME", true }, { "LAST SEEN", true }, { "TLS" },
-        { "USER" } };
-    struct link_reader hops = { on_old_hop, NULL };
+        { "MESSAGES", true }, { "LAST SEEN", true }, { "TLS" }, { "WEAK" }, { "USER" } };
+    struct link_reader hops = { on_weak_hop, NULL };
     struct report_list list;
     struct ctl_object *request;
     int code;
@@ -187,12 +214,12 @@ int cmd_report_tls(struct tool *tool, int argc, char **argv)
         return code;
     list_begin(&list, tool, columns, OPTION_COUNT(columns));
     hops.me = &list;
-    request = link_request("tls-counts");
+    request = link_request("weak-tls");
     code = link_ask(tool, &request, &hops, NULL);
     if (code != EX_OK)
         return list_end(&list, code, "");
-    return ask(tool, "devices", &list, on_old_client,
-        "no client needs a version below TLS 1.2, or logs in without TLS; no next hop either");
+    return ask(tool, "devices", &list, on_weak_client,
+        "no client has weak TLS, or logs in without it; no next hop either");
 }
 
 /* --- Wide ranges ------------------------------------------------------------------------- */

@@ -102,7 +102,7 @@ const struct command tool_commands[] = {
     { "report clients", "", "Who still uses the relay: names, volume, last seen",
         cmd_report_clients },
     { "report unprotected", "", "Mail that came or went without TLS", cmd_report_unprotected },
-    { "report tls", "", "Clients and next hops with old TLS, and passwords in clear",
+    { "report tls", "", "Clients and next hops with weak TLS, and passwords in clear",
         cmd_report_tls },
     { "report ranges", "", "Receive connectors that take clients from wide ranges",
         cmd_report_ranges },

@@ -38,6 +38,7 @@ static const struct command {
     { "track", command_track },
     { "metrics", command_metrics },
     { "tls-counts", command_tls_counts },
+    { "weak-tls", command_weak_tls },
     { "address-list", command_address_list },
     { "get-receive-connector", command_get_receive },
     { "get-send-connector", command_get_send },

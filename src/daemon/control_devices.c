@@ -35,6 +35,7 @@ static struct ctl_object *row_of(const struct device *device, int64_t now_ms)
     ctl_set_number(row, "last_ms", device->last.ms);
     ctl_set_number(row, "last_seen_s", (now_ms - device->last.ms) / 1000);
     ctl_set_text(row, "tls", bytes_text(device->tls));
+    ctl_set_text(row, "cipher", bytes_text(device->cipher));
     if (device->user[0]) {
         ctl_set_text(row, "user", bytes_text(device->user));
         ctl_set_number(row, "last_login_ms", device->last_login.ms);

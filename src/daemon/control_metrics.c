@@ -1,7 +1,9 @@
-/* metrics: the text for Prometheus; tls-counts: some of the same counts as rows, for reports. */
+/* metrics: the text for Prometheus; tls-counts and weak-tls: some of the same
+ * counts as rows, for reports. */
 #include "daemon/control_internal.h"
 #include "daemon/metrics.h"
 
+#include "base/weak_tls.h"
 #include "report/tally.h"
 
 #include <sysexits.h>
@@ -29,6 +31,24 @@ struct answering {
     const char *name; /* of what the first label is */
 };
 
+/* The row names what is weak in "tls", and why. */
+static void on_weak(void *me, const struct tally_row *tally)
+{
+    struct answering *answering = me;
+    struct bytes tls = bytes_text(tally->second);
+    struct bytes version = bytes_first(tls, bytes_find(tls, ' '));
+    struct ctl_object *row = ctl_new();
+    const char *weakness =
+        tls_weakness(version, bytes_skip(tls, version.n < tls.n ? version.n + 1 : version.n));
+
+    ctl_set_text(row, answering->name, bytes_text(tally->first));
+    ctl_set_text(row, "tls", tls);
+    ctl_set_text(row, "weakness", bytes_text(weakness));
+    ctl_set_text(row, "direction", BYTES("sent"));
+    ctl_set_number(row, "messages", (int64_t)tally->count);
+    client_row(answering->client, &row);
+}
+
 static void on_tally(void *me, const struct tally_row *tally)
 {
     struct answering *answering = me;
@@ -51,5 +71,15 @@ void command_tls_counts(struct client *client, const struct ctl_object *request)
     (void)request;
     tally_each(TALLY_RECEIVED, on_tally, &received);
     tally_each(TALLY_SENT, on_tally, &sent);
+    client_ok(client);
+}
+
+/* The next hops that took weak TLS, since the start. */
+void command_weak_tls(struct client *client, const struct ctl_object *request)
+{
+    struct answering sent = { client, "queue" };
+
+    (void)request;
+    tally_each(TALLY_WEAK, on_weak, &sent);
     client_ok(client);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static const char *const need_names[DEVICE_NEED_COUNT] = { "bare-lf", "path-spaces",
-    "no-brackets", "bad-helo", "no-helo", "old-tls", "auth-without-tls" };
+    "no-brackets", "bad-helo", "no-helo", "old-tls", "auth-without-tls", "weak-cipher" };
 
 const char *device_need_name(enum device_need need)
 {
@@ -120,6 +120,7 @@ static void note(struct device *device, const struct device_seen *seen)
     device->last = seen->now;
     note_helo(device, seen->helo);
     put_clean(device->tls, sizeof device->tls, seen->tls);
+    put_clean(device->cipher, sizeof device->cipher, seen->cipher);
     if (seen->user) {
         put_clean(device->user, sizeof device->user, seen->user);
         device->last_login = seen->now;

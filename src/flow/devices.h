@@ -21,10 +21,11 @@ enum device_need {
     DEVICE_NO_BRACKETS = 1 << 2,
     DEVICE_BAD_HELO = 1 << 3,
     DEVICE_NO_HELO = 1 << 4,
-    DEVICE_OLD_TLS = 1 << 5,    /* below 1.2 */
-    DEVICE_AUTH_CLEAR = 1 << 6, /* a password without TLS */
+    DEVICE_OLD_TLS = 1 << 5,     /* below 1.2 */
+    DEVICE_AUTH_CLEAR = 1 << 6,  /* a password without TLS */
+    DEVICE_WEAK_CIPHER = 1 << 7, /* base/weak_tls.h; with a version that is not old */
 };
-enum { DEVICE_NEED_COUNT = 7 };
+enum { DEVICE_NEED_COUNT = 8 };
 const char *device_need_name(enum device_need need); /* "bare-lf" */
 
 enum {
@@ -33,6 +34,7 @@ enum {
     DEVICE_HELOS = 3, /* different ones that are kept, the last first */
     DEVICE_CONNECTOR_BYTES = 65,
     DEVICE_TLS_BYTES = 12,
+    DEVICE_CIPHER_BYTES = 48,
 };
 
 /* One address at one connector. */
@@ -43,7 +45,8 @@ struct device {
     bool is_unix; /* by a UNIX socket: no address */
     char connector[DEVICE_CONNECTOR_BYTES];
     char helo[DEVICE_HELOS][DEVICE_NAME_BYTES];
-    char tls[DEVICE_TLS_BYTES];   /* the last time; "": none */
+    char tls[DEVICE_TLS_BYTES]; /* the last time; "": none */
+    char cipher[DEVICE_CIPHER_BYTES];
     char user[DEVICE_NAME_BYTES]; /* who logged in last; "": nobody ever */
     uint64_t sessions, messages, bytes;
     struct wall first, last, last_login;
@@ -55,7 +58,7 @@ struct device {
 struct device_seen {
     struct ip ip;
     bool is_unix;
-    const char *connector, *helo, *tls, *user;
+    const char *connector, *helo, *tls, *cipher, *user;
     unsigned needs; /* enum device_need */
     uint64_t sessions, messages, bytes;
     struct wall now;

@@ -1,9 +1,10 @@
 /* The devices as lines: fields by tabs, "-" for an empty one.
  *
- *     address connector first last sessions messages bytes tls user last_login needed helos
+ *     address connector first last sessions messages bytes tls user last_login needed helos cipher
  *
  * Times are ms since 1970; `needed` is one for each enum device_need, with commas between, and so
- * are the HELO names.  Noting has taken blanks and control bytes out of what peers said. */
+ * are the HELO names.  A line written before there were ciphers has no such field, and one need less.
+ * Noting has taken blanks and control bytes out of what peers said. */
 #include "flow/devices.h"
 
 #include "base/mem.h"
@@ -14,7 +15,7 @@
 
 static const char head[] = "# Who uses this relay: `relais devices` shows it.  Version 1.\n";
 
-enum { FIELD_COUNT = 12 };
+enum { FIELD_COUNT = 13 };
 
 static const char *or_none(const char *text)
 {
@@ -36,7 +37,7 @@ static enum err format_helos(const struct device *device, struct buf *out)
 
     for (size_t i = 1; i < DEVICE_HELOS && device->helo[i][0] && err == OK; i++)
         err = buf_printf(out, ",%s", device->helo[i]);
-    return err == OK ? buf_add_text(out, "\n") : err;
+    return err == OK ? buf_printf(out, "\t%s\n", or_none(device->cipher)) : err;
 }
 
 static enum err format_one(const struct device *device, struct buf *out)
@@ -113,6 +114,8 @@ static bool take_text(struct bytes field, char *out, size_t room)
 static bool take_needed(struct bytes field, struct device *device)
 {
     for (size_t i = 0; i < DEVICE_NEED_COUNT; i++) {
+        if (i == DEVICE_NEED_COUNT - 1 && field.n == 0)
+            return true; /* of an older version */
         if (!take_time(cut(&field, ','), &device->needed[i]))
             return false;
     }
@@ -140,7 +143,7 @@ static bool parse_line(struct bytes line, struct device *out)
 
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         f[i] = cut(&line, '\t');
-        if (!f[i].n)
+        if (!f[i].n && i < FIELD_COUNT - 1)
             return false;
     }
     return line.n == 0 && take_address(f[0], out) &&
@@ -149,7 +152,8 @@ static bool parse_line(struct bytes line, struct device *out)
            take_number(f[4], &out->sessions) && take_number(f[5], &out->messages) &&
            take_number(f[6], &out->bytes) && take_text(f[7], out->tls, sizeof out->tls) &&
            take_text(f[8], out->user, sizeof out->user) && take_time(f[9], &out->last_login) &&
-           take_needed(f[10], out) && take_helos(f[11], out);
+           take_needed(f[10], out) && take_helos(f[11], out) &&
+           take_text(f[12], out->cipher, sizeof out->cipher);
 }
 
 size_t devices_parse(struct devices *devices, struct bytes text)

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/table.h"
+#include "base/weak_tls.h"
 #include "report/events.h"
 
 #include <assert.h>
@@ -108,15 +109,25 @@ static int64_t number(const struct event *event, const char *name)
     return field && field->kind == REPORT_NUMBER ? field->number : 0;
 }
 
-/* "verify TLSv1.3 CIPHER verified": its version; "none" as it is. */
-static struct bytes version_of(struct bytes tls)
+/* The first word of REST, which goes on behind it. */
+static struct bytes take_word(struct bytes *rest)
 {
-    size_t space = bytes_find(tls, ' ');
+    struct bytes word = bytes_first(*rest, bytes_find(*rest, ' '));
 
-    if (space == BYTES_NOT_FOUND)
-        return tls;
-    tls = bytes_skip(tls, space + 1);
-    return bytes_first(tls, bytes_find(tls, ' '));
+    *rest = bytes_skip(*rest, word.n < rest->n ? word.n + 1 : word.n);
+    return word;
+}
+
+/* TLS is "verify TLSv1.3 CIPHER verified", or "none". */
+static void count_sent(struct bytes queue, struct bytes tls, int64_t size)
+{
+    struct bytes rest = tls, level = take_word(&rest), both = rest;
+    struct bytes version = take_word(&rest), cipher = take_word(&rest);
+
+    add(TALLY_SENT, queue, version.n ? version : level, size);
+    both.n = version.n + cipher.n + (cipher.n > 0);
+    if (tls_weakness(version, cipher))
+        add(TALLY_WEAK, queue, both, size);
 }
 
 static void on_delivery(const struct event *event)
@@ -125,8 +136,7 @@ static void on_delivery(const struct event *event)
 
     add(TALLY_ATTEMPTS, text(event, "connector"), status, 0);
     if (bytes_equal(status, BYTES("sent")) && !bytes_equal(source, BYTES("MAILDIR")))
-        add(TALLY_SENT, text(event, "queue"), version_of(text(event, "tls")),
-            number(event, "size"));
+        count_sent(text(event, "queue"), text(event, "tls"), number(event, "size"));
 }
 
 void tally_event(

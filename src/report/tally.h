@@ -12,6 +12,7 @@ enum tally_kind {
     TALLY_LOGINS,      /* receive connector, "ok" or "failed" */
     TALLY_ATTEMPTS,    /* send connector, what became of a recipient: sent, deferred ... */
     TALLY_SENT,        /* next hop, TLS version or "none": recipients; the amount is bytes */
+    TALLY_WEAK,        /* next hop, version and cipher that are weak: recipients */
     TALLY_KIND_COUNT
 };
 

@@ -25,10 +25,10 @@ def node(start, server_certificate):
         yield node
 
 
-def start_tls(talk, version):
+def start_tls(talk, version, ciphers="ALL:@SECLEVEL=0"):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.set_ciphers(ciphers)
     context.minimum_version = context.maximum_version = version
     assert talk.say("STARTTLS").startswith("220")
     talk.file.close()
@@ -73,11 +73,38 @@ def test_clients_and_unprotected_mail(node):
 
 def test_old_tls(node):
     send(node)
-    assert "no client needs a version below TLS 1.2" in node.tool("report", "tls").stdout
+    assert "no client has weak TLS" in node.tool("report", "tls").stdout
     send(node, tls=ssl.TLSVersion.TLSv1)
     client, = process.wait_for("the client", lambda: report(node, "tls"))
     assert client["tls"] == "TLSv1" and client["address"] == "127.87.5.9" and client["needs"] == ["old-tls"]
     assert "TLSv1" in node.tool("report", "tls").stdout
+
+
+def test_weak_ciphers(start, server_certificate):
+    """A client with TLS 1.2 and a cipher without forward secrecy; and a next hop that knows no other."""
+    port = process.free_port()
+    certificate, key = server_certificate
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    old.load_cert_chain(certificate, key)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    old.set_ciphers("ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0")
+    with sink.Sink(tls=old) as target:
+        node = start(relais.receive("Old", f"{HOST}:{port}", certificate=certificate, key=key) +
+                     relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"], tls="encrypt"), port)
+        node.port = port
+        send(node, tls=ssl.TLSVersion.TLSv1_3)
+        node.wait_empty()
+        hop, = report(node, "tls")
+        assert (hop["queue"], hop["tls"], hop["weakness"]) == ("Out", "TLSv1.2 ECDHE-ECDSA-AES128-SHA", "CBC with SHA-1")
+        with Talk(port, host=HOST, source="127.87.5.8") as talk:
+            start_tls(talk, ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0")
+            assert talk.send(MAIL, sender="x@example.com", recipients=["a@far.test"]).startswith("250")
+        _, client = process.wait_for("the client", lambda: (rows := report(node, "tls")) and len(rows) == 2 and rows)
+        assert (client["address"], client["connector"], client["needs"]) == ("127.87.5.8", "Old", ["weak-cipher"])
+        assert client["cipher"] == "ECDHE-ECDSA-AES256-SHA"
+        text = node.tool("report", "tls").stdout
+        assert "next hop Out takes TLSv1.2 ECDHE-ECDSA-AES128-SHA (CBC with SHA-1): 2 recipients" in text
+        assert "CBC with SHA-1" in text.split("ADDRESS")[1] and "127.87.5.9" not in text
 
 
 def test_wide_ranges(node):

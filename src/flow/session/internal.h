@@ -102,8 +102,9 @@ struct session {
     } unnoted;              /* what it was not told yet */
     bool has_been_noted;
     char tls_version[16]; /* "TLSv1.3"; "": plain.  Outlives the connection */
-    bool has_answer;      /* `answer` goes into the engine next */
-    bool wants_tls;       /* start it once the engine's turn is over */
+    char tls_cipher[48];
+    bool has_answer; /* `answer` goes into the engine next */
+    bool wants_tls;  /* start it once the engine's turn is over */
     bool is_closing;
     bool is_refused; /* since the last turn: what is to be sent waits in the tarpit */
     struct smtp_server_event answer;

@@ -1,6 +1,8 @@
 /* What a session leaves behind: its place in the rates, and in the table of devices. */
 #include "flow/session/internal.h"
 
+#include "base/weak_tls.h"
+
 enum { NOTE_EVERY_MS = 60 * 1000, KEY_BYTES = 512 };
 
 _Static_assert((int)DEVICE_BARE_LF == (int)SMTP_TOLERATED_BARE_LF &&
@@ -44,8 +46,10 @@ static unsigned needs_of(const struct session *session)
     unsigned needs = session->engine.tolerated;
     const char *tls = session->tls_version;
 
-    if (strcmp(tls, "TLSv1") == 0 || strcmp(tls, "TLSv1.1") == 0)
+    if (tls_weakness(bytes_text(tls), BYTES_NONE))
         needs |= DEVICE_OLD_TLS;
+    else if (tls_weakness(bytes_text(tls), bytes_text(session->tls_cipher)))
+        needs |= DEVICE_WEAK_CIPHER;
     if (session->client.user && !tls[0])
         needs |= DEVICE_AUTH_CLEAR;
     return needs;
@@ -59,6 +63,7 @@ static void note(struct session *session)
         .connector = session->connector->name,
         .helo = session->client_name,
         .tls = session->tls_version,
+        .cipher = session->tls_cipher,
         .user = session->client.user,
         .needs = needs_of(session),
         .messages = session->unnoted.messages,

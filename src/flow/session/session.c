@@ -304,6 +304,7 @@ static void on_tls(void *me, enum err err)
     }
     tls = conn_tls(session->conn);
     snprintf(session->tls_version, sizeof session->tls_version, "%s", tls->version);
+    snprintf(session->tls_cipher, sizeof session->tls_cipher, "%s", tls->cipher);
     session->client.is_tls = true;
     session->client.has_certificate = tls->peer_fingerprint[0];
     session->client.is_partner = tls->peer_is_known;

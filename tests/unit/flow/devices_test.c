@@ -137,11 +137,11 @@ static void bad_lines_are_passed_over(void **state)
         "x\n",
         "10.0.0.300\tIn\t1\t2\t3\t4\t5\t-\t-\t0\t0,0,0,0,0,0,0\t-\n",
         "10.0.0.1\tIn\t1\t2\t3\t4\t5\t-\t-\t0\t0,0,0,0,0,0\t-\n",
-        "10.0.0.1\tIn\t1\t2\t3\t4\t5\t-\t-\t0\t0,0,0,0,0,0,0,0\t-\n",
+        "10.0.0.1\tIn\t1\t2\t3\t4\t5\t-\t-\t0\t0,0,0,0,0,0,0,0,0\t-\n",
         "10.0.0.1\tIn\t1\t2\t3\t4\t-5\t-\t-\t0\t0,0,0,0,0,0,0\t-\n",
         "10.0.0.1\tIn\t1\t2\t3\t4\t5\t-\t-\t0\t0,0,0,0,0,0,0\ta,b,c,d\n",
         "10.0.0.1\tIn\t1\t2\t3\t4\t5\ta tls that is too long\t-\t0\t0,0,0,0,0,0,0\t-\n",
-        "10.0.0.1\tIn\t1\t2\t3\t4\t5\t-\t-\t0\t0,0,0,0,0,0,0\t-\tmore\n",
+        "10.0.0.1\tIn\t1\t2\t3\t4\t5\t-\t-\t0\t0,0,0,0,0,0,0\t-\tmore\tmore\n",
         "10.0.0.1\t\t1\t2\t3\t4\t5\t-\t-\t0\t0,0,0,0,0,0,0\t-\n",
     };
     struct devices devices;
@@ -151,6 +151,20 @@ static void bad_lines_are_passed_over(void **state)
     for (size_t i = 0; i < CASES(bad); i++)
         check(bad[i], devices_parse(&devices, bytes_text(bad[i])) == 1);
     check("none", devices.table.count == 0);
+    devices_done(&devices);
+}
+
+static void lines_of_an_older_version_are_read(void **state)
+{
+    struct devices devices;
+
+    (void)state;
+    devices_init(&devices);
+    check("no cipher", devices_parse(&devices,
+                           BYTES("10.0.0.1\tIn\t1\t2\t3\t4\t5\tTLSv1\t-\t0\t0,0,0,0,0,9,8\t-\n"
+                                 "10.0.0.2\tIn\t1\t2\t3\t4\t5\tTLSv1.2\t-\t0\t0,0,0,0,0,0,0,7"
+                                 "\t-\tAES128-SHA\n")) == 0);
+    check("two", devices.table.count == 2);
     devices_done(&devices);
 }
 
@@ -180,6 +194,7 @@ int main(void)
         cmocka_unit_test(the_oldest_goes_first),
         cmocka_unit_test(lines_come_back),
         cmocka_unit_test(bad_lines_are_passed_over),
+        cmocka_unit_test(lines_of_an_older_version_are_read),
         cmocka_unit_test(rates_are_told_apart_and_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
