@@ -3,10 +3,13 @@ import socket
 
 
 class Talk:
-    def __init__(self, port, host="127.0.0.1", source=None, timeout=30, hello=True):
+    """FIRST is said before anything is read, as balancers do."""
+
+    def __init__(self, port, host="127.0.0.1", source=None, timeout=30, hello=True, first=b""):
         self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")
+        self.raw(first)
         self.banner = self.reply()
         self.extensions = self.say("EHLO client.test") if hello else None
 

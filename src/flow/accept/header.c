@@ -59,12 +59,20 @@ static void admit(struct header_wait *wait)
     accept_admit(accept, let_go(wait), &arrival, setup_slot_hold(accept->setup));
 }
 
+/* In version 1 HAProxy names its own socket in health checks, where version 2 has LOCAL. */
+static bool is_own(const struct arrival *arrival, const struct proxy_header *header)
+{
+    return header->kind == PROXY_OWN ||
+           (header->kind == PROXY_IP && ip_compare(header->source, arrival->peer) == 0 &&
+               header->source_port == arrival->peer_port);
+}
+
 static void on_header(struct header_wait *wait, const struct proxy_header *header)
 {
     struct arrival *arrival = &wait->arrival;
 
-    arrival->balanced.is_probe = header->kind == PROXY_OWN;
-    if (header->kind == PROXY_IP) {
+    arrival->balanced.is_probe = is_own(arrival, header);
+    if (header->kind == PROXY_IP && !arrival->balanced.is_probe) {
         arrival->balanced = (struct balanced){ .has_client = true,
             .balancer = arrival->peer,
             .balancer_port = arrival->peer_port,

@@ -1,0 +1,68 @@
+"""A private HAProxy: TCP in front of relays, with PROXY headers or without."""
+import csv
+import os
+import socket
+import subprocess
+
+from . import process
+
+CONFIG = """\
+global
+    maxconn 200
+    stats socket {folder}/stats mode 600 level admin
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+"""
+
+
+class HAProxy:
+    """listen(name, ...) adds a port that is handed on; then start()."""
+
+    def __init__(self, folder, host):
+        self.folder, self.host = os.path.join(str(folder), "haproxy"), host
+        os.makedirs(self.folder)
+        self.file = os.path.join(self.folder, "haproxy.cfg")
+        self.ports, self.process = {}, None
+        self.config = CONFIG.format(folder=self.folder)
+
+    def listen(self, name, server, *more):
+        """SERVER is the rest of the line `server`, address first; MORE are further lines."""
+        port = self.ports[name] = process.free_port(self.host)
+        self.config += "\n".join([f"listen {name}", f"    bind {self.host}:{port}", *(f"    {line}" for line in more),
+                                  f"    server relay {server} source {self.host}", ""])
+        return port
+
+    def start(self):
+        with open(self.file, "w") as f:
+            f.write(self.config)
+        with open(os.path.join(self.folder, "out"), "ab") as out:
+            self.process = subprocess.Popen(["/usr/sbin/haproxy", "-db", "-f", self.file], stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=out)
+        process.wait_for("haproxy to listen", self._is_ready)
+        return self
+
+    def _is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError("haproxy ended: " + open(os.path.join(self.folder, "out")).read())
+        return all(process.listens(port) for port in self.ports.values())
+
+    def stats(self, server="relay"):
+        """Of that server, by the name of the port: a dictionary as `show stat` has it."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(20)
+            s.connect(os.path.join(self.folder, "stats"))
+            s.sendall(b"show stat\n")
+            text = s.makefile().read().lstrip("# ")
+        return {row["pxname"]: row for row in csv.DictReader(text.splitlines()) if row["svname"] == server}
+
+    def stop(self):
+        process.end(self.process)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
