@@ -13,7 +13,6 @@
 #include "os/file.h"
 #include "os/password.h"
 #include "os/sasl.h"
-#include "policy/pattern.h"
 #include "report/logins.h"
 
 #include <inttypes.h>
@@ -188,9 +187,10 @@ static int set_addresses(struct change *change, const struct option_texts *texts
     free(addresses->list);
     *addresses = (struct address_patterns){ mem_new((texts->count + 1) * sizeof(char *)), 0 };
     for (unsigned i = 0; i < texts->count; i++) {
-        if (!pattern_parse(bytes_text(texts->text[i]), pattern))
+        if (!account_address_parse(bytes_text(texts->text[i]), pattern))
             return tool_usage(change->tool,
-                "'%.100s' is no address and no pattern: user@example.com, @example.com",
+                "'%.100s' is no address without quotes and no pattern: user@example.com, "
+                "@example.com",
                 texts->text[i]);
         addresses->list[addresses->count++] = mem_text(pattern);
     }

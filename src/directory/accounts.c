@@ -4,7 +4,6 @@
 #include "base/utf8.h"
 #include "os/password.h"
 #include "os/sasl.h"
-#include "policy/pattern.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,13 +84,21 @@ static bool has_value(struct bytes word, const char *name, struct bytes *value)
     return true;
 }
 
+bool account_address_parse(struct bytes text, char out[PATTERN_BYTES_MAX])
+{
+    char again[PATTERN_BYTES_MAX];
+
+    return pattern_parse(text, out) && pattern_parse(bytes_text(out), again) &&
+           strcmp(out, again) == 0;
+}
+
 static const char *take_address(struct account *account, struct bytes value)
 {
     struct address_patterns *addresses = &account->addresses;
     char pattern[PATTERN_BYTES_MAX];
 
-    if (!pattern_parse(value, pattern))
-        return "an address is none, and no pattern of addresses";
+    if (!account_address_parse(value, pattern))
+        return "an address is none, no pattern of addresses, or needs its quotes";
     if (addresses->count == ACCOUNT_ADDRESSES_MAX)
         return "too many addresses";
     addresses->list =

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "policy/pattern.h"
 #include "policy/settings.h"
 
 enum {
@@ -23,6 +24,10 @@ enum {
 
 /* Whether TEXT can be the name of an account; OUT: in normal form. */
 bool account_name_parse(struct bytes text, char out[ACCOUNT_NAME_BYTES_MAX + 1]);
+
+/* Whether TEXT is an address, or a pattern of addresses, that a line of the file can have: one
+ * that is the same without quotes.  OUT: in normal form (policy/pattern.h). */
+bool account_address_parse(struct bytes text, char out[PATTERN_BYTES_MAX]);
 
 /* Reads one line; account_done() gives OUT back.  ERR_NONE: it is empty, or a comment.
  * ERR_SYNTAX: WHY says what is wrong. */

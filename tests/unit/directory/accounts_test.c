@@ -33,6 +33,10 @@ static const struct {
     { "verifier of SHA-1", "x scram=SCRAM-SHA-1$4096:W22ZaJ0SNY7soEsUEjb6gQ==$a:b", "'scram'",
         NULL },
     { "bad address", "x address=nobody", "an address", NULL },
+    { "an address in quotes for nothing", "x address=\"j\\.doe\"@example.com", NULL,
+        "x address=j.doe@example.com" },
+    { "an address that needs its quotes", "x address=\"@\"@example.com", "needs its quotes",
+        NULL },
     { "bad name", "x\"y disabled", "the name", NULL },
     { "no UTF-8", "x\xff disabled", "the name", NULL },
 };
