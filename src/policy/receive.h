@@ -17,9 +17,9 @@ struct balanced {
 struct arrival {
     bool is_unix;
     const char *path; /* UNIX socket it came in by */
-    struct ip local,
-        peer;      /* the peer is the client, wherever the connection came from (PE-9) */
-    uint16_t port, peer_port; /* local; for the log */
+    struct ip local;
+    struct ip peer;           /* the client, whoever handed the connection over (PE-9) */
+    uint16_t port, peer_port; /* local; the client's, for the log */
     struct balanced balanced;
 };
 
