@@ -28,6 +28,7 @@ static const struct member {
     { "catch_all", TEXT },
     { "role", TEXT },
     { "bindings", LIST },
+    { "proxy", LIST },
     { "remote_ranges", LIST },
     { "address_spaces", LIST },
     { "delivery", TEXT },

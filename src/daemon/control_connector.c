@@ -3,6 +3,7 @@
 #include "daemon/control_connector.h"
 
 #include "os/address.h"
+#include "policy/balancer.h"
 #include "policy/names.h"
 
 #include <stdio.h>
@@ -75,6 +76,27 @@ static void add_bindings(struct ctl_object *row, const struct receive_connector 
 
         binding_format(&connector->bindings[i], text);
         ctl_add_text(row, "bindings", bytes_text(text));
+    }
+}
+
+/* "required on *:25 from 192.0.2.5", a range each. */
+static void add_balancers(struct ctl_object *row, const struct settings *settings,
+    const struct receive_connector *connector)
+{
+    char binding[BINDING_TEXT_BYTES], range[IP_RANGE_TEXT_BYTES],
+        text[BINDING_TEXT_BYTES + IP_RANGE_TEXT_BYTES + 40];
+
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_options *listener = &settings->listeners[i];
+        if (!balancer_concerns(listener, connector))
+            continue;
+        binding_format(&listener->binding, binding);
+        for (size_t k = 0; k < listener->balancer_count && k < RANGES_SHOWN_MAX; k++) {
+            ip_range_format(listener->balancers[k], range);
+            snprintf(text, sizeof text, "%s on %s from %s", proxy_mode_name(listener->proxy),
+                binding, range);
+            ctl_add_text(row, "proxy", bytes_text(text));
+        }
     }
 }
 
@@ -209,6 +231,7 @@ static struct ctl_object *receive_row(const struct settings *settings, size_t i)
     row_text(row, "comment", connector->comment);
     row_text(row, "role", connector->is_internal ? "internal" : "clients");
     add_bindings(row, connector);
+    add_balancers(row, settings, connector);
     add_ranges(row, connector);
     row_text(row, "fqdn", connector->fqdn ? connector->fqdn : settings->fqdn);
     row_text(row, "banner", connector->banner);

@@ -2,7 +2,7 @@
 #include "directory/option.h"
 
 #include "base/mem.h"
-#include "policy/receive.h"
+#include "policy/balancer.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -98,16 +98,6 @@ static void check_twins(struct reader *reader)
     }
 }
 
-static bool is_on(
-    const struct receive_connector *connector, const struct listener_options *listener)
-{
-    for (size_t i = 0; connector->enabled && i < connector->binding_count; i++) {
-        if (binding_overlaps(&connector->bindings[i], &listener->binding))
-            return true;
-    }
-    return false;
-}
-
 /* Whether all its clients are balancers. */
 static bool is_for_balancers(
     const struct receive_connector *connector, const struct listener_options *listener)
@@ -146,7 +136,7 @@ static void check_listener(struct reader *reader, const struct listener_options 
 
     for (size_t i = 0; i < s->receive_count; i++) {
         const struct receive_connector *connector = &s->receive[i];
-        if (!is_on(connector, listener))
+        if (!balancer_concerns(listener, connector))
             continue;
         any = true;
         if (connector->is_internal)

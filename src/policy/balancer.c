@@ -23,6 +23,16 @@ const struct listener_options *balancer_listener(
     return best;
 }
 
+bool balancer_concerns(
+    const struct listener_options *listener, const struct receive_connector *connector)
+{
+    for (size_t i = 0; connector->enabled && i < connector->binding_count; i++) {
+        if (binding_overlaps(&connector->bindings[i], &listener->binding))
+            return true;
+    }
+    return false;
+}
+
 const char *proxy_mode_name(enum proxy_mode mode)
 {
     static const char *const names[] = { [PROXY_MODE_LISTED] = "listed",

@@ -29,6 +29,10 @@ bool balancer_takes(const struct settings *settings, const struct arrival *arriv
 const struct listener_options *balancer_listener(
     const struct settings *settings, const struct arrival *arrival);
 
+/* Whether CONNECTOR is enabled and listens where LISTENER counts. */
+bool balancer_concerns(
+    const struct listener_options *listener, const struct receive_connector *connector);
+
 /* A header was due, and what came is none that we know, or nothing in time: WHAT. */
 void balancer_refuse_bad(const struct settings *settings, const struct arrival *arrival,
     const char *what, struct decision *out);

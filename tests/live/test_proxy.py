@@ -398,6 +398,12 @@ def test_explain_says_the_same(setup, where, client, via, want):
     assert rows[0]["stage"] == "proxy" and rows[0]["about"] == (via or client)
 
 
+def test_a_connector_shows_its_balancers(setup):
+    (row,), _ = setup.node.ask("get-receive-connector", name="Implicit")
+    assert row["proxy"] == [f"required on {HOST}:{setup.tls} from {BALANCER}"]
+    assert f"required on {HOST}:{setup.tls} from {BALANCER}" in setup.node.tool("connector", "show", "Implicit").stdout
+
+
 def test_explain_takes_no_nonsense(setup):
     done = setup.node.tool("explain", "--from-ip", OFFICE, "--via", "balancer", check=False)
     assert done.returncode == 64 and "'balancer' is no address of a balancer" in done.stderr
