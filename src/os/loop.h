@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/time.h"
+#include "os/crash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -106,12 +107,14 @@ enum err loop_signal(
 
 /* --- Work that blocks -------------------------------------------------------------------- */
 
-/* Embedded.  RUN is called on a thread of the pool, then DONE on LOOP's thread. */
+/* Embedded.  RUN is called on a thread of the pool, then DONE on LOOP's thread; both for the
+ * message that the caller has in work (os/crash.h). */
 struct loop_work {
     struct loop *loop;
     void (*run)(struct loop_work *work);
     void (*done)(struct loop_work *work);
-    void *request; /* the loop's own */
+    void *request;           /* the loop's own */
+    struct crash_work crash; /* and this */
 };
 void loop_work(struct loop *loop, struct loop_work *work);
 

@@ -119,7 +119,10 @@ static void on_work(uv_work_t *uv)
 {
     struct loop_work *work = uv->data;
 
+    crash_thread_init(); /* nothing is done the second time; the thread lasts as long as we do */
+    crash_work = work->crash;
     work->run(work);
+    crash_work = CRASH_NOTHING;
 }
 
 static void on_work_done(uv_work_t *uv, int status)
@@ -130,7 +133,9 @@ static void on_work_done(uv_work_t *uv, int status)
     loop_awake(work->loop);
     free(uv);
     work->request = NULL;
+    crash_work = work->crash;
     work->done(work);
+    crash_work = CRASH_NOTHING;
 }
 
 void loop_work(struct loop *loop, struct loop_work *work)
@@ -139,6 +144,7 @@ void loop_work(struct loop *loop, struct loop_work *work)
     int failed;
 
     work->loop = loop;
+    work->crash = crash_work;
     work->request = uv;
     uv->data = work;
     failed = uv_queue_work(&loop->uv, uv, on_work, on_work_done);
