@@ -48,9 +48,20 @@ static const struct option spool_options[] = {
     { NULL },
 };
 
+/* A number, or "never". */
+static void read_threshold(struct reader *reader, const struct option *option,
+    const struct config_item *item, void *into)
+{
+    if (strcmp(item->values[0].text, "never") == 0)
+        *(uint32_t *)((char *)into + option->at) = 0;
+    else
+        read_number(reader, option, item, into);
+}
+
 static const struct option queue_options[] = {
     { "expiry", CONFIG_VALUE, read_duration, AT(expiry_ms), SECOND, 90LL * DAY },
     { "delay_notice", CONFIG_VALUE, read_duration, AT(delay_notice_ms), 0, 90LL * DAY },
+    { "poison_threshold", CONFIG_VALUE, read_threshold, AT(poison_threshold), 0, 255 },
     { NULL },
 };
 

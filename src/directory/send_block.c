@@ -420,6 +420,23 @@ static void check(struct reader *reader, const struct send_connector *connector,
             "tls = encrypt, or auth_without_tls = true");
 }
 
+/* The queues of no connector's: one of that name would share theirs. */
+static bool is_name_taken(struct reader *reader, const struct config_item *item)
+{
+    static const char *const names[] = { "poison", "unreachable", "submission" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!bytes_equal_nocase(bytes_text(item->title), bytes_text(names[i])))
+            continue;
+        complaint_hint(
+            complain(reader->complaints, item->where,
+                "send connector \"%s\": a queue of relais itself is called so", item->title),
+            "any other name");
+        return true;
+    }
+    return false;
+}
+
 void read_send_connector(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
@@ -427,7 +444,7 @@ void read_send_connector(struct reader *reader, const struct option *option,
     struct send_connector *connector;
 
     (void)option;
-    if (!is_connector_name(reader, item))
+    if (!is_connector_name(reader, item) || is_name_taken(reader, item))
         return;
     settings->send =
         mem_grow(settings->send, (settings->send_count + 1) * sizeof *settings->send);

@@ -32,7 +32,7 @@ static const char *const queue_statuses[] = { "active", "connecting", "ready", "
     "suspended", "unreachable", NULL };
 static const char *const priorities[] = { "high", "normal", "low", NULL };
 static const char *const kinds[] = { "smarthost", "mx", "lmtp", "maildir", "unreachable",
-    NULL };
+    "poison", NULL };
 
 /* A field's name in the tongue of cmdlets, and the short one. */
 static const struct field {

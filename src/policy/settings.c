@@ -254,6 +254,7 @@ struct settings *settings_new(const char *hostname)
         .spool_memory_bytes_max = 64 * MIB,
         .expiry_ms = 2 * DAY,
         .delay_notice_ms = 4 * HOUR,
+        .poison_threshold = 2,
         .dsn_full_bytes_max = 64 * KIB,
         .deliveries_max = 200,
         .connections_max = 20000,

@@ -393,6 +393,7 @@ struct settings {
 
     int64_t expiry_ms;           /* 2 d */
     int64_t delay_notice_ms;     /* 4 h; 0: senders are not told of delays */
+    uint32_t poison_threshold;   /* crashes with a message that make it poison; 0: never */
     uint64_t dsn_full_bytes_max; /* a larger original goes back as its header alone */
     uint32_t deliveries_max;     /* connections of all next hops together */
     uint32_t connections_max;    /* accepted, of all connectors together */

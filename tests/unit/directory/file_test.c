@@ -42,6 +42,14 @@ static void mistakes_are_found(void **state)
             "1: 'expiry' cannot be '5' | a time needs its unit: 5s, 5m" },
         { "time out of bounds", "queue { expiry = 91d }\n" OUT,
             "1: 'expiry' cannot be '91d' | a time from 1s to 90d" },
+        { "poison after more than can be counted", "queue { poison_threshold = 256 }\n" OUT,
+            "1: 'poison_threshold' cannot be '256' | a number from 0 to 255" },
+        { "poison, no word", "queue { poison_threshold = none }\n" OUT,
+            "1: 'poison_threshold' cannot be 'none' | a number from 0 to 255" },
+        { "a queue of our own",
+            "send_connector Poison { address_spaces = { * } smart_hosts = x }\n",
+            "1: send connector \"Poison\": a queue of relais itself is called so | any other "
+            "name" },
         { "no number", "limits { connections = many }\n" OUT,
             "1: 'connections' cannot be 'many' | a number from 1" },
         { "not true or false", IN "enabled = maybe }\n" OUT,
@@ -296,7 +304,7 @@ static const char whole[] =
     "control_socket = /tmp/control // a path\n"
     "spool { folder = '/tmp/spool' size = 10G segment_size = 16MiB free_space = 1gb\n"
     "        memory = 2M }\n"
-    "queue { expiry = 1d12h delay_notice = 0s }\n"
+    "queue { expiry = 1d12h delay_notice = 0s poison_threshold = never }\n"
     "dsn { full_size = unlimited }\n"
     "dns { servers = [127.0.0.1@5353, \"::1\"] timeout = 00:00:05 }\n"
     "log { target = file file = /tmp/log json = on protocol_file = off size_max = 1M files = 3 "
@@ -351,6 +359,7 @@ static void check_top(const struct settings *s)
     check("spool", s->spool_bytes_max == 10ULL << 30 && s->spool_segment_bytes == 16 << 20 &&
                        s->spool_free_bytes_min == 1 << 30 &&
                        s->spool_memory_bytes_max == 2 << 20);
+    check("poison", s->poison_threshold == 0);
     check("expiry", s->expiry_ms == 36LL * 3600 * 1000);
     check("delay notice", s->delay_notice_ms == 0);
     check("full size", s->dsn_full_bytes_max == 0);
