@@ -1,7 +1,10 @@
 #include "ctl/offline.h"
 
+#include "base/mem.h"
 #include "mail/envelope.h"
 #include "os/clock.h"
+#include "os/file.h"
+#include "policy/poison.h"
 
 #include <stdlib.h>
 #include <sysexits.h>
@@ -44,7 +47,7 @@ static void on_progress(void *me, uint64_t done, uint64_t all)
 int offline_scan(struct tool *tool, const struct offline_reader *reader)
 {
     struct scan scan = { reader, isatty(STDERR_FILENO) };
-    struct spool_visitor visitor = { &scan, on_message, on_damage, on_progress };
+    struct spool_visitor visitor = { &scan, on_message, on_damage, on_progress, NULL };
     char why[256] = "";
     const char *folder = reader->folder ? reader->folder : tool_spool_folder(tool);
     enum err err = spool_scan(folder, &visitor, why);
@@ -172,9 +175,69 @@ struct ctl_object *offline_row(const struct spool_found *found, bool all)
     return row;
 }
 
+/* --- Poison ------------------------------------------------------------------------------ */
+
+enum { POISON_FILE_BYTES_MAX = 1 << 20 };
+
+/* What the daemon noted of its crashes.  Without the file there were none. */
+static const struct poison_notes *notes_of(struct tool *tool)
+{
+    const char *folder = tool_settings(tool)->state_folder;
+    size_t n = strlen(folder) + sizeof "/poison", bad = 0;
+    struct buf text;
+    char *file;
+    enum err err;
+
+    if (tool->poison)
+        return tool->poison;
+    tool->poison = mem_new(sizeof *tool->poison);
+    file = mem_new(n);
+    snprintf(file, n, "%s/poison", folder);
+    buf_init(&text, POISON_FILE_BYTES_MAX);
+    err = file_read_all(file, POISON_FILE_BYTES_MAX, &text);
+    if (err == OK)
+        poison_parse(buf_bytes(&text), tool->poison, &bad);
+    else if (err != ERR_NONE)
+        fprintf(stderr, "relais: %s: %s; poison is not known as such\n", file, err_text(err));
+    buf_done(&text);
+    free(file);
+    return tool->poison;
+}
+
+void offline_done(struct tool *tool)
+{
+    if (tool->poison)
+        poison_notes_done(tool->poison);
+    free(tool->poison);
+    tool->poison = NULL;
+}
+
+bool offline_add_poison(
+    struct tool *tool, const struct spool_found *found, struct ctl_object *row)
+{
+    const struct poison_note *note = poison_find(notes_of(tool), found->mid);
+    struct envelope envelope = { .crash_count = 0 };
+    char why[POISON_WHY_BYTES];
+    uint32_t count;
+
+    if (offline_role(found) != STANDING_PRIMARY)
+        return false;
+    if (found->envelope.n && envelope_decode(found->envelope, &envelope) != OK)
+        return false; /* its row says so */
+    count = poison_count(note, envelope.crash_count);
+    if (!poison_is_reached(tool_settings(tool)->poison_threshold, count))
+        return false;
+    poison_why(note, count, why);
+    ctl_set_text(row, "queue", BYTES("poison"));
+    ctl_set_text(row, "status", BYTES("suspended"));
+    ctl_set_text(row, "last_error", bytes_text(why));
+    return true;
+}
+
 /* --- One message ------------------------------------------------------------------------- */
 
 struct search {
+    struct tool *tool;
     struct mid mid;
     struct spool_entry entry;
     struct ctl_object *row;
@@ -187,6 +250,7 @@ static void compare(void *me, const struct spool_found *found)
     if (search->row || !mid_equal(found->mid, search->mid))
         return;
     search->row = offline_row(found, true);
+    offline_add_poison(search->tool, found, search->row);
     search->entry = found->entry;
 }
 
@@ -215,7 +279,7 @@ static enum err read_content(
 int offline_message(
     struct tool *tool, struct mid mid, struct ctl_object **row, struct buf *content)
 {
-    struct search search = { .mid = mid };
+    struct search search = { .tool = tool, .mid = mid };
     struct offline_reader reader = { .on_message = compare, .me = &search };
     int code = offline_scan(tool, &reader);
     enum err err;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "os/crash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct live {
     bool is_broken;           /* a chunk of it lies in a hole */
     struct standing standing; /* with entry.has_standing */
     uint64_t standing_at;
+    size_t envelope_n; /* 0: it is feared */
     uint8_t envelope[];
 };
 
@@ -162,11 +164,17 @@ static void take_states(struct live *live, struct bytes states, struct live *bef
             outcomes[i] = outcomes_of(&before->entry)[i];
 }
 
+static bool is_feared(const struct scan *scan, struct mid mid)
+{
+    return scan->visitor.is_feared && scan->visitor.is_feared(scan->visitor.me, mid);
+}
+
 static void take_message(
     struct scan *scan, const struct record *record, const struct record_parts *parts)
 {
     struct live *before = find(scan, record->mid);
-    struct live *live = mem_grow(NULL, sizeof *live + parts->envelope.n);
+    struct bytes envelope = is_feared(scan, record->mid) ? BYTES_NONE : parts->envelope;
+    struct live *live = mem_grow(NULL, sizeof *live + envelope.n);
 
     *live = (struct live){ .entry = {
                                .mid = record->mid,
@@ -180,8 +188,9 @@ static void take_message(
                            } };
     if (has_many(&live->entry))
         live->entry.outcome.many = mem_new(record->recipient_count);
-    if (parts->envelope.n)
-        memcpy(live->envelope, parts->envelope.at, parts->envelope.n);
+    live->envelope_n = envelope.n;
+    if (envelope.n)
+        memcpy(live->envelope, envelope.at, envelope.n);
     live->sure = scan->sure;
     take_places(scan, live, parts->places);
     take_states(live, parts->states, before);
@@ -268,7 +277,9 @@ void scan_bytes(struct scan *scan, struct bytes bytes, uint64_t at, uint64_t sur
         if (found == FOUND_WHOLE) {
             if (sound < at)
                 scan_hole(scan, sound, at, sure);
+            struct crash_work before = crash_begin(record.mid, "recover");
             take(scan, &record, bytes_of(bytes.at + RECORD_HEADER_BYTES, record.payload_bytes));
+            crash_end(before);
             sound = scan->end = at + step;
         }
         bytes = bytes_skip(bytes, step);
@@ -340,7 +351,7 @@ void scan_tell(struct scan *scan)
         struct live *live = container_of(node, struct live, order);
         struct spool_found found = {
             .mid = live->entry.mid,
-            .envelope = bytes_of(live->envelope, live->entry.envelope_bytes),
+            .envelope = bytes_of(live->envelope, live->envelope_n),
             .entry = live->entry,
             .has_standing = live->entry.has_standing,
             .standing = live->standing,

@@ -153,6 +153,13 @@ static void on_progress(void *me, uint64_t bytes_done, uint64_t bytes_all)
         listener->visitor->on_progress(listener->visitor->me, bytes_done, bytes_all);
 }
 
+static bool is_feared(void *me, struct mid mid)
+{
+    struct listener *listener = me;
+
+    return listener->visitor->is_feared(listener->visitor->me, mid);
+}
+
 static void take_over(struct spool *spool, struct recovered *recovered)
 {
     spool->store = recovered->store.id;
@@ -187,7 +194,8 @@ static enum err open_log(
     struct spool *spool, const struct spool_visitor *visitor, char why[256])
 {
     struct listener listener = { spool, visitor };
-    struct spool_visitor mine = { &listener, on_message, on_damage, on_progress };
+    struct spool_visitor mine = { &listener, on_message, on_damage, on_progress,
+        visitor->is_feared ? is_feared : NULL };
     struct recovered recovered;
     enum err err = recover(spool->folder, FILE_READ | FILE_WRITE, &mine, &recovered, why);
 

@@ -104,7 +104,8 @@ struct spool_settings {
 /* What was found in the log at opening, in the order of the log.  ENVELOPE is borrowed. */
 struct spool_found {
     struct mid mid;
-    struct bytes envelope; /* empty when standing.role is SETTLED and it was copied forward */
+    struct bytes envelope; /* empty when standing.role is SETTLED and it was copied forward, or
+                            * when it is feared */
     struct spool_entry
         entry; /* to be copied into the caller's, which is then given to spool_adopt() */
     bool has_standing;
@@ -119,6 +120,9 @@ struct spool_visitor {
     /* Something is set aside: where, and why.  Never fatal. */
     void (*on_damage)(void *me, uint64_t at, const char *why);
     void (*on_progress)(void *me, uint64_t bytes_done, uint64_t bytes_all); /* now and then */
+    /* The process died of this message's envelope before: it is found with an empty one, and not
+     * a byte of it is looked at.  NULL: all are read. */
+    bool (*is_feared)(void *me, struct mid mid);
 };
 
 /* Opens, or creates, the spool in settings.folder; takes its lock.  Recovers: calls VISITOR on

@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t sum = 0, *log;
-    const struct spool_visitor visitor = { &sum, on_message, NULL, NULL };
+    const struct spool_visitor visitor = { &sum, on_message, NULL, NULL, NULL };
     struct scan *scan;
 
     if (!size)

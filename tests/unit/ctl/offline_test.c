@@ -49,7 +49,7 @@ static void on_done(struct spool_ticket *ticket)
 static void open_spool(struct place *place)
 {
     static const struct spool_visitor visitor = { NULL, ignore_message, ignore_damage,
-        ignore_progress };
+        ignore_progress, NULL };
     struct spool_settings settings = { .folder = place->folder,
         .segment_bytes = 1 << 20,
         .memory_bytes_max = 1 << 20,

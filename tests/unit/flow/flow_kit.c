@@ -224,7 +224,7 @@ static void on_progress(void *me, uint64_t done, uint64_t all)
 void world_init(struct world *world, struct settings *settings)
 {
     struct spool_settings spool = { .segment_bytes = 1 << 20, .chunk_bytes = 64 << 10 };
-    struct spool_visitor visitor = { world, never_found, never_damaged, on_progress };
+    struct spool_visitor visitor = { world, never_found, never_damaged, on_progress, NULL };
     struct setup *setup;
     char why[512];
 

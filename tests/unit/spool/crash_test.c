@@ -120,7 +120,7 @@ static void compare(struct crash *crash, const struct image *image)
 
 static void look_at(struct crash *crash, struct image *image)
 {
-    const struct spool_visitor visitor = { crash, on_message, on_damage, NULL };
+    const struct spool_visitor visitor = { crash, on_message, on_damage, NULL, NULL };
     char why[256] = "";
     enum err err;
 

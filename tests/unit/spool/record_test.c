@@ -202,7 +202,7 @@ static size_t build(uint8_t log[LOG_BYTES], size_t at[RECORDS + 1], bool has_mar
 static struct heard scan(const uint8_t *log, size_t n, uint64_t sure)
 {
     struct heard heard = { "", 0 };
-    const struct spool_visitor visitor = { &heard, on_message, on_damage, NULL };
+    const struct spool_visitor visitor = { &heard, on_message, on_damage, NULL, NULL };
     struct scan *s = scan_new(store, &visitor);
 
     scan_bytes(s, bytes_of(log, n), BASE, sure);
@@ -410,7 +410,7 @@ static void follows_standings(void **state)
     for (size_t i = 0; i < CASES(cases); i++) {
         uint8_t log[LOG_BYTES] = { 0 };
         struct stood stood = { 0 };
-        const struct spool_visitor visitor = { &stood, on_stood, on_stood_damage, NULL };
+        const struct spool_visitor visitor = { &stood, on_stood, on_stood_damage, NULL, NULL };
         struct scan *s = scan_new(store, &visitor);
         size_t n = 0, at[8];
         for (size_t k = 0; cases[i].steps[k]; k++) {
@@ -449,7 +449,7 @@ static void a_word_needs_no_content(void **state)
     chunk_place_encode((struct chunk_place){ BASE, 100 }, payload + n);
     for (unsigned is_word = 0; is_word < 2; is_word++) {
         struct stood stood = { 0 };
-        const struct spool_visitor visitor = { &stood, on_stood, NULL, NULL };
+        const struct spool_visitor visitor = { &stood, on_stood, NULL, NULL, NULL };
         struct scan *s = scan_new(store, &visitor);
         size_t end =
             add_bytes(log, 192, record, bytes_of(payload, n + RECORD_CHUNK_PLACE_BYTES));

@@ -104,7 +104,7 @@ static void get_standing(void *me, const struct spool_entry *entry, struct stand
 
 enum err bench_try_open(struct bench *bench, char why[256])
 {
-    const struct spool_visitor visitor = { bench, on_message, on_damage, NULL };
+    const struct spool_visitor visitor = { bench, on_message, on_damage, NULL, NULL };
     enum err err;
 
     bench->found_count = bench->damage_count = 0;

@@ -122,7 +122,7 @@ static void reads_the_older_format(void **state)
 {
     static struct bench bench;
     unsigned count = 0;
-    const struct spool_visitor visitor = { &count, count_one, NULL, NULL };
+    const struct spool_visitor visitor = { &count, count_one, NULL, NULL, NULL };
     struct store_head head = { .version = 1, .segment_bytes = 1 << 20 }, got;
     uint8_t bytes[STORE_BYTES];
     char why[256] = "";
