@@ -131,6 +131,8 @@ static void print_envelope(const struct ctl_object *row)
     if (ctl_number(row, "attempts", 0))
         print_fact("attempts", "%" PRId64, ctl_number(row, "attempts", 0));
     print_text(row, "last error", "last_error");
+    if (ctl_bool(row, "unread"))
+        print_fact("envelope", "not read, for relaisd crashed while it did");
     print_text(row, "connector", "connector");
     print_text(row, "client", "client_name");
     print_text(row, "client address", "client_ip");

@@ -10,12 +10,14 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <sysexits.h>
 
 enum { LIMIT = 1000, AGE_ROWS = 30 };
 
 struct listing {
-    const struct tool *tool;
+    struct tool *tool;
     struct print_table *table;
     struct age_table *ages;
     const char *queue, *filter;
@@ -58,11 +60,12 @@ static void on_message_found(void *me, const struct spool_found *found)
 
     if (offline_role(found) == STANDING_SETTLED)
         return; /* over: nothing of it waits */
-    listing->all++;
-    if (listing->limit && listing->rows >= listing->limit)
-        return;
     row = offline_row(found, false);
-    on_message_row(listing, row);
+    if (offline_add_poison(listing->tool, found, row) || !listing->queue) {
+        listing->all++;
+        if (!listing->limit || listing->rows < listing->limit)
+            on_message_row(listing, row);
+    }
     ctl_free(row);
 }
 
@@ -82,11 +85,19 @@ static int ask_messages(struct tool *tool, struct listing *listing)
     return code;
 }
 
+/* "poison", or "NODE\poison": the one queue that is known without routing. */
+static bool is_poison(const char *queue)
+{
+    const char *slash = strrchr(queue, '\\');
+
+    return strcasecmp(slash ? slash + 1 : queue, "poison") == 0;
+}
+
 static int scan_messages(struct tool *tool, struct listing *listing)
 {
     struct offline_reader reader = { .on_message = on_message_found, .me = listing };
 
-    if (listing->queue || listing->filter)
+    if ((listing->queue && !is_poison(listing->queue)) || listing->filter)
         return link_needed(tool); /* which queue a message goes to is the daemon's to decide */
     offline_say(tool);
     return offline_scan(tool, &reader);

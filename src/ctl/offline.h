@@ -29,6 +29,11 @@ enum standing_role offline_role(const struct spool_found *found);
  * all recipients. */
 struct ctl_object *offline_row(const struct spool_found *found, bool all);
 
+/* Whether the message would stand in the poison queue; then ROW says so, and why. */
+bool offline_add_poison(
+    struct tool *tool, const struct spool_found *found, struct ctl_object *row);
+void offline_done(struct tool *tool); /* what the calls above keep in it */
+
 /* Finds one message and reads its content, with what goes before it.  *ROW: as above, with
  * all; to be given back by ctl_free().  EX_NOINPUT, printed: there is none. */
 int offline_message(

@@ -1,4 +1,5 @@
 #include "ctl/tool.h"
+#include "ctl/offline.h"
 
 #include "directory/directory.h"
 
@@ -263,6 +264,7 @@ int tool_run(int argc, char **argv)
     if (!tool.command)
         return unknown_command(&tool, argv[0]);
     code = tool.command->run(&tool, argc - words, argv + words);
+    offline_done(&tool);
     settings_free(tool.settings);
     if (fflush(stdout) != 0 && code == EX_OK)
         code = EX_IOERR;

@@ -22,7 +22,8 @@ struct tool {
     const struct command *command; /* the one that runs */
     const char *config_file, *socket, *spool_folder;
     bool is_json, wants_help;
-    struct settings *settings; /* read when first asked for */
+    struct settings *settings;   /* read when first asked for */
+    struct poison_notes *poison; /* likewise, by offline_add_poison() */
 };
 
 /* The table of commands, ended by one without a name. */

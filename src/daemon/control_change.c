@@ -14,14 +14,12 @@ static bool retry(struct pick *pick, struct message *message)
 
 static bool suspend(struct pick *pick, struct message *message)
 {
-    path_suspend(pick->client->control->path, message, true);
-    return true;
+    return path_suspend(pick->client->control->path, message, true);
 }
 
 static bool resume(struct pick *pick, struct message *message)
 {
-    path_suspend(pick->client->control->path, message, false);
-    return true;
+    return path_suspend(pick->client->control->path, message, false);
 }
 
 static void report_removal(const struct message *message, bool with_notice)
@@ -79,6 +77,12 @@ static void remove_by_id(struct client *client, const struct ctl_object *request
 
     if (!message)
         return;
+    if (message->is_unread && with_notice) {
+        client_error(client, EX_DATAERR,
+            "its envelope was not read, so nobody knows its sender: remove it without a "
+            "notification, or resume it");
+        return;
+    }
     report_removal(message, with_notice);
     if (path_remove(client->control->path, message, is_any, NULL, with_notice))
         client_count(client, "removed", 1);

@@ -14,6 +14,7 @@ struct export
     struct mid mid;
     uint64_t done;
     bool is_begun;
+    bool is_unread; /* its envelope is not looked at: without our trace fields */
     struct spool_read read;
 };
 
@@ -73,7 +74,8 @@ static void read_next(struct export *export, struct spool_entry *entry)
         finish(export);
         return;
     }
-    export->read = (struct spool_read){ .done = on_read, .wants_envelope = !export->is_begun };
+    export->read = (struct spool_read){ .done = on_read,
+        .wants_envelope = !export->is_begun && !export->is_unread };
     export->is_begun = true;
     spool_read(
         export->client->control->path->spool, entry, export->done, PIECE_BYTES, &export->read);
@@ -82,6 +84,7 @@ static void read_next(struct export *export, struct spool_entry *entry)
 void command_export(struct client *client, const struct ctl_object *request)
 {
     const char *text = ctl_text(request, "id");
+    const struct message *message;
     struct spool_entry *entry;
     struct export *export;
     struct mid mid;
@@ -98,6 +101,8 @@ void command_export(struct client *client, const struct ctl_object *request)
     export = mem_new(sizeof *export);
     export->client = client;
     export->mid = mid;
+    message = queue_find(&client->control->path->queue, mid);
+    export->is_unread = message && message->is_unread;
     client_begin_work(client);
     read_next(export, entry);
 }

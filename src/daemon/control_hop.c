@@ -10,7 +10,7 @@ const char *control_hop_kind(const struct hop *hop)
         [DELIVERY_LMTP] = "lmtp",
         [DELIVERY_MAILDIR] = "maildir" };
 
-    return hop->connector ? kinds[hop->connector->delivery] : "unreachable";
+    return hop->connector ? kinds[hop->connector->delivery] : hop->name;
 }
 
 /* The words are Exchange's:
@@ -18,13 +18,13 @@ const char *control_hop_kind(const struct hop *hop)
  *   connecting  messages are ready, and a connection is being made, or waits for its turn
  *   ready       nothing waits, or what waits goes as soon as a connection has room
  *   retry       no host answers, or all that waits was refused for now: there is a next attempt
- *   suspended   by the administrator: nothing of it is started */
+ *   suspended   by the administrator, or poison: nothing of it is started */
 const char *control_hop_status(const struct hop *hop)
 {
+    if (hop->is_suspended || hop_is_poison(hop))
+        return "suspended";
     if (!hop->connector)
         return "unreachable";
-    if (hop->is_suspended)
-        return "suspended";
     if (hop->delivering_count)
         return "active";
     if (hop->is_down && hop_is_resting(hop))
@@ -110,7 +110,7 @@ bool control_hop_get(void *me, enum filter_field field, unsigned at, struct filt
         text = control_hop_status(hop);
         break;
     case FILTER_CONNECTOR:
-        text = hop->connector ? hop->connector->name : "unreachable";
+        text = hop->connector ? hop->connector->name : hop->name;
         break;
     case FILTER_KIND:
         text = control_hop_kind(hop);

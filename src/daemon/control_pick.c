@@ -6,10 +6,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sysexits.h>
 
 /* A turn's share: the clock is looked at now and then. */
 enum { STRETCH = 256, STEP_MS = 3, NOTICES_MAX = 200, PAUSE_MS = 5 };
+#define NO_HOP UINT32_MAX /* nothing is in that queue */
 enum { ROWS_DEFAULT = 1000, ROWS_MAX = 100000 };
 
 /* --- What a filter asks ------------------------------------------------------------------ */
@@ -343,6 +345,14 @@ static void on_pause(struct timer *timer)
 
 /* --- The beginning ----------------------------------------------------------------------- */
 
+/* That queue is there though nothing is in it. */
+static bool is_poison_name(const char *queue)
+{
+    const char *slash = strrchr(queue, '\\');
+
+    return strcasecmp(slash ? slash + 1 : queue, HOP_POISON) == 0;
+}
+
 /* What REQUEST picks; false: it makes no sense, and the client was told. */
 static bool take_choice(struct pick *pick, const struct ctl_object *request)
 {
@@ -357,11 +367,11 @@ static bool take_choice(struct pick *pick, const struct ctl_object *request)
     pick->with_notice = ctl_bool(request, "ndr");
     if (queue) {
         hop = queue_find_hop(&pick->client->control->path->queue, bytes_text(queue));
-        if (!hop) {
+        if (!hop && !is_poison_name(queue)) {
             client_error(pick->client, EX_NOINPUT, "no queue '%s'", queue);
             return false;
         }
-        pick->hop_number = hop->number;
+        pick->hop_number = hop ? hop->number : NO_HOP;
     }
     pick->with_node = filter && strchr(filter, '\\');
     if (filter && filter_parse(bytes_text(filter), FILTER_MESSAGES, &pick->filter, why) != OK) {

@@ -172,10 +172,15 @@ static void show_message(
     struct client *client, const struct message *message, struct bytes encoded)
 {
     struct ctl_object *end = ctl_new();
+    char why[POISON_WHY_BYTES];
 
     ctl_set_bool(end, "ok", true);
     message_add_row(client->control->path, message, message_item_to_show(message), end);
     copy_add_standing(client->control->path, message->entry.mid, end);
+    path_poison_why(client->control->path, message, why);
+    if (*why)
+        ctl_set_text(end, "poison", bytes_text(why));
+    ctl_set_bool(end, "unread", message->is_unread);
     message_add_details(end, encoded);
     message_add_recipients(end, message_envelope(message), &message->entry, message);
     client_end(client, &end);
@@ -220,7 +225,7 @@ void command_message(struct client *client, const struct ctl_object *request)
             copy_refuse(client, mid, ctl_text(request, "id"));
         return;
     }
-    if (!message->is_resting) {
+    if (!message->is_resting || message->is_unread) {
         show_message(client, message, message_envelope(message));
         return;
     }

@@ -313,7 +313,7 @@ static void job_list(struct job *job, struct hop *hop, const struct tally *tally
     ctl_set_text(row, "name", bytes_text(hop->name));
     ctl_set_text(row, "next_hop_domain", bytes_text(hop->domain));
     ctl_set_text(
-        row, "connector", bytes_text(hop->connector ? hop->connector->name : "unreachable"));
+        row, "connector", bytes_text(hop->connector ? hop->connector->name : hop->name));
     ctl_set_text(row, "kind", bytes_text(control_hop_kind(hop)));
     ctl_set_text(row, "status", bytes_text(control_hop_status(hop)));
     ctl_set_number(row, "messages", (int64_t)hop_item_count(hop));
@@ -490,10 +490,16 @@ void command_resume_queue(struct client *client, const struct ctl_object *reques
     static const struct job_verb resume = { "resumed", false, note_name, end_resume };
     const char *name = ctl_text(request, "queue");
     struct path *path = client->control->path;
+    const struct hop *hop = name ? queue_find_hop(&path->queue, bytes_text(name)) : NULL;
     struct job *job;
 
-    if (!name || queue_find_hop(&path->queue, bytes_text(name)) ||
-        !path_is_suspended_name(path, name)) {
+    if (hop && hop_is_poison(hop)) {
+        client_error(client, EX_USAGE,
+            "the poison queue is not resumed as a whole, its messages are: relais resume ID, "
+            "or relais resume --queue poison");
+        return;
+    }
+    if (!name || hop || !path_is_suspended_name(path, name)) {
         job_run(client, request, "resume-queue", &resume);
         return;
     }

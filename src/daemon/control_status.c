@@ -4,6 +4,7 @@
 #include "report/logins.h"
 #include "report/report.h"
 
+#include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -77,6 +78,21 @@ static void add_certificate(void *me, const struct certificate_end *end)
         ctl_add_text(status, "alarms", bytes_text(text));
 }
 
+/* They wait for the administrator, however long. */
+static void add_poison(const struct path *path, struct ctl_object *status)
+{
+    size_t count = path_poison_count(path);
+    char text[120];
+
+    ctl_set_number(status, "poison", (int64_t)count);
+    if (!count)
+        return;
+    snprintf(text, sizeof text,
+        "%zu message%s in the poison queue (crashed relaisd): relais queue poison", count,
+        count == 1 ? "" : "s");
+    ctl_add_text(status, "alarms", bytes_text(text));
+}
+
 void command_status(struct client *client, const struct ctl_object *request)
 {
     struct path *path = client->control->path;
@@ -101,6 +117,7 @@ void command_status(struct client *client, const struct ctl_object *request)
         end, "uptime_s", (loop_now(path->home).ms - client->control->started.ms) / 1000);
     shadow_add_verdict(path, end);
     certificates_each_end(settings, add_certificate, end);
+    add_poison(path, end);
     ctl_set_bool(end, "healthy", is_healthy);
     ctl_set_number(end, "revision", (int64_t)settings->revision);
     ctl_set_text(end, "config_file", bytes_text(settings->file));

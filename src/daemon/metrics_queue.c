@@ -150,6 +150,9 @@ void metrics_queues(struct metrics *metrics, const struct path *path)
 {
     metric_one(metrics, "relais_queue_messages", "gauge",
         "Messages that wait or are delivered.", (double)path->queue.messages.count);
+    metric_one(metrics, "relais_poison_messages", "gauge",
+        "Messages in the poison queue: relaisd crashed with them.",
+        (double)path_poison_count(path));
     items_by_state(metrics, path);
     hops_by_status(metrics, path);
     each_oldest(metrics, path);

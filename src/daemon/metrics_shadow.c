@@ -114,6 +114,7 @@ void metrics_shadow(struct metrics *metrics, const struct path *path)
         "Other nodes in the configuration; without any there is no redundancy.",
         picture.what.node_count);
     redundancy_each_alarm(&picture.what, count_alarm, &alarms);
+    alarms += path_poison_count(path) > 0;
     metric_one(metrics, "relais_alarms", "gauge", "Alarms of relais status.", alarms);
     rows(metrics, &picture.facts.ledger, picture.what.now);
     peers(metrics, picture.peers, picture.what.peer_count, picture.what.now);

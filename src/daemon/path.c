@@ -10,8 +10,13 @@ enum { NOTICES_MAX = 200 };
 
 static void route(struct path *path, struct message *message)
 {
+    struct crash_work before = crash_begin(message->entry.mid, "route");
+
     message->revision = (uint32_t)path->routed_by->settings->revision;
     route_message(&path->router, message);
+    if (message->is_poison)
+        path_label_poison(path, message);
+    crash_end(before);
 }
 
 /* Whether it is ours to deliver, or to give up: nodes that are back may have taken it (R6). */
@@ -21,14 +26,19 @@ static bool may_start(struct queue *queue, const struct message *message)
     return !message->is_held_back && node_may_deliver(path->node, message->entry.mid);
 }
 
+void path_start(struct path *path, struct message *message)
+{
+    if (may_start(&path->queue, message))
+        discard_expanded(&path->discard, message);
+}
+
 void path_begin(struct path *path, struct message *message)
 {
     if (message->pending_count) {
         route(path, message);
         queue_add(&path->queue, message);
-        if (may_start(
-                &path->queue, message)) /* else once it is asked for again, in on_idle() */
-            discard_expanded(&path->discard, message);
+        if (!message->is_poison)
+            path_start(path, message); /* else once it is asked for again, in on_idle() */
         return;
     }
     /* All outcomes were written, the end of the message was not. */
@@ -52,6 +62,11 @@ static struct hop *find_hop(struct router *router, const char *name, const char 
     struct path *path = router->me;
 
     return queue_hop(&path->queue, name, domain, path->routed_by, connector);
+}
+
+bool path_has_right(struct path *path, const struct message *message)
+{
+    return may_start(&path->queue, message);
 }
 
 bool path_reroute(struct path *path, struct message *message)
@@ -131,8 +146,7 @@ static void on_idle(struct path *path, struct message *message)
         return;
     }
     reroute_if_stale(path, message);
-    if (may_start(&path->queue, message))
-        discard_expanded(&path->discard, message);
+    path_start(path, message);
 }
 
 static void put_back(struct path *path, struct item *item)
@@ -253,6 +267,8 @@ bool path_remove(struct path *path, struct message *message,
 
     if (!may_start(&path->queue, message))
         return false; /* it may be another node's */
+    if (message->is_unread && with_notice)
+        return false; /* nobody knows to whom */
     for (struct item *item = &message->first; item; item = item->next)
         left += item_is_queued(item) && wants(me, item);
     for (struct item *item = &message->first; left; item = next) {
@@ -354,6 +370,7 @@ enum err path_open(
         snprintf(why, 512, "cannot start the resolver: %s", err_text(err));
         goto fail_setup;
     }
+    path_open_poison(path, now);
     err = path_open_spool(path, now, &recovery, why);
     if (err != OK)
         goto fail_dns;
@@ -378,11 +395,13 @@ enum err path_open(
     certificates_init(&path->certificates, home);
     certificates_watch(&path->certificates, path->routed_by);
     path_queue_recovered(path, &recovery);
+    path_prune_poison(path);
     node_start(path->node);
     accept_apply(&path->accept);
     return OK;
 
 fail_dns:
+    path_close_poison(path);
     dns_free(path->dns);
 fail_setup:
     setup_free(setup);

@@ -14,6 +14,7 @@
 #include "flow/route/route.h"
 #include "flow/secure.h"
 #include "flow/session/session.h"
+#include "policy/poison.h"
 
 struct logins;
 struct workers;
@@ -34,6 +35,13 @@ struct path_rerouting {
     bool is_all;      /* the settings have changed; else but the hops that want it */
     bool is_again;    /* a hop wants it that did not when this walk began */
     bool is_adopting; /* what was accepted while this node was alone is copied, too (R8) */
+};
+
+/* What this node knows of messages that it died with. */
+struct path_poison {
+    char *file;                /* the notes */
+    struct poison_notes notes; /* as they are in it */
+    uint32_t threshold;
 };
 
 struct path {
@@ -65,6 +73,7 @@ struct path {
     struct path_house *houses;
     uint32_t house_count, next_house;
     struct suspended_names suspended;
+    struct path_poison poison;
     uint64_t damage_count;  /* records set aside at recovery */
     struct table taking;    /* another's messages that are about to be queued here */
     uint32_t reading_count; /* of those: their envelopes are being read */
@@ -100,13 +109,19 @@ bool path_remove(struct path *path, struct message *message,
     bool (*wants)(void *me, const struct item *item), void *me, bool with_notice);
 
 /* By command: nothing more of it is started until it is resumed.  It lasts once the spool is
- * flushed. */
-void path_suspend(struct path *path, struct message *message, bool suspended);
+ * flushed.  Poison that is resumed is delivered again, and may be gone now, to come back.  False:
+ * not now, other nodes are being asked whose it is. */
+bool path_suspend(struct path *path, struct message *message, bool suspended);
 /* The same of all that goes to the hops of these names, and lasts when it returns (it writes a
  * file).  An error changes nothing. */
 enum err path_suspend_hops(
     struct path *path, char *const *names, size_t count, bool suspended) MUST_USE;
 bool path_is_suspended_name(const struct path *path, const char *name);
+
+/* How many stand in the poison queue, and why this one does; "" when it does not. */
+size_t path_poison_count(const struct path *path);
+void path_poison_why(
+    const struct path *path, const struct message *message, char out[POISON_WHY_BYTES]);
 
 uint32_t path_session_count(const struct path *path);
 

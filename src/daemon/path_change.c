@@ -90,6 +90,7 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
     setup_slot_change(&path->setup, &setup);
     certificates_watch(&path->certificates, path->routed_by);
     path->deliver.connections_max = path->routed_by->settings->deliveries_max;
+    path->poison.threshold = path->routed_by->settings->poison_threshold;
     queue_set_expiry(&path->queue, path->routed_by->settings->expiry_ms,
         path->routed_by->settings->delay_notice_ms);
     accept_apply(&path->accept);

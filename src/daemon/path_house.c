@@ -75,7 +75,9 @@ static void *run_house(void *me)
     struct path_house *house = me;
 
     report_thread_init(house->loop);
+    crash_thread_init();
     loop_run(house->loop);
+    crash_thread_done();
     report_thread_done();
     return NULL;
 }

@@ -60,6 +60,8 @@ struct message *path_make_message(struct spool_entry *entry, struct bytes envelo
 /* Delivered in the place of another node, if its standing says so (SH-8). */
 void path_mark_takeover(
     struct path *path, struct message *message, const struct standing *standing);
+/* An unread message is made anew of its true envelope, which is read in a while: it is gone now. */
+void path_reopen(struct path *path, struct message *message);
 /* A withdrawn message of which nothing is under way any more: it is gone then. */
 void path_give_back(struct path *path, struct message *message);
 /* Is here, in whatever part, or a word about it is still owed. */
@@ -83,11 +85,44 @@ bool path_is_stale(struct queue *queue, const struct message *message);
 void path_open_suspended(struct path *path, const struct settings *settings);
 void path_close_suspended(struct path *path);
 
+/* --- path_poison.c --------------------------------------------------------------------------- */
+
+/* What is kept of a message whose envelope the process died of; and what it died of then. */
+#define PATH_RECOVERING "recover"
+
+/* Before the spool is opened: counts the crash of the process before this one, and has the next
+ * one noted. */
+void path_open_poison(struct path *path, const struct settings *settings);
+void path_close_poison(struct path *path);
+/* The message is in the spool still; the others are forgotten by path_prune_poison(), when all
+ * were met. */
+void path_meet_poison(struct path *path, struct mid mid);
+void path_prune_poison(struct path *path);
+/* Its envelope is not to be looked at. */
+bool path_is_feared(const struct path *path, struct mid mid);
+/* The message of an entry, whose envelope is not looked at; like path_make_message(). */
+/* NULL: more recipients than an envelope has; then it is none of ours. */
+struct message *path_make_unread(const struct path *path, const struct spool_entry *entry);
+/* It is not delivered if it is poison; said once, when it becomes so. */
+void path_judge_poison(struct path *path, struct message *message);
+/* Its items say why it stands there. */
+void path_label_poison(struct path *path, struct message *message);
+/* The administrator gives it another chance.  It may be gone then, and come back as another.
+ * False: not now, other nodes are being asked about it. */
+bool path_forgive(struct path *path, struct message *message);
+/* For the node: see node_path. */
+uint8_t path_crash_count(void *me, struct mid mid, uint8_t carried);
+bool path_may_copy(void *me, struct mid mid);
+
 /* --- path.c ---------------------------------------------------------------------------------- */
 
 /* The texts are the settings'. */
 struct dns_settings path_dns_settings(const struct settings *settings);
 
+/* It is ours to deliver, or to give up: no node that is back may have taken it (R6). */
+bool path_has_right(struct path *path, const struct message *message);
+/* Its expanded recipients get their outcomes, if it has_right.  It may be gone then. */
+void path_start(struct path *path, struct message *message);
 /* The message, adopted, is queued; or it is over at once. */
 void path_begin(struct path *path, struct message *message);
 

@@ -93,6 +93,7 @@ struct message *path_make_message(struct spool_entry *entry, struct bytes encode
         return NULL;
     message = message_new(entry->mid, encoded, entry->recipient_count, envelope.arrived);
     message->priority = (uint8_t)priority_of(envelope.priority);
+    message->crash_count = envelope.crash_count;
     for (uint32_t i = 0; i < entry->recipient_count; i++) {
         enum spool_outcome outcome = spool_entry_outcome(entry, i);
         message->pending_count -= !spool_is_pending(outcome);
@@ -133,6 +134,7 @@ static void begin_taken(struct taking *taking, struct bytes encoded)
         set_takeover(path, message, taking->generation, taking->from);
     message_rest(message); /* the log has the rest */
     taking_free(taking);
+    path_judge_poison(path, message);
     path_begin(path, message);
 }
 
@@ -143,6 +145,7 @@ static void on_again(struct timer *timer)
     read_envelope(container_of(timer, struct taking, again));
 }
 
+/* The loop has set the message in work: it was, when the read was begun. */
 static void on_read(struct spool_read *read)
 {
     struct taking *taking = container_of(read, struct taking, read);
@@ -168,10 +171,13 @@ static void on_read(struct spool_read *read)
 
 static void read_envelope(struct taking *taking)
 {
+    struct crash_work before = crash_begin(taking->entry.mid, PATH_RECOVERING);
+
     taking->is_reading = true;
     taking->path->reading_count++;
     taking->read = (struct spool_read){ .wants_envelope = true, .done = on_read };
     spool_read(taking->path->spool, &taking->entry, 0, 0, &taking->read);
+    crash_end(before);
 }
 
 static void take(void *me, struct spool_entry *entry, uint16_t generation, const char *from)
@@ -189,6 +195,15 @@ static void take(void *me, struct spool_entry *entry, uint16_t generation, const
     spool_move_entry(path->spool, entry, &taking->entry);
     table_add(&path->taking, &taking->by_mid, mid_hash(taking->entry.mid));
     read_envelope(taking);
+}
+
+void path_reopen(struct path *path, struct message *message)
+{
+    const struct takeover *takeover = message->takeover;
+
+    take(path, &message->entry, takeover ? takeover->generation : 0,
+        takeover ? takeover->from : NULL);
+    queue_forget(&path->queue, message);
 }
 
 /* --- Withdrawn --------------------------------------------------------------------------- */
@@ -242,7 +257,9 @@ enum err path_open_node(struct path *path, const struct settings *settings, char
             .entry_of = entry_of,
             .release = release,
             .take = take,
-            .withdraw = withdraw },
+            .withdraw = withdraw,
+            .crash_count = path_crash_count,
+            .may_copy = path_may_copy },
     };
 
     return node_new(&config, &path->node, why);

@@ -21,7 +21,9 @@ struct found {
 static struct message *make_message(struct recovery *recovery, const struct spool_found *found)
 {
     struct spool_entry entry = found->entry;
-    struct message *message = path_make_message(&entry, found->envelope);
+    struct message *message = path_is_feared(recovery->path, found->mid)
+                                  ? path_make_unread(recovery->path, &entry)
+                                  : path_make_message(&entry, found->envelope);
 
     if (!message) {
         /* Its checksum holds, so a newer version wrote it: it stays in the spool, untouched. */
@@ -53,11 +55,11 @@ static void keep(struct recovery *recovery, const struct spool_found *found)
     list_add_last(&recovery->found, &kept->in_recovery);
 }
 
-static void on_found(void *me, const struct spool_found *found)
+static void see(struct recovery *recovery, const struct spool_found *found)
 {
-    struct recovery *recovery = me;
     struct message *message;
 
+    path_meet_poison(recovery->path, found->mid);
     if (found->has_standing) {
         keep(recovery, found);
         return;
@@ -67,6 +69,21 @@ static void on_found(void *me, const struct spool_found *found)
         return;
     message_rest(message); /* the log has the rest */
     list_add_last(&recovery->messages, &message->in_queue);
+}
+
+static void on_found(void *me, const struct spool_found *found)
+{
+    struct crash_work before = crash_begin(found->mid, PATH_RECOVERING);
+
+    see(me, found);
+    crash_end(before);
+}
+
+static bool is_feared(void *me, struct mid mid)
+{
+    const struct recovery *recovery = me;
+
+    return path_is_feared(recovery->path, mid);
 }
 
 static void on_damage(void *me, uint64_t at, const char *why)
@@ -100,7 +117,7 @@ enum err path_open_spool(struct path *path, const struct settings *settings,
         .memory_bytes_max = settings->spool_memory_bytes_max,
         .chunk_bytes = 256 << 10,
     };
-    struct spool_visitor visitor = { recovery, on_found, on_damage, on_progress };
+    struct spool_visitor visitor = { recovery, on_found, on_damage, on_progress, is_feared };
 
     return spool_open(&path->spool, path->home, &spool, &visitor, why);
 }
@@ -114,19 +131,24 @@ static void queue_alone(struct path *path, struct message *message)
         .entry = message->entry,
     };
 
+    struct crash_work before = crash_begin(message->entry.mid, PATH_RECOVERING);
+
     list_remove(&message->in_queue);
     spool_adopt(path->spool, &message->entry);
     message->is_held_back = node_recover(path->node, &found) == NODE_HELD_BACK;
+    path_judge_poison(path, message);
     path_begin(path, message);
+    crash_end(before);
 }
 
 static void queue_found(struct path *path, struct found *kept)
 {
+    struct crash_work before = crash_begin(kept->found.mid, PATH_RECOVERING);
     struct message *message = kept->message;
     enum node_found answer;
 
     list_remove(&kept->in_recovery);
-    if (message)
+    if (message && !message->is_unread)
         kept->found.envelope = message_envelope(message);
     answer = node_recover(path->node, &kept->found);
     assert(message || answer == NODE_TAKEN); /* a primary's alone may be the path's */
@@ -137,10 +159,12 @@ static void queue_found(struct path *path, struct found *kept)
         path_mark_takeover(path, message, &kept->found.standing);
         message_rest(message);
         message->is_held_back = answer == NODE_HELD_BACK;
+        path_judge_poison(path, message);
         path_begin(path, message);
     }
     free(kept->envelope);
     free(kept);
+    crash_end(before);
 }
 
 void path_queue_recovered(struct path *path, struct recovery *recovery)

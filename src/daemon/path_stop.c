@@ -94,6 +94,7 @@ void path_close(struct path *path)
     deliver_done(&path->deliver);
     path_leave_node(path);
     path_close_suspended(path);
+    path_close_poison(path);
     node_free(path->node);
     secure_done(&path->secure);
     spool_close(path->spool); /* its threads may still post to the houses' loops */

@@ -15,15 +15,18 @@
 
 enum { FILE_BYTES_MAX = 8 << 20, FILE_MODE = 0640, FOLDER_MODE = 0750 };
 
-void path_suspend(struct path *path, struct message *message, bool suspended)
+bool path_suspend(struct path *path, struct message *message, bool suspended)
 {
     if (message->is_suspended == suspended)
-        return;
+        return true;
+    if (message->is_poison)
+        return path_forgive(path, message);
     spool_suspend(path->spool, &message->entry, suspended);
     if (suspended)
         queue_suspend(&path->queue, message);
     else
         queue_resume(&path->queue, message);
+    return true;
 }
 
 /* --- Names ------------------------------------------------------------------------------- */

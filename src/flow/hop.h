@@ -12,6 +12,10 @@
 
 struct destination;
 
+/* Queues of no connector's; none may be called so. */
+#define HOP_UNREACHABLE "unreachable"
+#define HOP_POISON "poison"
+
 struct hop {
     struct table_node by_name;
     struct list in_hops;   /* all hops, in the order of their making */
@@ -52,6 +56,12 @@ static inline size_t hop_item_count(const struct hop *hop)
 static inline bool hop_is_resting(const struct hop *hop)
 {
     return hop->is_down && timer_is_running(&hop->retry);
+}
+
+/* What the process died with too often; nothing of it is started. */
+static inline bool hop_is_poison(const struct hop *hop)
+{
+    return !hop->connector && strcmp(hop->name, HOP_POISON) == 0;
 }
 
 static inline bool hop_may_go(const struct hop *hop)

@@ -7,6 +7,7 @@
 #include "base/table.h"
 #include "mail/envelope.h"
 #include "mail/status.h"
+#include "os/crash.h"
 #include "spool/spool.h"
 
 #include "policy/priority.h"
@@ -67,11 +68,16 @@ struct message {
     uint32_t envelope_bytes;
     uint32_t revision; /* of the settings it was routed by */
     bool is_resting;
-    bool is_delay_told; /* or there is nobody to be told */
-    bool is_held_back;  /* recovered; other nodes are asked first whether it is theirs (R6) */
-    bool is_withdrawn;  /* another node is to deliver it: nothing of it is started any more */
-    bool is_suspended;  /* by the administrator: nothing is started, nothing expires */
-    uint8_t priority;   /* enum priority */
+    bool is_delay_told;  /* or there is nobody to be told */
+    bool is_held_back;   /* recovered; other nodes are asked first whether it is theirs (R6) */
+    bool is_withdrawn;   /* another node is to deliver it: nothing of it is started any more */
+    bool is_suspended;   /* by the administrator: nothing is started, nothing expires */
+    uint8_t priority;    /* enum priority */
+    uint8_t crash_count; /* of other nodes, as its copy said (XCRASH) */
+    bool
+        is_poison : 1; /* the process died with it too often: it stands in the poison queue, and
+                            is_suspended until the administrator resumes it */
+    bool is_unread : 1; /* the process died while it was recovered: its envelope is made up */
     uint8_t *envelope;  /* encoded: mail/envelope.h; malloc */
     struct takeover *takeover; /* NULL for all but those taken over */
 };

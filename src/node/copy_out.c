@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "os/clock.h"
+#include "os/crash.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -93,15 +94,18 @@ static bool read_piece(struct copy_out *copy, uint64_t from)
 {
     struct node *node = copy->peer->node;
     struct spool_entry *entry = entry_of(node, copy->mid);
+    struct crash_work before;
 
     if (!entry)
         return false;
+    before = crash_begin(copy->mid, NODE_COPYING); /* when it is read, too: by loop_work() */
     copy->content_bytes = entry->content_bytes;
     copy->is_reading = true;
     copy->read.done = on_read;
     copy->read.wants_envelope = !copy->envelope;
     node->reads++;
     spool_read(node->spool, entry, from, CONTENT_PIECE_BYTES, &copy->read);
+    crash_end(before);
     return true;
 }
 
@@ -212,13 +216,18 @@ static struct copy_out *copy_new(struct peer *peer, struct mid mid)
     return copy;
 }
 
+static bool may_copy(const struct node *node, struct mid mid)
+{
+    return !node->path.may_copy || node->path.may_copy(node->path.me, mid);
+}
+
 void copy_order(
     struct node *node, uint8_t index, struct mid mid, const struct standing *standing)
 {
     struct peer *peer = peer_at(node, index);
     struct copy_out *copy;
 
-    if (!peer || !peer->is_up) { /* went down in this turn */
+    if (!peer || !peer->is_up || !may_copy(node, mid)) { /* went down in this turn, or poison */
         ledger_on_outcome(node->ledger, node_now(node), index, mid,
             &(struct shadow_outcome){ .fate = SHADOW_LOST }, &node->actions);
         node_did(node);
@@ -265,6 +274,12 @@ struct copy_out *copy_next(struct peer *peer)
     return at ? container_of(at, struct copy_out, in_peer) : NULL;
 }
 
+static uint8_t crash_count(const struct node *node, struct mid mid, uint8_t carried)
+{
+    return node->path.crash_count ? node->path.crash_count(node->path.me, mid, carried)
+                                  : carried;
+}
+
 static struct recipient *list_recipients(struct bytes encoded, size_t count)
 {
     struct recipient *recipients = mem_new(count * sizeof *recipients);
@@ -283,12 +298,14 @@ void copy_offer(struct copy_out *copy, struct link *link)
     struct node *node = copy->node;
     struct bytes encoded = bytes_of(copy->envelope, copy->envelope_n);
     const struct spool_entry *entry = entry_of(node, copy->mid);
+    struct crash_work before = crash_begin(copy->mid, NODE_COPYING);
     struct shadow_copy offer = { .mid = copy->mid };
     struct recipient *recipients;
     struct buf done;
 
     if (envelope_decode(encoded, &offer.envelope) != OK)
         abort(); /* it was decoded when the message came in, and its checksum holds */
+    offer.envelope.crash_count = crash_count(node, copy->mid, offer.envelope.crash_count);
     ledger_set_lineage(&offer, &copy->standing);
     buf_init(&done, SHADOW_LIST_BYTES_MAX);
     if (entry)
@@ -310,6 +327,7 @@ void copy_offer(struct copy_out *copy, struct link *link)
                               .content_bytes = copy->prepend.n + copy->content_bytes });
     free(recipients); /* COPY itself may be gone, too */
     buf_done(&done);
+    crash_end(before);
 }
 
 /* What comes next, as far as it is in memory; empty: it must be read (or all is out). */
@@ -328,7 +346,7 @@ static struct bytes next_run(const struct copy_out *copy)
     return BYTES_NONE;
 }
 
-bool copy_pump(struct copy_out *copy, struct link *link)
+static bool pump(struct copy_out *copy, struct link *link)
 {
     uint64_t all = copy->prepend.n + copy->content_bytes;
 
@@ -350,6 +368,15 @@ bool copy_pump(struct copy_out *copy, struct link *link)
     copy->content = NULL;
     settle_late(copy->node, copy->mid);
     return true;
+}
+
+bool copy_pump(struct copy_out *copy, struct link *link)
+{
+    struct crash_work before = crash_begin(copy->mid, NODE_COPYING);
+    bool can_go_on = pump(copy, link);
+
+    crash_end(before);
+    return can_go_on;
 }
 
 bool copy_holds(const struct node *node, struct mid mid)

@@ -18,6 +18,9 @@
 
 struct node;
 
+/* What this thread does to a message while it is copied (os/crash.h). */
+#define NODE_COPYING "copy"
+
 /* What the node tells the path.  None is called from inside a call of the path's but those that
  * say so; they come from the node's own step. */
 struct node_path {
@@ -33,6 +36,11 @@ struct node_path {
     /* It is held for another now.  The path stops starting deliveries of it and, at once or
      * when those under way have ended, calls node_give_back(). */
     void (*withdraw)(void *me, struct mid mid);
+    /* How often a process died with the message, CARRIED times before it came here: its copy says
+     * so (R10).  NULL: as often as CARRIED. */
+    uint8_t (*crash_count)(void *me, struct mid mid, uint8_t carried);
+    /* Whether it may be copied: not if this process dies of that.  NULL: any may. */
+    bool (*may_copy)(void *me, struct mid mid);
 };
 
 struct node_config {

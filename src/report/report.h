@@ -64,6 +64,8 @@ enum report_event {
     REPORT_UNTOLD,   /* stored, and the client was gone: it may send again (D2) */
     REPORT_IN_DOUBT, /* handed over, no answer: it may have been delivered (D6) */
     REPORT_DELIVERY, /* the delivery line: one a recipient and attempt */
+    REPORT_CRASHED,  /* the process before this one did; which message it had in work */
+    REPORT_POISON,   /* that happened too often with a message: the poison queue has it */
     REPORT_REMOVED,  /* left the queue */
     REPORT_DSN,
     REPORT_HOP_DOWN,

@@ -106,6 +106,15 @@ static const struct source of_delivery[] = {
     { TRACKING_COLUMN_COUNT, NULL, WHOLE },
 };
 
+static const struct source of_poison[] = {
+    { TRACKING_MID, "id", WHOLE },
+    { TRACKING_COUNT, "nrcpt", WHOLE },
+    { TRACKING_STATUS, "reason", WHOLE },
+    { TRACKING_SENDER, "from", WHOLE },
+    { TRACKING_QUEUE, "queue", WHOLE },
+    { TRACKING_COLUMN_COUNT, NULL, WHOLE },
+};
+
 static const struct source of_dsn[] = {
     { TRACKING_MID, "notification", WHOLE },
     { TRACKING_MESSAGE_ID, "message-id", WHOLE },
@@ -139,6 +148,7 @@ static const struct {
     [REPORT_RECEIVED_FOR] = { "SMTP", "RECEIVE", of_received },
     [REPORT_EXPANDED] = { "ROUTING", "EXPAND", of_expanded },
     [REPORT_DELIVERY] = { "QUEUE", NULL, of_delivery },
+    [REPORT_POISON] = { "QUEUE", "POISONMESSAGE", of_poison },
     [REPORT_DSN] = { "DSN", "DSN", of_dsn },
     [REPORT_ADMIN] = { "ADMIN", NULL, of_admin },
     [REPORT_HA_RECEIVE] = { "SHADOW", "HARECEIVE", of_shadow },

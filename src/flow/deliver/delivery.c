@@ -229,11 +229,27 @@ static void do_action(struct delivery *delivery, const struct smtp_client_action
     }
 }
 
+/* Which message an event is about, for the case that this step is our last: what is offered or
+ * was sent just now, else the one whose replies come next. */
+static struct crash_work begin_work(
+    const struct delivery *delivery, const struct smtp_client_event *event)
+{
+    bool is_of_last =
+        event->type == SMTP_CLIENT_OFFER || event->type == SMTP_CLIENT_CONTENT_SENT;
+    const struct list *sendings = &delivery->sendings;
+
+    if (list_is_empty(sendings))
+        return crash_work;
+    return sending_begin(container_of(
+        is_of_last ? sendings->prev : sendings->next, struct sending, in_delivery));
+}
+
 /* One event into the engine, and further steps while it has more actions than one list holds.
  */
 static size_t run(struct delivery *delivery, const struct smtp_client_event *event)
 {
     static const struct smtp_client_event nothing = { .type = SMTP_CLIENT_INPUT };
+    struct crash_work before = begin_work(delivery, event);
     struct smtp_client_actions actions;
     size_t used = 0;
 
@@ -249,6 +265,7 @@ static size_t run(struct delivery *delivery, const struct smtp_client_event *eve
         delivery->had_more |= actions.is_more;
     } while (actions.is_more);
     delivery->depth--;
+    crash_end(before);
     return used;
 }
 
@@ -257,7 +274,9 @@ static void pump(struct delivery *delivery)
 {
     while (delivery->asked && !delivery->is_closing) {
         struct sending *sending = delivery->asked;
+        struct crash_work before = sending_begin(sending);
         sending_pump(sending);
+        crash_end(before);
         if (delivery->asked == sending && !sending->is_all_out)
             return; /* waits for room, or for the disk */
         delivery->asked = NULL;
@@ -311,6 +330,7 @@ static bool serve_one(struct delivery *delivery)
 {
     struct destination *destination = delivery->destination;
     struct deliver *deliver = destination->deliver;
+    struct crash_work before;
     struct sending *sending;
     struct item *item;
 
@@ -335,6 +355,7 @@ static bool serve_one(struct delivery *delivery)
     destination_took(destination, delivery->host);
     not_ready(delivery);
     delivery->offered++;
+    before = crash_begin(item->message->entry.mid, "deliver");
     sending = sending_new(delivery, item);
     if (sending_is_prepared(sending)) {
         offer(delivery, sending);
@@ -342,7 +363,19 @@ static bool serve_one(struct delivery *delivery)
         delivery->preparing = sending;
         sending_prepare(sending);
     }
+    crash_end(before);
     return true;
+}
+
+/* What goes out is of the message that came last, mostly. */
+static void send_out(struct delivery *delivery)
+{
+    struct crash_work before = crash_work;
+
+    if (!list_is_empty(&delivery->sendings))
+        sending_begin(container_of(delivery->sendings.prev, struct sending, in_delivery));
+    conn_send(delivery->conn);
+    crash_end(before);
 }
 
 /* After every outermost step: content, further items, the output, the end.  The delivery may be
@@ -357,7 +390,7 @@ static void turn(struct delivery *delivery)
     while (serve_one(delivery));
     delivery->depth--;
     if (!delivery->is_closing) {
-        conn_send(delivery->conn);
+        send_out(delivery);
         return;
     }
     if (delivery->preparing) { /* was never offered */

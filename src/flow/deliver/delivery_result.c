@@ -36,6 +36,8 @@ void delivery_result(struct delivery *delivery, const struct smtp_client_action 
     struct result *result = &sending->results[action->recipient];
     bool is_ok = reply->code >= 200 && reply->code < 300;
 
+    sending_begin(
+        sending); /* the step began with another one, perhaps; it ends this one, too */
     *result = (struct result){
         .recipient = item_recipient(sending->item, action->recipient),
         .verdict = verdict_of(reply->code, reply->status, "%s", reply->text),
@@ -58,6 +60,7 @@ void delivery_done(struct delivery *delivery, struct sending *sending)
 {
     struct deliver *deliver = delivery->destination->deliver;
     struct item *item = sending->item;
+    struct crash_work before = sending_begin(sending);
 
     if (sending->is_taken) {
         delivery->taken.messages++;
@@ -75,6 +78,7 @@ void delivery_done(struct delivery *delivery, struct sending *sending)
         pace_accepted(&delivery->host->pace->pace, loop_now(deliver->loop).ms);
     deliver->finished(deliver, item, sending->results, delivery->text);
     sending_free(sending);
+    crash_end(before);
 }
 
 void delivery_returned(struct delivery *delivery, struct sending *sending)

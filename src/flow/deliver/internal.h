@@ -281,6 +281,8 @@ void delivery_login_choose(struct delivery *delivery);
 
 /* --- sending.c --------------------------------------------------------------------------- */
 
+/* This thread has it in work, in this way, from now on (os/crash.h). */
+struct crash_work sending_begin(const struct sending *sending);
 struct sending *sending_new(struct delivery *delivery, struct item *item);
 void sending_free(struct sending *sending); /* waits for a read under way by itself */
 /* The content is in memory, or its first piece is: offer it. */

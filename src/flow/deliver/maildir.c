@@ -421,6 +421,7 @@ void maildir_want(struct destination *destination)
 
     while (hop->ready_count && destination->job_count < hop->connector->connections_max &&
            destination_has_turn(destination)) {
+        struct crash_work before;
         struct item *item;
         if (!deliver_claim(deliver, hop, PROSPECT_ANSWERS))
             return;
@@ -430,6 +431,9 @@ void maildir_want(struct destination *destination)
             return;
         }
         destination_took(destination, NULL);
+        before = crash_begin(
+            item->message->entry.mid, "deliver"); /* the whole job, by loop_work() */
         start(destination, item);
+        crash_end(before);
     }
 }

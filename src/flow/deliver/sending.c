@@ -53,6 +53,11 @@ static void fill_offer(struct sending *sending, struct bytes encoded)
     };
 }
 
+struct crash_work sending_begin(const struct sending *sending)
+{
+    return crash_begin(sending->item->message->entry.mid, "deliver");
+}
+
 struct sending *sending_new(struct delivery *delivery, struct item *item)
 {
     struct sending *sending = mem_new(sizeof *sending);
@@ -134,6 +139,7 @@ static void take_envelope(struct sending *sending, struct spool_read *read)
     fill_offer(sending, bytes_of(sending->envelope, sending->envelope_n));
 }
 
+/* The loop has set the message in work: it was, when the read was begun. */
 static void on_read(struct spool_read *read)
 {
     struct sending *sending = container_of(read, struct sending, read);

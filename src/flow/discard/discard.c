@@ -49,7 +49,8 @@ static void report_delivery(const struct item *item, const struct recipient *rec
         R_MID(item->message->entry.mid),
         R_ADDRESS("to", recipient->address),
         R_ADDRESS("from", envelope->sender),
-        R_CHARS("connector", item->hop->connector ? item->hop->connector->name : "unreachable"),
+        R_CHARS(
+            "connector", item->hop->connector ? item->hop->connector->name : item->hop->name),
         R_CHARS("queue", item->hop->name),
         R_CHARS("relay", *host ? host : "none"),
         R_CHARS("tls", result->tls && *result->tls ? result->tls : "none"),
@@ -270,7 +271,7 @@ static bool is_simple(const struct item *item, const struct result *result,
            !owes_notice(envelope, recipient, result);
 }
 
-void discard_item(
+static void settle(
     struct discard *discard, struct item *item, const struct result *results, const char *host)
 {
     int64_t now = loop_wall(discard->secure->home).ms;
@@ -295,6 +296,15 @@ void discard_item(
     free(sorted.notices);
     free(sorted.plain);
     free(sorted.deferred);
+}
+
+void discard_item(
+    struct discard *discard, struct item *item, const struct result *results, const char *host)
+{
+    struct crash_work before = crash_begin(item->message->entry.mid, "settle");
+
+    settle(discard, item, results, host);
+    crash_end(before);
 }
 
 /* --- Ends by ourselves ------------------------------------------------------------------- */

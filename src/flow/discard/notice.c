@@ -80,7 +80,11 @@ static void commit(struct notice *notice);
 
 static void on_again(struct timer *timer)
 {
-    commit(container_of(timer, struct notice, again));
+    struct notice *notice = container_of(timer, struct notice, again);
+    struct crash_work before = crash_begin(notice->message->entry.mid, "notify");
+
+    commit(notice);
+    crash_end(before);
 }
 
 static const char *about(const struct notice *notice)
@@ -105,14 +109,15 @@ static void report_notice_sent(const struct notice *notice)
 static void on_secured(struct securing *securing, const struct verdict *verdict)
 {
     struct notice *notice = container_of(securing, struct notice, securing);
+    struct crash_work before = crash_begin(notice->message->entry.mid, "notify");
 
     if (verdict_is_ok(verdict)) {
         report_notice_sent(notice);
         finish(notice);
-        return;
+    } else { /* No room, or a bad disk.  The outcome is not true before its notification is. */
+        timer_start(&notice->again, TRY_AGAIN_MS);
     }
-    /* No room, or a bad disk.  The outcome is not true before its notification is. */
-    timer_start(&notice->again, TRY_AGAIN_MS);
+    crash_end(before);
 }
 
 /* --- Its content ------------------------------------------------------------------------- */
@@ -357,6 +362,7 @@ static void start(struct discard *discard, struct message *message,
 void notice_send(struct discard *discard, struct message *message, const struct result *results,
     uint32_t count, const char *host)
 {
+    struct crash_work before = crash_begin(message->entry.mid, "notify");
     struct result *kind = mem_new(count * sizeof *kind);
 
     message->delivering_count++; /* it stays, though the first was made before a restart */
@@ -372,4 +378,5 @@ void notice_send(struct discard *discard, struct message *message, const struct 
     free(kind);
     if (--message->delivering_count == 0)
         discard_check_over(discard, message);
+    crash_end(before);
 }

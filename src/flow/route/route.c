@@ -42,7 +42,38 @@ static struct hop *choose_hop(struct router *router, const struct route_facts *f
         if (!connector->failover)
             break;
     }
-    return first ? first : router->find_hop(router, "unreachable", "", NULL);
+    return first ? first : router->find_hop(router, HOP_UNREACHABLE, "", NULL);
+}
+
+static void add_to(struct message *message, struct hop *hop, uint32_t recipient)
+{
+    struct item *item = item_for(message, hop);
+
+    if (item) {
+        item_add_recipient(item, recipient);
+    } else {
+        item = message_add_item(message, recipient);
+        item->hop = hop;
+    }
+}
+
+static bool is_to_be_routed(
+    const struct message *message, const struct recipient *recipient, uint32_t number)
+{
+    return !recipient->is_expanded &&
+           spool_is_pending(spool_entry_outcome(&message->entry, number));
+}
+
+static void put_away(struct router *router, struct message *message)
+{
+    struct hop *hop = router->find_hop(router, HOP_POISON, "", NULL);
+    struct envelope_cursor cursor;
+    struct recipient recipient;
+
+    envelope_recipients(message_envelope(message), &cursor);
+    for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++)
+        if (is_to_be_routed(message, &recipient, i))
+            add_to(message, hop, i);
 }
 
 void route_message(struct router *router, struct message *message)
@@ -55,14 +86,17 @@ void route_message(struct router *router, struct message *message)
     struct hop *hop = NULL;
 
     assert(message->first.recipient_count == 0);
+    if (message->is_poison) {
+        put_away(router, message);
+        return;
+    }
     if (envelope_decode(message_envelope(message), &envelope) != OK)
         abort(); /* it was decoded when the message came in, and lies in our memory */
     facts.sender = envelope.sender;
     facts.receive_name = envelope.connector;
     envelope_recipients(message_envelope(message), &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
-        struct item *item;
-        if (recipient.is_expanded || !spool_is_pending(spool_entry_outcome(&message->entry, i)))
+        if (!is_to_be_routed(message, &recipient, i))
             continue;
         route_domain(router->setup->settings, recipient.address, domain);
         if (!hop || strcmp(domain, last_domain) != 0) {
@@ -70,12 +104,6 @@ void route_message(struct router *router, struct message *message)
             hop = choose_hop(router, &facts);
             memcpy(last_domain, domain, sizeof domain);
         }
-        item = item_for(message, hop);
-        if (item) {
-            item_add_recipient(item, i);
-        } else {
-            item = message_add_item(message, i);
-            item->hop = hop;
-        }
+        add_to(message, hop, i);
     }
 }

@@ -17,7 +17,8 @@ struct router {
 };
 
 /* Makes the message's items: one for each next hop, none of them queued yet.  The message has
- * no items before.  Recipients with an outcome are left out. */
+ * no items before.  Recipients with an outcome are left out.  Of poison nothing is looked at: it
+ * goes to the queue of that name, whole. */
 void route_message(struct router *router, struct message *message);
 
 #endif

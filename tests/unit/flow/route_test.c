@@ -77,6 +77,41 @@ static void test_those_with_an_outcome_stay_out(void **state)
     world_done(&world);
 }
 
+static void test_poison_goes_nowhere(void **state)
+{
+    static const struct world_mail mail = { "a@example.com",
+        { "b@example.net", "c@inside.example", "d@other.example", "e@INSIDE.example" } };
+    struct message *message;
+    struct world world;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    message = world_send(&world, &mail);
+    assert_true(queue_unlink_items(&world.queue, message));
+    message->is_poison = message->is_suspended = true;
+    route_message(&world.router, message);
+    queue_items(&world.queue, message);
+    hop = world_hop(&world, HOP_POISON);
+    assert_true(hop_is_poison(hop));
+    assert_int_equal(item_count(message), 1);
+    assert_int_equal(item_at(message, hop)->recipient_count, 4);
+    assert_int_equal(item_at(message, hop)->state, ITEM_SUSPENDED);
+    assert_int_equal(hop_item_count(hop), 1);
+    assert_null(queue_take(&world.queue, hop, 0));
+    queue_retry_message(&world.queue, message);
+    assert_int_equal(item_at(message, hop)->state, ITEM_SUSPENDED);
+    /* Resumed. */
+    message->is_poison = message->is_suspended = false;
+    assert_true(queue_unlink_items(&world.queue, message));
+    route_message(&world.router, message);
+    queue_items(&world.queue, message);
+    assert_int_equal(hop_item_count(hop), 0);
+    assert_int_equal(item_at(message, world_hop(&world, "out"))->recipient_count, 2);
+    assert_int_equal(item_at(message, world_hop(&world, "inside"))->state, ITEM_READY);
+    world_done(&world);
+}
+
 static bool is_over(void *me)
 {
     const struct hop *hop = me;
@@ -143,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split_by_hops),
+        cmocka_unit_test(test_poison_goes_nowhere),
         cmocka_unit_test(test_those_with_an_outcome_stay_out),
         cmocka_unit_test(test_failover),
         cmocka_unit_test(test_no_failover),

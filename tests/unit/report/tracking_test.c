@@ -89,6 +89,10 @@ static void test_others(void **state)
         TIME ",,,,,,,DSN,DSN," OTHER_TEXT ",,a@b,,,,," MID_TEXT ",,,,,,failure\n",
         R_MID(some_mid), R_CHARS("about", "failure"), R_MID_AS("notification", other_mid),
         R_TRACKED("to", BYTES("a@b")));
+    LINE("poison", REPORT_POISON,
+        TIME ",,,,,,,QUEUE,POISONMESSAGE," MID_TEXT ",,,crashed twice,,3,,,,a@b,,poison,,\n",
+        R_MID(some_mid), R_ADDRESS("from", BYTES("a@b")), R_NUMBER("nrcpt", 3),
+        R_CHARS("queue", "poison"), R_CHARS("reason", "crashed twice"));
     LINE("an alias", REPORT_EXPANDED,
         TIME ",,,,,,,ROUTING,EXPAND," MID_TEXT ",,b@c;d@e,,,2,all@c,,,,,,,\n", R_MID(some_mid),
         R_ADDRESS("alias", BYTES("all@c")), R_NUMBER("nrcpt", 2),
