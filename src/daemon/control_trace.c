@@ -3,6 +3,7 @@
 #include "daemon/control_internal.h"
 
 #include "base/mem.h"
+#include "report/report.h"
 #include "report/tracking.h"
 
 #include <stdio.h>
@@ -117,6 +118,7 @@ static void on_work(struct loop_work *work)
 {
     struct trace_job *job = container_of(work, struct trace_job, work);
 
+    report_sync(); /* what happened before the question is found */
     if (strlen(job->ids[0]) == ID_TEXT_BYTES - 1 && !job->ids[1][0])
         read_logs(job, learn_session);
     read_logs(job, keep_line);

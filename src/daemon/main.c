@@ -233,6 +233,7 @@ static int run(struct daemon *daemon, struct settings **settings)
     if (loop_new(&daemon->home) != OK || watch_signals(daemon) != OK)
         return fail(EX_OSERR, "event loop", "cannot be made");
     report_thread_init(daemon->home);
+    report_watch_crashes();
     if (path_open(&daemon->path, daemon->home, settings, why) != OK)
         return fail(EX_CANTCREAT, "cannot start", why);
     if (control_open(&daemon->path, socket_name, reload, stop, daemon, &daemon->control) != OK)

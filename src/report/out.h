@@ -28,4 +28,7 @@ void out_close(struct out *out); /* a closed one too */
  * the first time that writing works again; else 0. */
 uint64_t out_write(struct out *out, struct bytes lines);
 
+/* The same from a signal's handler: nothing is rotated or counted. */
+void out_write_raw(const struct out *out, struct bytes lines);
+
 #endif

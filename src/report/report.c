@@ -1,63 +1,54 @@
 #include "report/report.h"
 
-#include "base/buf.h"
 #include "base/mem.h"
 #include "os/clock.h"
 #include "report/events.h"
 #include "report/line.h"
-#include "report/out.h"
 #include "report/tally.h"
 #include "report/tracking.h"
+#include "report/writer.h"
 
 #include <assert.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
 #include <unistd.h>
 
-/* Threads.  Each thread that called report_thread_init() has a writer of its own, which it
- * alone appends to; its counters are read by others.  A thread without one (before the loops
- * run, the tool) uses a stack buffer and writes each line at once.  Files are shared and behind
- * one lock, taken once a turn of a loop. */
+/* Threads.  Each thread that called report_thread_init() has a desk: rings of lines that it alone
+ * fills (writer.h), and counters that it alone counts up.  A thread without one (before the loops
+ * run, the tool) uses a stack buffer and writes each line at once. */
 
 enum { TARGET_STDERR, TARGET_FILE, TARGET_SYSLOG }; /* enum log_target, by number */
-enum { BUFFER_BYTES_MAX = 256 << 10 };
+enum { HIDDEN_BYTES_MAX = 32 << 10 }; /* so much is published before the turn is over */
 
 struct counts {
     _Atomic uint64_t of[REPORT_EVENT_COUNT];
 };
 
-enum stream { LOG, PROTOCOL, TRACKING, CONNECTIVITY, STREAM_COUNT };
-
-struct writer {
+struct desk {
+    struct lane lane;
     struct loop *loop;
     struct loop_flush flush;
-    struct buf buf[STREAM_COUNT];
     struct line_clock clock;
     struct counts counts;
-    struct writer *next;
+    struct desk *next;
 };
 
 static struct {
-    pthread_mutex_t lock; /* files, list of writers */
-    struct out out[STREAM_COUNT];
-    struct writer *writers;
-    struct counts others; /* of threads without a writer, and of those that ended */
+    pthread_mutex_t lock; /* the list of desks */
+    struct desk *desks;
+    struct counts others; /* of threads without a desk, and of those that ended */
     atomic_int target;
     atomic_bool is_json, tracks_subjects;
     atomic_bool has[STREAM_COUNT]; /* but of the log, which there always is */
     atomic_int pid;
-} shared = {
-    .lock = PTHREAD_MUTEX_INITIALIZER,
-    .out = { [LOG] = { .fd = STDERR_FILENO, .is_borrowed = true },
-        [PROTOCOL] = { .fd = -1 },
-        [TRACKING] = { .fd = -1 },
-        [CONNECTIVITY] = { .fd = -1 } },
-};
+} shared = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static _Thread_local struct writer *mine;
+static _Thread_local struct desk *mine;
 
 static int load(const atomic_int *at)
 {
@@ -127,9 +118,7 @@ enum err report_init(const struct report_settings *settings, char why[256])
 
     if (err != OK)
         return err;
-    lock();
-    close_all(shared.out);
-    memcpy(shared.out, out, sizeof out);
+    writer_change(out);
     if (settings->target == TARGET_SYSLOG)
         openlog("relais", LOG_PID | LOG_NDELAY, LOG_MAIL);
     atomic_store(&shared.pid, getpid());
@@ -138,7 +127,6 @@ enum err report_init(const struct report_settings *settings, char why[256])
     for (unsigned i = 0; i < STREAM_COUNT; i++)
         atomic_store(&shared.has[i], out[i].fd >= 0);
     atomic_store(&shared.target, settings->target);
-    unlock();
     return OK;
 }
 
@@ -159,91 +147,93 @@ bool report_connects(void)
 
 /* --- Writing ----------------------------------------------------------------------------- */
 
-/* Writes what waits.  Lines lost before (a full disk) are told of. */
-static void write_out(struct writer *writer, enum stream stream)
-{
-    struct buf *buf = &writer->buf[stream];
-    uint64_t lost;
-
-    if (buf->n == 0)
-        return;
-    lock();
-    lost = out_write(&shared.out[stream], buf_bytes(buf));
-    unlock();
-    buf_clear(buf);
-    if (lost)
-        report_notice(REPORT_ERROR, "%llu lines of the log could not be written and are lost",
-            (unsigned long long)lost);
-}
-
-static void flush_mine(struct writer *writer)
-{
-    for (unsigned i = STREAM_COUNT; i-- > 0;) /* the log last: it tells of what was lost */
-        write_out(writer, i);
-}
-
 static void on_flush(struct loop_flush *flush)
 {
-    flush_mine(container_of(flush, struct writer, flush));
+    writer_hand_over(&container_of(flush, struct desk, flush)->lane);
+}
+
+void report_sync(void)
+{
+    if (mine)
+        writer_hand_over(&mine->lane);
+    writer_sync();
 }
 
 void report_done(void)
 {
-    if (mine)
-        flush_mine(mine);
-    lock();
-    close_all(shared.out);
-    out_stderr(&shared.out[LOG]); /* what comes later is still said somewhere */
+    struct out out[STREAM_COUNT];
+
+    for (unsigned i = 0; i < STREAM_COUNT; i++) {
+        out[i] = OUT_CLOSED;
+        atomic_store(&shared.has[i], false);
+    }
+    out_stderr(&out[LOG]); /* what comes later is still said somewhere */
+    report_sync();
+    writer_change(out);
     if (load(&shared.target) == TARGET_SYSLOG)
         closelog();
     atomic_store(&shared.target, TARGET_STDERR);
-    for (unsigned i = 0; i < STREAM_COUNT; i++)
-        atomic_store(&shared.has[i], false);
-    unlock();
 }
 
 void report_thread_init(struct loop *loop)
 {
-    struct writer *writer = mem_new(sizeof *writer);
+    struct desk *desk = mem_new(sizeof *desk);
 
     assert(!mine);
-    writer->loop = loop;
-    loop_flush_init(&writer->flush, on_flush);
-    for (unsigned i = 0; i < STREAM_COUNT; i++)
-        buf_init(&writer->buf[i], BUFFER_BYTES_MAX);
+    desk->loop = loop;
+    loop_flush_init(&desk->flush, on_flush);
+    writer_add(&desk->lane);
     lock();
-    writer->next = shared.writers;
-    shared.writers = writer;
+    desk->next = shared.desks;
+    shared.desks = desk;
     unlock();
-    mine = writer;
+    mine = desk;
 }
 
-static void unlink_writer(struct writer *writer)
+static void unlink_desk(struct desk *desk)
 {
-    struct writer **at = &shared.writers;
+    struct desk **at = &shared.desks;
 
     lock();
-    while (*at != writer)
+    while (*at != desk)
         at = &(*at)->next;
-    *at = writer->next;
+    *at = desk->next;
     for (unsigned i = 0; i < REPORT_EVENT_COUNT; i++)
-        atomic_fetch_add(&shared.others.of[i], atomic_load(&writer->counts.of[i]));
+        atomic_fetch_add(&shared.others.of[i], atomic_load(&desk->counts.of[i]));
     unlock();
 }
 
 void report_thread_done(void)
 {
-    struct writer *writer = mine;
+    struct desk *desk = mine;
 
-    if (!writer)
+    if (!desk)
         return;
-    loop_flush_cancel(&writer->flush);
-    flush_mine(writer);
-    unlink_writer(writer);
+    loop_flush_cancel(&desk->flush);
+    writer_hand_over(&desk->lane);
     mine = NULL;
-    for (unsigned i = 0; i < STREAM_COUNT; i++)
-        buf_done(&writer->buf[i]);
-    free(writer);
+    writer_remove(&desk->lane);
+    unlink_desk(desk);
+    free(desk);
+}
+
+/* What the process is about to die of is said by the next handler, or by the kernel. */
+static void on_crash(int signum)
+{
+    writer_crash(mine ? &mine->lane : NULL);
+    raise(signum); /* with SA_RESETHAND: as if we had not been here */
+}
+
+void report_watch_crashes(void)
+{
+    static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+    struct sigaction ours = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
+
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction before;
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+            sigaction(signals[i], &ours, NULL); /* else a sanitizer has more to say */
+    }
 }
 
 /* --- Counting ---------------------------------------------------------------------------- */
@@ -268,8 +258,8 @@ uint64_t report_count(enum report_event event)
     assert((unsigned)event < REPORT_EVENT_COUNT);
     lock();
     sum = atomic_load_explicit(&shared.others.of[event], memory_order_relaxed);
-    for (struct writer *writer = shared.writers; writer; writer = writer->next)
-        sum += atomic_load_explicit(&writer->counts.of[event], memory_order_relaxed);
+    for (struct desk *desk = shared.desks; desk; desk = desk->next)
+        sum += atomic_load_explicit(&desk->counts.of[event], memory_order_relaxed);
     unlock();
     return sum;
 }
@@ -294,25 +284,14 @@ static size_t format(char *to, const char *time, enum report_event event,
                                    : line_text(to, &head, event, fields, field_count);
 }
 
-/* Room for one more line of this thread's; what is there goes out first when it is full. */
+/* Room for one more line of this thread's.  When the writer has fallen behind, we write. */
 static char *line_room(enum stream stream)
 {
-    char *to = (char *)buf_room(&mine->buf[stream], LINE_BYTES_MAX);
+    char *to;
 
-    if (!to) {
-        write_out(mine, stream);
-        to = (char *)buf_room(&mine->buf[stream], LINE_BYTES_MAX);
-    }
-    assert(to);
+    while (!(to = ring_room(&mine->lane.ring[stream], LINE_BYTES_MAX)))
+        report_sync();
     return to;
-}
-
-static void write_at_once(enum stream stream, const char *line, size_t n)
-{
-    lock();
-    /* What was lost before is told by the loops' threads. */
-    out_write(&shared.out[stream], bytes_of(line, n));
-    unlock();
 }
 
 /* A line that was put into line_room(), or is written at once. */
@@ -321,10 +300,12 @@ static void wrote(enum stream stream, const char *line, size_t n)
     if (n == 0)
         return;
     if (!mine) {
-        write_at_once(stream, line, n);
+        writer_write(stream, bytes_of(line, n));
         return;
     }
-    buf_wrote(&mine->buf[stream], n);
+    ring_wrote(&mine->lane.ring[stream], n);
+    if (mine->lane.ring[stream].hidden > HIDDEN_BYTES_MAX)
+        writer_hand_over(&mine->lane);
     loop_flush_ask_last(mine->loop, &mine->flush);
 }
 
@@ -338,13 +319,12 @@ static void say(enum report_event event, enum report_level level,
         size_t n = format(line, NULL, event, level, fields, field_count);
         syslog(syslog_levels[level], "%.*s", (int)n - 1, line);
     } else if (!mine) {
-        write_at_once(
-            LOG, line, format(line, time_text(&clock), event, level, fields, field_count));
+        wrote(LOG, line, format(line, time_text(&clock), event, level, fields, field_count));
     } else {
         char *to = line_room(LOG);
         wrote(LOG, to, format(to, time_text(&mine->clock), event, level, fields, field_count));
         if (level >= REPORT_WARNING)
-            write_out(mine, LOG); /* a crash may follow */
+            report_sync(); /* a crash may follow */
     }
 }
 

@@ -2,9 +2,10 @@
  *
  * Four streams: the log (events, delivery lines), the protocol log (who said what on which
  * session), the message tracking log (report/tracking.h: the events of messages once more, as
- * columns) and the connectivity log (connections to next hops).  Lines gather in a buffer of each thread and are written once a turn of its loop
- * and before the process ends; warnings and errors at once, with what waits before them.  Any
- * thread; one that did not call report_thread_init() writes each line at once. */
+ * columns) and the connectivity log (connections to next hops).  A loop's lines go to the thread
+ * that writes the files at the end of its turn, and into the files some milliseconds later;
+ * warnings and errors at once, with what waits before them.  Any thread; one that did not call
+ * report_thread_init() writes each line at once. */
 #ifndef REPORT_REPORT_H
 #define REPORT_REPORT_H
 
@@ -31,9 +32,18 @@ struct report_settings {
 enum err report_init(const struct report_settings *settings, char why[256]) MUST_USE;
 void report_done(void); /* writes what waits */
 
-/* Makes this thread's buffer, flushed by LOOP once a turn. */
+/* Makes this thread's rings of lines, handed over by LOOP once a turn.  The first such thread
+ * starts the one that writes, the last one ends it. */
 void report_thread_init(struct loop *loop);
-void report_thread_done(void);
+void report_thread_done(void); /* its lines are in the files */
+
+/* What was handed over before, and this thread's own lines, are in the files when it returns: for
+ * whoever reads them.  Blocks. */
+void report_sync(void);
+
+/* From now on the lines that wait are written when the process crashes (SIGSEGV, abort() and their
+ * like), unless somebody else cares for that signal already. */
+void report_watch_crashes(void);
 
 /* What happened.  The table in events.c gives each its name, level and the order of its fields.
  */

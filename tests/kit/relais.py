@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 from . import process
 
@@ -141,7 +142,11 @@ class Relais:
     # --- What it says ---
 
     def log(self, whole=False):
-        """The log since the last start."""
+        """The log since the last start.  A thread of its own writes it, just behind the answers to
+        clients: it is read when nothing more comes."""
+        size = -1
+        while size != (size := os.path.getsize(self.log_file)):
+            time.sleep(0.01)
         with open(self.log_file, errors="replace") as f:
             if not whole:
                 f.seek(self.log_from)

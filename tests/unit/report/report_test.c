@@ -3,6 +3,7 @@
 #include "os/file.h"
 #include "os/loop.h"
 #include "report/report.h"
+#include "report/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,8 +155,14 @@ static void on_first(struct timer *timer)
 
 static void on_second(struct timer *timer)
 {
+    writer_sync(); /* not this turn's: it is handed over at its end */
     assert_true(has("turns", "queue=three"));
     report(REPORT_HOP_UP, R_CHARS("queue", "four"));
+    writer_sync();
+    assert_false(has("turns", "queue=four"));
+    report_sync();
+    assert_true(has("turns", "queue=four"));
+    report(REPORT_HOP_UP, R_CHARS("queue", "five"));
     loop_stop(container_of(timer, struct turn, second)->loop);
 }
 
@@ -172,10 +179,10 @@ static void test_turns(void **state)
     timer_init(&turn.second, turn.loop, on_second);
     timer_start(&turn.first, 0);
     loop_run(turn.loop);
-    assert_int_equal(report_count(REPORT_HOP_UP), before + 3);
+    assert_int_equal(report_count(REPORT_HOP_UP), before + 4);
     report_thread_done();
-    assert_true(has("turns", "queue=four"));
-    assert_int_equal(report_count(REPORT_HOP_UP), before + 3);
+    assert_true(has("turns", "queue=five"));
+    assert_int_equal(report_count(REPORT_HOP_UP), before + 4);
     report_done();
     loop_free(turn.loop);
 }

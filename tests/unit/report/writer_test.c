@@ -1,0 +1,229 @@
+/* Loops on threads of their own that log more than the rings can hold, and what a crash leaves. */
+#include "kit.h"
+
+#include "os/file.h"
+#include "os/loop.h"
+#include "report/report.h"
+#include "report/writer.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LOOPS = 3, LINES = 20000, LOG_BYTES_MAX = 64 << 20 };
+
+static char folder[] = "/tmp/relais-writer-XXXXXX";
+
+static char *path_of(const char *name)
+{
+    static char path[200];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void init(const char *name)
+{
+    struct report_settings settings = { .target = 1, .log_file = path_of(name) };
+    char why[256];
+
+    assert_int_equal(report_init(&settings, why), OK);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static enum err remove_one(const char *name, void *me)
+{
+    (void)me;
+    return file_remove(path_of(name));
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return folder_each(folder, remove_one, NULL) == OK ? remove(folder) : -1;
+}
+
+/* --- Many lines -------------------------------------------------------------------------- */
+
+/* One loop of those that log at the same time. */
+struct talker {
+    pthread_t thread;
+    struct timer timer;
+    struct loop *loop;
+    int number, said;
+};
+
+/* A turn says more than the one before; the last ones more than there is room for. */
+static void on_timer(struct timer *timer)
+{
+    struct talker *talker = container_of(timer, struct talker, timer);
+
+    for (int n = talker->said + 1; n-- > 0 && talker->said < LINES; talker->said++)
+        report(REPORT_HOP_UP, R_NUMBER("loop", talker->number), R_NUMBER("n", talker->said));
+    if (talker->said < LINES)
+        timer_start(timer, 0);
+    else
+        loop_stop(talker->loop);
+}
+
+static void *talk(void *me)
+{
+    struct talker *talker = me;
+
+    report_thread_init(talker->loop);
+    timer_init(&talker->timer, talker->loop, on_timer);
+    timer_start(&talker->timer, 0);
+    loop_run(talker->loop);
+    report_thread_done();
+    return NULL;
+}
+
+/* Each loop's lines are all there, in their order. */
+static void check_lines(const char *name)
+{
+    int next[LOOPS] = { 0 }, loop, n;
+    char line[300];
+    FILE *file = fopen(path_of(name), "r");
+
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        const char *at = strstr(line, "loop=");
+        assert_non_null(at);
+        assert_int_equal(sscanf(at, "loop=%d n=%d", &loop, &n), 2);
+        assert_in_range(loop, 0, LOOPS - 1);
+        assert_int_equal(n, next[loop]++);
+    }
+    fclose(file);
+    for (int i = 0; i < LOOPS; i++)
+        assert_int_equal(next[i], LINES);
+}
+
+static void test_nothing_is_lost_or_out_of_order(void **state)
+{
+    struct talker talkers[LOOPS] = { { 0 } };
+
+    (void)state;
+    init("many");
+    for (int i = 0; i < LOOPS; i++) {
+        talkers[i].number = i;
+        assert_int_equal(loop_new(&talkers[i].loop), OK);
+        assert_int_equal(pthread_create(&talkers[i].thread, NULL, talk, &talkers[i]), 0);
+    }
+    for (int i = 0; i < LOOPS; i++) {
+        pthread_join(talkers[i].thread, NULL);
+        loop_free(talkers[i].loop);
+    }
+    check_lines("many");
+    report_done();
+}
+
+static void hand_over(struct lane *lane, const char *line)
+{
+    memcpy(ring_room(&lane->ring[LOG], 10), line, strlen(line));
+    ring_wrote(&lane->ring[LOG], strlen(line));
+    writer_hand_over(lane);
+}
+
+static void test_order_of_handing_over(void **state)
+{
+    struct lane one, two;
+    struct buf text;
+
+    (void)state;
+    init("order");
+    buf_init(&text, LOG_BYTES_MAX);
+    writer_add(&one);
+    writer_add(&two);
+    hand_over(&two, "a\n");
+    hand_over(&one, "b\n");
+    hand_over(&one, "c\n");
+    hand_over(&two, "d\n");
+    writer_write(LOG, BYTES("e\n"));
+    hand_over(&one, "f\n");
+    writer_remove(&one);
+    hand_over(&two, "g\n");
+    writer_remove(&two);
+    assert_int_equal(file_read_all(path_of("order"), LOG_BYTES_MAX, &text), OK);
+    check_bytes("order", buf_bytes(&text), BYTES("a\nb\nc\nd\ne\nf\ng\n"));
+    buf_done(&text);
+    report_done();
+}
+
+/* What is handed over comes into the file by itself. */
+static void test_soon(void **state)
+{
+    struct buf text;
+    struct loop *loop;
+
+    (void)state;
+    init("soon");
+    buf_init(&text, LOG_BYTES_MAX);
+    assert_int_equal(loop_new(&loop), OK);
+    report_thread_init(loop);
+    for (int i = 1; i <= 3; i++) {
+        size_t before = text.n;
+        report(REPORT_HOP_UP, R_NUMBER("n", i));
+        loop_stop(loop);
+        loop_run(loop);            /* one turn */
+        while (text.n == before) { /* the test's time is up if it never comes */
+            buf_clear(&text);
+            assert_int_equal(file_read_all(path_of("soon"), LOG_BYTES_MAX, &text), OK);
+        }
+    }
+    report_thread_done();
+    report_done();
+    buf_done(&text);
+    loop_free(loop);
+}
+
+/* --- A crash ----------------------------------------------------------------------------- */
+
+static void crash(const char *name)
+{
+    struct loop *loop;
+
+    init(name);
+    if (loop_new(&loop) != OK)
+        _exit(1);
+    report_thread_init(loop);
+    report_watch_crashes();
+    report(REPORT_HOP_UP, R_CHARS("queue", "last words"));
+    abort();
+}
+
+static void test_crash(void **state)
+{
+    struct buf text;
+    pid_t child;
+    int status;
+
+    (void)state;
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        crash("crashed");
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    buf_init(&text, LOG_BYTES_MAX);
+    assert_int_equal(file_read_all(path_of("crashed"), LOG_BYTES_MAX, &text), OK);
+    assert_non_null(memmem(text.at, text.n, "last words", 10));
+    buf_done(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_crash), /* while there is one thread */
+        cmocka_unit_test(test_nothing_is_lost_or_out_of_order),
+        cmocka_unit_test(test_order_of_handing_over),
+        cmocka_unit_test(test_soon),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
