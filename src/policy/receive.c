@@ -1,9 +1,9 @@
 #include "policy/receive.h"
 
 #include "base/mem.h"
+#include "policy/radix.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -84,30 +84,6 @@ static void join(struct range_node *nodes, uint32_t at, struct ip last)
         nodes[at].range.last = last;
 }
 
-static struct range_mark mark_of(struct ip ip)
-{
-    struct range_mark mark;
-
-    memcpy(&mark.high, ip.byte, sizeof mark.high);
-    memcpy(&mark.low, ip.byte + sizeof mark.high, sizeof mark.low);
-    return (struct range_mark){ be64toh(mark.high), be64toh(mark.low) };
-}
-
-static bool is_behind(struct range_mark a, struct range_mark b)
-{
-    return a.high > b.high || (a.high == b.high && a.low > b.low);
-}
-
-static void make_marks(struct receive_connector *connector)
-{
-    size_t count = (connector->node_count + RANGE_MARK_NODES - 1) / RANGE_MARK_NODES;
-
-    free(connector->marks);
-    connector->marks = mem_new((count + 1) * sizeof *connector->marks);
-    for (size_t i = 0; i < count; i++)
-        connector->marks[i] = mark_of(connector->nodes[i * RANGE_MARK_NODES].range.first);
-}
-
 void receive_index(struct receive_connector *connector)
 {
     size_t count = connector->range_count;
@@ -133,47 +109,20 @@ void receive_index(struct receive_connector *connector)
     free(connector->nodes);
     connector->nodes = nodes;
     connector->node_count = made;
-    make_marks(connector);
-}
-
-/* How many of COUNT marks are at or before IP. */
-static size_t count_marks(const struct range_mark *marks, size_t count, struct range_mark ip)
-{
-    size_t low = 0;
-
-    while (count) {
-        size_t half = count / 2;
-        if (is_behind(marks[low + half], ip)) {
-            count = half;
-        } else {
-            low += half + 1;
-            count -= half + 1;
-        }
-    }
-    return low;
+    radix_free(connector->radix);
+    connector->radix = radix_new(nodes, made);
 }
 
 /* The innermost node around IP, as numbers go. */
 static uint32_t node_find(const struct receive_connector *connector, struct ip ip)
 {
-    size_t mark_count = (connector->node_count + RANGE_MARK_NODES - 1) / RANGE_MARK_NODES;
-    struct range_mark wanted = mark_of(ip);
-    size_t marks = count_marks(connector->marks, mark_count, wanted), low, high;
+    size_t last;
 
-    if (marks == 0)
-        return RANGE_NODE_NONE; /* all begin behind IP */
-    low = (marks - 1) * RANGE_MARK_NODES + 1;
-    high = marks * RANGE_MARK_NODES;
-    if (high > connector->node_count)
-        high = connector->node_count;
-    while (low < high) { /* `low` ends behind the last that begins at or before IP */
-        size_t middle = low + (high - low) / 2;
-        if (is_behind(mark_of(connector->nodes[middle].range.first), wanted))
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return still_open(connector->nodes, (uint32_t)(low - 1), ip);
+    if (connector->node_count == 0)
+        return RANGE_NODE_NONE;
+    last = radix_find(connector->radix, ip);
+    return last == RADIX_NONE ? RANGE_NODE_NONE
+                              : still_open(connector->nodes, (uint32_t)last, ip);
 }
 
 const struct ip_range *receive_range_find(

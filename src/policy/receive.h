@@ -44,8 +44,8 @@ enum { BINDING_TEXT_BYTES = 120 };
 void binding_format(const struct binding *binding, char out[BINDING_TEXT_BYTES]);
 bool binding_overlaps(const struct binding *a, const struct binding *b);
 
-/* Sorts the connector's ranges into its nodes, after which choosing among 100,000 of them costs
- * as many comparisons as the number has binary digits.  Call again after a change of ranges. */
+/* Sorts the connector's ranges into its nodes, with a radix tree over them, after which choosing
+ * among 100,000 of them costs a few steps.  Call again after a change of ranges. */
 void receive_index(struct receive_connector *connector);
 
 /* The smallest of the connector's ranges that has IP; NULL: none. */

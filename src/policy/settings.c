@@ -4,6 +4,7 @@
 #include "policy/aliases.h"
 #include "policy/domain_index.h"
 #include "policy/pattern.h"
+#include "policy/radix.h"
 #include "policy/receive.h"
 #include "policy/recipients.h"
 #include "policy/route_index.h"
@@ -141,7 +142,7 @@ void receive_connector_done(struct receive_connector *connector)
     free(connector->bindings);
     free(connector->ranges);
     free(connector->nodes);
-    free(connector->marks);
+    radix_free(connector->radix);
     free(connector->name);
     free(connector->comment);
     free(connector->fqdn);

@@ -140,20 +140,13 @@ enum shadow_failure { SHADOW_FAILURE_ACCEPT, SHADOW_FAILURE_REJECT, SHADOW_FAILU
 
 enum tls_mode { TLS_MODE_OFF, TLS_MODE_OFFERED, TLS_MODE_REQUIRED, TLS_MODE_IMPLICIT };
 
-/* The ranges in the order of their first address, so that a search halves them.  Those of one
- * connector that overlap without nesting are joined. */
+/* The ranges in the order of their first address.  Those of one connector that overlap without
+ * nesting are joined. */
 struct range_node {
     struct ip_range range;
     uint32_t outer; /* the smallest range around this one, or RANGE_NODE_NONE */
 };
 #define RANGE_NODE_NONE UINT32_MAX
-
-/* The first address of every RANGE_MARK_NODES-th node, as two numbers: they are searched before
- * the nodes, since they fit into a processor's cache. */
-struct range_mark {
-    uint64_t high, low;
-};
-enum { RANGE_MARK_NODES = 32 };
 
 struct receive_connector {
     char *name;
@@ -166,12 +159,11 @@ struct receive_connector {
     size_t range_count;
     struct range_node *nodes; /* made by receive_index() from the ranges */
     size_t node_count;
-    struct range_mark *marks; /* made with them; as many as there are nodes / RANGE_MARK_NODES,
-                                 rounded up */
-    char *fqdn;               /* NULL: the node's */
-    char *banner;             /* NULL: "%{fqdn} ESMTP relais" */
-    unsigned groups;          /* enum permission_group: whom it takes */
-    size_t *user_groups;      /* with GROUP_CUSTOM: numbers in settings->user_groups */
+    struct radix *radix; /* policy/radix.h: over their first addresses, made with them */
+    char *fqdn;          /* NULL: the node's */
+    char *banner;        /* NULL: "%{fqdn} ESMTP relais" */
+    unsigned groups;     /* enum permission_group: whom it takes */
+    size_t *user_groups; /* with GROUP_CUSTOM: numbers in settings->user_groups */
     size_t user_group_count;
     unsigned allow; /* enum right, for every client that it takes (PE-2) */
     struct address_patterns senders_allowed, senders_refused; /* none allowed: any (PE-5) */

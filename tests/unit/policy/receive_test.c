@@ -226,6 +226,65 @@ static void index_agrees_with_looking_at_each(void **state)
     }
 }
 
+static bool crosses(struct ip_range a, struct ip_range b)
+{
+    return ip_range_overlaps(a, b) && !ip_range_contains(a, b) && !ip_range_contains(b, a);
+}
+
+/* From one address to another, of both kinds, nested and apart; some are all of a kind. */
+static bool add_random(struct receive_connector *connector, uint32_t *seed)
+{
+    static const char *const all[] = { "*", "::/0", "0.0.0.0/0", "2001:db8::/32" };
+    unsigned from = random_below(seed, 2000), to = from + random_below(seed, 2000 - from);
+    char text[80];
+
+    if (random_below(seed, 40) == 0)
+        snprintf(text, sizeof text, "%s", all[random_below(seed, CASES(all))]);
+    else if (random_below(seed, 2))
+        snprintf(text, sizeof text, "10.0.%u.%u-10.0.%u.%u", from >> 8, from & 255, to >> 8,
+            to & 255);
+    else
+        snprintf(text, sizeof text, "2001:db8::%x-2001:db8::%x", from, to);
+    add_range(connector, text);
+    for (size_t i = 0; i + 1 < connector->range_count; i++) {
+        if (!crosses(connector->ranges[i], connector->ranges[connector->range_count - 1]))
+            continue;
+        connector->range_count--; /* it would be joined */
+        return false;
+    }
+    return true;
+}
+
+static void nested_ranges_of_both_kinds_agree_too(void **state)
+{
+    uint32_t seed = 1;
+
+    (void)state;
+    for (int round = 0; round < 30; round++) {
+        struct settings *settings = settings_bare();
+        struct receive_connector *connector = add_connector(settings, "A", "*", "::1");
+        unsigned added = 0;
+
+        for (int i = 0; i < 2000 && added < 150; i++)
+            added += add_random(connector, &seed);
+        receive_index(connector);
+        for (int i = 0; i < 500; i++) {
+            unsigned host = random_below(&seed, 2100);
+            const struct ip_range *got, *want;
+            char text[64];
+
+            if (i & 1)
+                snprintf(text, sizeof text, "10.0.%u.%u", host >> 8, host & 255);
+            else
+                snprintf(text, sizeof text, "2001:db8::%x", host);
+            got = receive_range_find(connector, ip_known(text));
+            want = find_slowly(connector, ip_known(text));
+            check(text, !got == !want && (!got || ip_range_equal(*got, *want)));
+        }
+        settings_free(settings);
+    }
+}
+
 static void crossing_ranges_of_one_connector_join(void **state)
 {
     static const struct {
@@ -265,6 +324,7 @@ int main(void)
         cmocka_unit_test(most_specific_range_wins),
         cmocka_unit_test(disputes_are_found),
         cmocka_unit_test(index_agrees_with_looking_at_each),
+        cmocka_unit_test(nested_ranges_of_both_kinds_agree_too),
         cmocka_unit_test(crossing_ranges_of_one_connector_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
