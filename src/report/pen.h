@@ -20,7 +20,8 @@ static inline void pen_bytes(struct pen *pen, const void *from, size_t n)
 
     if (n > room)
         n = room;
-    memcpy(pen->at, from, n);
+    if (n) /* an empty text may be NULL, which memcpy() must not be given */
+        memcpy(pen->at, from, n);
     pen->at += n;
 }
 
