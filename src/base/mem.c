@@ -31,6 +31,13 @@ void *mem_copy(const void *from, size_t bytes)
     return to;
 }
 
+void *mem_aligned(size_t alignment, size_t bytes)
+{
+    void *at;
+
+    return checked(posix_memalign(&at, alignment, bytes) == 0 ? at : NULL);
+}
+
 char *mem_text(const char *text)
 {
     return mem_copy(text, strlen(text) + 1);

@@ -11,6 +11,8 @@
 void *mem_new(size_t bytes) __attribute__((malloc, returns_nonnull));     /* zeroed; free() */
 void *mem_grow(void *old, size_t bytes) __attribute__((returns_nonnull)); /* as realloc */
 void *mem_copy(const void *from, size_t bytes) __attribute__((malloc, returns_nonnull));
+/* ALIGNMENT: a power of two.  Not zeroed; free(). */
+void *mem_aligned(size_t alignment, size_t bytes) __attribute__((malloc, returns_nonnull));
 char *mem_text(const char *text) __attribute__((malloc, returns_nonnull));
 
 #endif

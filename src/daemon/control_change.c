@@ -24,7 +24,7 @@ static bool resume(struct pick *pick, struct message *message)
 
 static void report_removal(const struct message *message, bool with_notice)
 {
-    report(REPORT_ADMIN, R_MID(message->entry.mid), R_CHARS("command", "remove"),
+    report(REPORT_ADMIN, R_MID(message->entry.by_mid.mid), R_CHARS("command", "remove"),
         R_CHARS("ndr", with_notice ? "yes" : "no"));
 }
 
@@ -126,7 +126,7 @@ void command_retry(struct client *client, const struct ctl_object *request)
         message = wanted_message(client, request);
         if (!message)
             return;
-        report(REPORT_ADMIN, R_MID(message->entry.mid), R_CHARS("command", "retry"));
+        report(REPORT_ADMIN, R_MID(message->entry.by_mid.mid), R_CHARS("command", "retry"));
         queue_retry_message(&client->control->path->queue, message);
         client_count(client, "retried", 1);
     } else if (ctl_text(request, "filter")) {

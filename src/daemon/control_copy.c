@@ -152,7 +152,7 @@ void copy_add_envelope(const struct path *path, const struct spool_entry *entry,
     char id[ID_TEXT_BYTES], date[DATE_ISO_BYTES];
     struct envelope envelope;
 
-    mid_format(entry->mid, id);
+    mid_format(entry->by_mid.mid, id);
     ctl_set_text(row, "id", bytes_text(id));
     if (envelope_decode(encoded, &envelope) != OK)
         return;
@@ -201,8 +201,8 @@ static void show_copy(
 
     ctl_set_bool(end, "ok", true);
     copy_add_envelope(path, entry, encoded, end);
-    copy_add_queue(path, entry->mid, end);
-    copy_add_standing(path, entry->mid, end);
+    copy_add_queue(path, entry->by_mid.mid, end);
+    copy_add_standing(path, entry->by_mid.mid, end);
     message_add_details(end, encoded);
     message_add_recipients(end, encoded, entry, NULL);
     client_end(client, &end);

@@ -101,7 +101,7 @@ static bool get_text(
 
     switch (field) {
     case FILTER_IDENTITY:
-        mid_format(message->entry.mid, subject->text);
+        mid_format(message->entry.by_mid.mid, subject->text);
         out->text = bytes_text(subject->text);
         return true;
     case FILTER_ERROR:

@@ -44,7 +44,7 @@ void message_add_row(struct path *path, const struct message *message, const str
 
     if (envelope_decode(message_envelope(message), &envelope) != OK)
         return;
-    mid_format(message->entry.mid, id);
+    mid_format(message->entry.by_mid.mid, id);
     wall_format_iso(message->arrived, date);
     ctl_set_text(row, "id", bytes_text(id));
     ctl_set_text(row, "from", envelope.sender);
@@ -176,7 +176,7 @@ static void show_message(
 
     ctl_set_bool(end, "ok", true);
     message_add_row(client->control->path, message, message_item_to_show(message), end);
-    copy_add_standing(client->control->path, message->entry.mid, end);
+    copy_add_standing(client->control->path, message->entry.by_mid.mid, end);
     path_poison_why(client->control->path, message, why);
     if (*why)
         ctl_set_text(end, "poison", bytes_text(why));
@@ -231,7 +231,7 @@ void command_message(struct client *client, const struct ctl_object *request)
     }
     show = mem_new(sizeof *show);
     show->client = client;
-    show->mid = message->entry.mid;
+    show->mid = message->entry.by_mid.mid;
     show->read.done = on_show_read;
     show->read.wants_envelope = true;
     client_begin_work(client);

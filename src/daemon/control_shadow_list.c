@@ -82,8 +82,8 @@ static void send_row(
     int64_t since = listing->picks[listing->at].since_ms, now = loop_now(path->home).ms;
 
     copy_add_envelope(path, entry, encoded, row);
-    copy_add_queue(path, entry->mid, row);
-    copy_add_standing(path, entry->mid, row);
+    copy_add_queue(path, entry->by_mid.mid, row);
+    copy_add_standing(path, entry->by_mid.mid, row);
     ctl_set_number(row, "since_s", now > since ? (now - since) / 1000 : 0);
     client_row(listing->client, &row);
 }

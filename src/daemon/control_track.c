@@ -23,7 +23,7 @@ static void queued_rows(struct client *client, const struct message *message)
 {
     char id[ID_TEXT_BYTES];
 
-    mid_format(message->entry.mid, id);
+    mid_format(message->entry.by_mid.mid, id);
     for (const struct item *item = &message->first; item; item = item->next) {
         struct ctl_object *row;
         if (item->state == ITEM_DONE || !item->hop)

@@ -10,7 +10,7 @@ enum { NOTICES_MAX = 200 };
 
 static void route(struct path *path, struct message *message)
 {
-    struct crash_work before = crash_begin(message->entry.mid, "route");
+    struct crash_work before = crash_begin(message->entry.by_mid.mid, "route");
 
     message->revision = (uint32_t)path->routed_by->settings->revision;
     route_message(&path->router, message);
@@ -23,7 +23,7 @@ static void route(struct path *path, struct message *message)
 static bool may_start(struct queue *queue, const struct message *message)
 {
     struct path *path = queue->me;
-    return !message->is_held_back && node_may_deliver(path->node, message->entry.mid);
+    return !message->is_held_back && node_may_deliver(path->node, message->entry.by_mid.mid);
 }
 
 void path_start(struct path *path, struct message *message)
@@ -53,7 +53,7 @@ static void on_message(void *me, struct message *message)
     path_begin(path, message);
     /* It was accepted alone, and now there are others. */
     if (!message->entry.has_standing && node_is_on(path->node))
-        node_adopt(path->node, message->entry.mid);
+        node_adopt(path->node, message->entry.by_mid.mid);
 }
 
 static struct hop *find_hop(struct router *router, const char *name, const char *domain,
@@ -360,7 +360,7 @@ enum err path_open(
     *path = (struct path){ .home = home };
     list_init(&recovery.messages);
     list_init(&recovery.found);
-    table_init(&path->taking);
+    mid_table_init(&path->taking);
     err = setup_new(settings, &setup, why);
     if (err != OK)
         return err;

@@ -75,7 +75,7 @@ struct path {
     struct suspended_names suspended;
     struct path_poison poison;
     uint64_t damage_count;  /* records set aside at recovery */
-    struct table taking;    /* another's messages that are about to be queued here */
+    struct mid_table taking;    /* another's messages that are about to be queued here */
     uint32_t reading_count; /* of those: their envelopes are being read */
     /* Stopping. */
     bool is_stopping;

@@ -12,7 +12,6 @@ enum { TRY_AGAIN_MS = 30000, HEADER_BYTES_MAX = 2000 };
 
 /* A message whose envelope is being read: it is in no queue yet. */
 struct taking {
-    struct table_node by_mid;
     struct path *path;
     struct spool_entry entry;
     struct spool_read read;
@@ -28,14 +27,9 @@ struct taking {
 
 static struct taking *find_taking(struct path *path, struct mid mid)
 {
-    struct table_node *n = table_first(&path->taking, mid_hash(mid));
+    struct mid_node *node = mid_table_find(&path->taking, mid);
 
-    for (; n; n = table_next(n)) {
-        struct taking *taking = container_of(n, struct taking, by_mid);
-        if (mid_equal(taking->entry.mid, mid))
-            return taking;
-    }
-    return NULL;
+    return node ? container_of(node, struct taking, entry.by_mid) : NULL;
 }
 
 static struct spool_entry *entry_of(void *me, struct mid mid)
@@ -91,7 +85,7 @@ struct message *path_make_message(struct spool_entry *entry, struct bytes encode
 
     if (envelope_decode(encoded, &envelope) != OK)
         return NULL;
-    message = message_new(entry->mid, encoded, entry->recipient_count, envelope.arrived);
+    message = message_new(entry->by_mid.mid, encoded, entry->recipient_count, envelope.arrived);
     message->priority = (uint8_t)priority_of(envelope.priority);
     message->crash_count = envelope.crash_count;
     for (uint32_t i = 0; i < entry->recipient_count; i++) {
@@ -128,7 +122,7 @@ static void begin_taken(struct taking *taking, struct bytes encoded)
         path->damage_count++;
         return;
     }
-    table_remove(&path->taking, &taking->by_mid);
+    mid_table_remove(&path->taking, &taking->entry.by_mid);
     spool_move_entry(path->spool, &taking->entry, &message->entry);
     if (taking->is_takeover)
         set_takeover(path, message, taking->generation, taking->from);
@@ -160,7 +154,7 @@ static void on_read(struct spool_read *read)
         begin_taken(taking, bytes_of(envelope, read->envelope_n));
     } else {
         char id[ID_TEXT_BYTES];
-        mid_format(taking->entry.mid, id);
+        mid_format(taking->entry.by_mid.mid, id);
         report_notice(REPORT_ERROR, "spool: message %s, which this node is to deliver: %s", id,
             err_text(read->err));
         if (read->err != ERR_CORRUPT) /* that one stays where it is, for the administrator */
@@ -171,7 +165,7 @@ static void on_read(struct spool_read *read)
 
 static void read_envelope(struct taking *taking)
 {
-    struct crash_work before = crash_begin(taking->entry.mid, PATH_RECOVERING);
+    struct crash_work before = crash_begin(taking->entry.by_mid.mid, PATH_RECOVERING);
 
     taking->is_reading = true;
     taking->path->reading_count++;
@@ -193,7 +187,7 @@ static void take(void *me, struct spool_entry *entry, uint16_t generation, const
         memcpy(taking->from, from, from_n);
     timer_init(&taking->again, path->home, on_again);
     spool_move_entry(path->spool, entry, &taking->entry);
-    table_add(&path->taking, &taking->by_mid, mid_hash(taking->entry.mid));
+    mid_table_add(&path->taking, &taking->entry.by_mid);
     read_envelope(taking);
 }
 
@@ -210,7 +204,7 @@ void path_reopen(struct path *path, struct message *message)
 
 void path_give_back(struct path *path, struct message *message)
 {
-    struct mid mid = message->entry.mid;
+    struct mid mid = message->entry.by_mid.mid;
 
     node_give_back(path->node, &message->entry);
     queue_forget(&path->queue, message);
@@ -220,7 +214,7 @@ void path_give_back(struct path *path, struct message *message)
 /* The entry is somebody else's: the memory goes, once nobody reads into it. */
 static void end_taking(struct taking *taking)
 {
-    table_remove(&taking->path->taking, &taking->by_mid);
+    mid_table_remove(&taking->path->taking, &taking->entry.by_mid);
     taking->is_over = true;
     if (!taking->is_reading)
         taking_free(taking);
@@ -265,10 +259,10 @@ enum err path_open_node(struct path *path, const struct settings *settings, char
     return node_new(&config, &path->node, why);
 }
 
-static void leave_taking(struct table_node *node, void *me)
+static void leave_taking(struct mid_node *node, void *me)
 {
     struct path *path = me;
-    struct taking *taking = container_of(node, struct taking, by_mid);
+    struct taking *taking = container_of(node, struct taking, entry.by_mid);
 
     spool_leave(path->spool, &taking->entry);
     end_taking(taking);
@@ -276,6 +270,6 @@ static void leave_taking(struct table_node *node, void *me)
 
 void path_leave_node(struct path *path)
 {
-    table_each(&path->taking, leave_taking, path);
-    table_done(&path->taking);
+    mid_table_each(&path->taking, leave_taking, path);
+    mid_table_done(&path->taking);
 }

@@ -165,7 +165,7 @@ uint8_t path_crash_count(void *me, struct mid mid, uint8_t carried)
 void path_poison_why(
     const struct path *path, const struct message *message, char out[POISON_WHY_BYTES])
 {
-    const struct poison_note *note = poison_find(&path->poison.notes, message->entry.mid);
+    const struct poison_note *note = poison_find(&path->poison.notes, message->entry.by_mid.mid);
 
     out[0] = '\0';
     if (message->is_poison)
@@ -190,7 +190,7 @@ static void tell(const struct path *path, const struct message *message)
     if (envelope_decode(message_envelope(message), &envelope) != OK)
         abort(); /* it was decoded when the message came in, and lies in our memory */
     path_poison_why(path, message, why);
-    report(REPORT_POISON, R_MID(message->entry.mid), R_ADDRESS("from", envelope.sender),
+    report(REPORT_POISON, R_MID(message->entry.by_mid.mid), R_ADDRESS("from", envelope.sender),
         R_NUMBER("nrcpt", (int64_t)envelope.recipient_count), R_CHARS("queue", HOP_POISON),
         R_CHARS("reason", why));
 }
@@ -201,7 +201,7 @@ void path_judge_poison(struct path *path, struct message *message)
 
     if (!path->poison.notes.count && !message->crash_count)
         return; /* nearly always */
-    note = poison_find(&path->poison.notes, message->entry.mid);
+    note = poison_find(&path->poison.notes, message->entry.by_mid.mid);
     if (!is_reached(path, note, message->crash_count))
         return;
     message->is_poison = true;
@@ -225,7 +225,7 @@ void path_label_poison(struct path *path, struct message *message)
 
 struct message *path_make_unread(const struct path *path, const struct spool_entry *entry)
 {
-    const struct poison_note *note = poison_find(&path->poison.notes, entry->mid);
+    const struct poison_note *note = poison_find(&path->poison.notes, entry->by_mid.mid);
     size_t count = entry->recipient_count;
     struct recipient *recipients = mem_new((count + 1) * sizeof *recipients);
     struct envelope envelope = { .recipients = recipients,
@@ -246,7 +246,7 @@ struct message *path_make_unread(const struct path *path, const struct spool_ent
     buf_init(&encoded, ENVELOPE_BYTES_MAX);
     if (envelope_encode(&envelope, &encoded) != OK)
         abort(); /* fewer bytes than the true one had room for */
-    message = message_new(entry->mid, buf_bytes(&encoded), entry->recipient_count, note->when);
+    message = message_new(entry->by_mid.mid, buf_bytes(&encoded), entry->recipient_count, note->when);
     message->is_unread = true;
     message->is_delay_told = true;
     for (uint32_t i = 0; i < count; i++)
@@ -262,7 +262,7 @@ bool path_forgive(struct path *path, struct message *message)
 {
     if (!path_has_right(path, message))
         return false;
-    poison_forgive(&path->poison.notes, message->entry.mid, message->crash_count);
+    poison_forgive(&path->poison.notes, message->entry.by_mid.mid, message->crash_count);
     write_notes(&path->poison);
     spool_suspend(path->spool, &message->entry, false); /* by command, before */
     if (message->is_unread) {

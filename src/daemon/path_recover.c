@@ -126,12 +126,12 @@ enum err path_open_spool(struct path *path, const struct settings *settings,
 static void queue_alone(struct path *path, struct message *message)
 {
     struct spool_found found = {
-        .mid = message->entry.mid,
+        .mid = message->entry.by_mid.mid,
         .envelope = message_envelope(message),
         .entry = message->entry,
     };
 
-    struct crash_work before = crash_begin(message->entry.mid, PATH_RECOVERING);
+    struct crash_work before = crash_begin(message->entry.by_mid.mid, PATH_RECOVERING);
 
     list_remove(&message->in_queue);
     spool_adopt(path->spool, &message->entry);

@@ -36,7 +36,7 @@ static bool wants_move(const struct message *message)
 static void meet(struct path *path, struct message *message)
 {
     if (path->rerouting.is_adopting && node_is_on(path->node))
-        node_adopt(path->node, message->entry.mid); /* nothing, when it did so before */
+        node_adopt(path->node, message->entry.by_mid.mid); /* nothing, when it did so before */
     if (path_is_stale(&path->queue, message) || wants_move(message))
         path_reroute(path, message);
 }

@@ -26,7 +26,7 @@ struct message *message_new(
 
     list_init(&message->in_queue);
     list_init(&message->entry.in_segment);
-    message->entry.mid = mid;
+    message->entry.by_mid.mid = mid;
     message->arrived = arrived;
     message->pending_count = recipient_count;
     message->envelope_bytes = (uint32_t)envelope.n;

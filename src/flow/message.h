@@ -4,7 +4,6 @@
 #define FLOW_MESSAGE_H
 
 #include "base/list.h"
-#include "base/table.h"
 #include "mail/envelope.h"
 #include "mail/status.h"
 #include "os/crash.h"
@@ -57,28 +56,28 @@ struct takeover {
 /* A queue of a million counts every byte: a message that is not being delivered and not fresh
  * rests, with what routing needs of its envelope and nothing of its content. */
 struct message {
-    struct table_node by_mid;
     struct list in_queue; /* all messages, in the order they came here */
     struct spool_entry entry;
     struct spool_content *content; /* NULL: read it from the spool */
     struct wall arrived;
     struct item first;
-    uint32_t pending_count;    /* recipients without an outcome */
-    uint32_t delivering_count; /* items that deliver has, and notifications being committed */
-    uint32_t envelope_bytes;
+    uint32_t pending_count; /* recipients without an outcome */
+    uint32_t envelope_bytes : 24; /* ENVELOPE_BYTES_MAX */
+    uint32_t crash_count : 8;     /* of other nodes, as its copy said (XCRASH) */
     uint32_t revision; /* of the settings it was routed by */
-    bool is_resting;
-    bool is_delay_told;  /* or there is nobody to be told */
-    bool is_held_back;   /* recovered; other nodes are asked first whether it is theirs (R6) */
-    bool is_withdrawn;   /* another node is to deliver it: nothing of it is started any more */
-    bool is_suspended;   /* by the administrator: nothing is started, nothing expires */
-    uint8_t priority;    /* enum priority */
-    uint8_t crash_count; /* of other nodes, as its copy said (XCRASH) */
-    bool
-        is_poison : 1; /* the process died with it too often: it stands in the poison queue, and
-                            is_suspended until the administrator resumes it */
+    /* Items that deliver has, and notifications being committed. */
+    uint32_t delivering_count : 20;
+    uint32_t priority : 2; /* enum priority */
+    bool is_resting : 1;
+    bool is_delay_told : 1; /* or there is nobody to be told */
+    bool is_held_back : 1; /* recovered; other nodes are asked first whether it is theirs (R6) */
+    bool is_withdrawn : 1; /* another node is to deliver it: nothing of it is started any more */
+    bool is_suspended : 1; /* by the administrator: nothing is started, nothing expires */
+    /* The process died with it too often: it stands in the poison queue, and is_suspended until
+     * the administrator resumes it. */
+    bool is_poison : 1;
     bool is_unread : 1; /* the process died while it was recovered: its envelope is made up */
-    uint8_t *envelope;  /* encoded: mail/envelope.h; malloc */
+    uint8_t *envelope; /* encoded: mail/envelope.h; malloc */
     struct takeover *takeover; /* NULL for all but those taken over */
 };
 

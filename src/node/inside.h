@@ -26,7 +26,6 @@ enum {
 
 /* An entry that is the node's: a copy held, a word owed, something set aside. */
 struct keep {
-    struct table_node by_mid;
     struct spool_entry entry;
     uint64_t digest; /* of its envelope (digest.c) */
     bool has_digest;
@@ -305,7 +304,8 @@ struct node {
     atomic_bool is_on;
     int64_t heartbeat_timeout_ms, copy_timeout_ms;
 
-    struct table keeps, acceptances, copies_in;
+    struct mid_table keeps, acceptances;
+    struct table copies_in;
     struct peer *peers[LEDGER_PEERS_MAX];
     struct list links_in;
     uint64_t last_tag;

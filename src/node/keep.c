@@ -9,26 +9,16 @@
 
 struct keep *keep_find(const struct node *node, struct mid mid)
 {
-    struct table_node *at = table_first(&node->keeps, mid_hash(mid));
+    struct mid_node *at = mid_table_find(&node->keeps, mid);
 
-    for (; at; at = table_next(at)) {
-        struct keep *keep = container_of(at, struct keep, by_mid);
-        if (mid_equal(keep->entry.mid, mid))
-            return keep;
-    }
-    return NULL;
+    return at ? container_of(at, struct keep, entry.by_mid) : NULL;
 }
 
 struct node_acceptance *acceptance_of(const struct node *node, struct mid mid)
 {
-    struct table_node *at = table_first(&node->acceptances, mid_hash(mid));
+    struct mid_node *at = mid_table_find(&node->acceptances, mid);
 
-    for (; at; at = table_next(at)) {
-        struct node_acceptance *acceptance = container_of(at, struct node_acceptance, by_mid);
-        if (mid_equal(acceptance->mid, mid))
-            return acceptance;
-    }
-    return NULL;
+    return at ? container_of(at, struct node_acceptance, by_mid) : NULL;
 }
 
 struct spool_entry *entry_of(const struct node *node, struct mid mid)
@@ -48,16 +38,16 @@ struct keep *keep_take(struct node *node, struct spool_entry *from)
 {
     struct keep *keep = mem_new(sizeof *keep);
 
-    assert(!keep_find(node, from->mid));
+    assert(!keep_find(node, from->by_mid.mid));
     list_init(&keep->entry.in_segment);
     spool_move_entry(node->spool, from, &keep->entry);
-    table_add(&node->keeps, &keep->by_mid, mid_hash(keep->entry.mid));
+    mid_table_add(&node->keeps, &keep->entry.by_mid);
     return keep;
 }
 
 void keep_free(struct node *node, struct keep *keep)
 {
-    table_remove(&node->keeps, &keep->by_mid);
+    mid_table_remove(&node->keeps, &keep->entry.by_mid);
     free(keep);
 }
 

@@ -21,7 +21,7 @@ struct ledger_action *ledger_act(
     action = &actions->list[actions->count++];
     *action = (struct ledger_action){ .type = type, .peer = LEDGER_NO_PEER };
     if (row)
-        action->mid = row->mid;
+        action->mid = row->by_mid.mid;
     return action;
 }
 
@@ -55,78 +55,7 @@ void ledger_enter(struct ledger *ledger, struct moment now)
         ledger->now = now;
 }
 
-/* --- Rows ---------------------------------------------------------------------------------- */
-
-struct row *ledger_row(const struct ledger *ledger, struct mid mid)
-{
-    struct table_node *node = table_first(&ledger->rows, mid_hash(mid));
-
-    for (; node; node = table_next(node)) {
-        struct row *row = container_of(node, struct row, by_mid);
-        if (mid_equal(row->mid, mid))
-            return row;
-    }
-    return NULL;
-}
-
-struct row *ledger_add_row(struct ledger *ledger, struct mid mid, enum standing_role role)
-{
-    struct row *row = mem_new(sizeof *row);
-
-    row->mid = mid;
-    row->role = role;
-    row->owner = ledger->own;
-    row->from = NO_STORE;
-    row->copy_to = row->asker = LEDGER_NO_PEER;
-    row->seq = ++ledger->seq;
-    row->since_ms = ledger->now.ms;
-    list_init(&row->in_role);
-    list_init(&row->in_taken);
-    table_add(&ledger->rows, &row->by_mid, mid_hash(mid));
-    ledger->role_count[role]++;
-    return row;
-}
-
-void ledger_set_single(struct ledger *ledger, struct row *row, enum standing_single single)
-{
-    ledger->single_by[row->single]--;
-    row->single = single;
-    ledger->single_by[row->single]++;
-}
-
-void ledger_set_role(struct ledger *ledger, struct row *row, enum standing_role role)
-{
-    ledger->role_count[row->role]--;
-    row->role = role;
-    ledger->role_count[role]++;
-    row->since_ms = ledger->now.ms;
-}
-
-void ledger_leave_lists(struct ledger *ledger, struct row *row)
-{
-    if (row->role == STANDING_HELD)
-        ledger_unlink_held(ledger, row);
-    else
-        list_remove(&row->in_role);
-}
-
-void ledger_drop_row(struct ledger *ledger, struct row *row)
-{
-    ledger_end_claim(ledger, row);
-    ledger_leave_lists(ledger, row);
-    list_remove(&row->in_taken);
-    ledger_audit_forget(ledger, row);
-    ledger->role_count[row->role]--;
-    table_remove(&ledger->rows, &row->by_mid);
-    free(row);
-}
-
-void ledger_forget_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
-{
-    ledger_answer_busy(row, actions);
-    ledger_act(actions, LEDGER_FORGET, row);
-    ledger_drop_row(ledger, row);
-}
+/* --- Standings ---------------------------------------------------------------------------------- */
 
 void ledger_fill_standing(
     const struct ledger *ledger, const struct row *row, struct standing *standing)
@@ -142,7 +71,7 @@ void ledger_fill_standing(
     /* Those of other nodes first: they ask; of a former life of ours a third node may. */
     for (int own = 0; own < 2; own++)
         for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
-            if ((row->froms & ~row->told & store_bit(i)) && i != row->from &&
+            if ((row->more->froms & ~row->more->told & store_bit(i)) && i != row->from &&
                 ledger->stores[i].known.is_own == own &&
                 standing->earlier_count < STANDING_EARLIER_MAX)
                 standing->earlier[standing->earlier_count++] = ledger->stores[i].known.id;
@@ -176,9 +105,9 @@ void ledger_on_stood(struct ledger *ledger, struct moment now, struct mid mid, u
         ledger_part_stood(ledger, row, at, actions);
     switch ((enum standing_role)row->role) {
     case STANDING_PRIMARY:
-        if (row->is_claimed && !row->taken_at)
+        if (row->is_claimed && !row->more->taken_at)
             ledger_claim_stood(ledger, row, at, actions);
-        else if (row->copy_to != LEDGER_NO_PEER && !row->is_copy_sent)
+        else if (row->more->copy_to != LEDGER_NO_PEER && !row->is_copy_sent)
             ledger_copy_stood(ledger, row, actions);
         else if (row->is_accepting)
             ledger_accept_stood(ledger, row, actions);
@@ -233,13 +162,12 @@ struct ledger *ledger_new(struct bytes node, struct store_id own, uint64_t posit
     ledger->sticky = LEDGER_NO_PEER;
     ledger->own = NO_STORE;
     ledger->next_tag = 1;
-    table_init(&ledger->rows);
+    mid_table_init(&ledger->rows);
+    slab_init(&ledger->row_slab, sizeof(struct row));
+    slab_init(&ledger->more_slab, sizeof(struct row_more));
     table_init(&ledger->remembered);
-    list_init(&ledger->accepting);
-    list_init(&ledger->copying);
-    list_init(&ledger->single);
-    list_init(&ledger->doubtful);
-    list_init(&ledger->unclaimed);
+    for (int i = 0; i < LIST_HELD; i++)
+        list_init(&ledger->lists[i]);
     list_init(&ledger->taken);
     for (uint32_t i = 0; i < store_count; i++)
         take_known(ledger, &stores[i]);
@@ -260,20 +188,11 @@ struct ledger *ledger_new(struct bytes node, struct store_id own, uint64_t posit
     return ledger;
 }
 
-static void free_row(struct table_node *node, void *me)
-{
-    struct ledger *ledger = me;
-
-    table_remove(&ledger->rows, node);
-    free(container_of(node, struct row, by_mid));
-}
-
 void ledger_free(struct ledger *ledger)
 {
     if (!ledger)
         return;
-    table_each(&ledger->rows, free_row, ledger);
-    table_done(&ledger->rows);
+    ledger_free_rows(ledger);
     table_done(&ledger->remembered);
     for (uint32_t i = 0; i < ledger->peer_count; i++)
         list_each (node, &ledger->peers[i].notices)
@@ -384,13 +303,19 @@ static bool recover_primary(struct ledger *ledger, struct row *row)
     row->is_waiting =
         ledger_known_peers(ledger) || row->is_claimed || row->owner != ledger->own;
     if (row->holders && row->single == SINGLE_NOT) {
-        list_add_last(&ledger->doubtful, &row->in_role);
+        ledger_list_row(ledger, row, LIST_DOUBTFUL);
     } else {
         if (row->single == SINGLE_NOT)
             ledger_set_single(ledger, row, SINGLE_ALONE);
-        list_add_last(&ledger->single, &row->in_role);
+        ledger_list_row(ledger, row, LIST_SINGLE);
     }
     return !row->is_waiting;
+}
+
+static void set_froms(struct ledger *ledger, struct row *row, uint64_t froms)
+{
+    if (froms)
+        ledger_more(ledger, row)->froms = froms;
 }
 
 bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing *standing,
@@ -403,15 +328,16 @@ bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing
         row->owner = owner == NO_STORE ? ledger->own : owner;
         row->generation = standing->generation;
         row->from = ledger_intern_store(ledger, standing->from);
-        row->froms = ledger_froms_of(ledger, standing);
+        set_froms(ledger, row, ledger_froms_of(ledger, standing));
         if (row->role == STANDING_SETTLED && row->owner != ledger->own)
-            row->froms |= store_bit(row->owner); /* settled in a former life: R14 */
+            set_froms(ledger, row,
+                row->more->froms | store_bit(row->owner)); /* settled in a former life: R14 */
         row->holders = holders_of(ledger, standing);
         ledger->has_shared |= row->holders || row->from != NO_STORE;
         ledger_set_single(ledger, row, standing->single);
     }
     row->is_committed = true;
-    if (row->role != STANDING_UNCLAIMED && row->role != STANDING_ASIDE && row->froms)
+    if (row->role != STANDING_UNCLAIMED && row->role != STANDING_ASIDE && row->more->froms)
         ledger_add_taken(ledger, row, at);
     switch ((enum standing_role)row->role) {
     case STANDING_PRIMARY:
@@ -423,14 +349,15 @@ bool ledger_recover(struct ledger *ledger, struct mid mid, const struct standing
         }
         return recover_primary(ledger, row);
     case STANDING_HELD:
-        list_add_last(&ledger->stores[row->owner].held, &row->in_role);
+        ledger_list_row(ledger, row, LIST_HELD);
         return false;
     case STANDING_UNCLAIMED:
-        list_add_last(&ledger->unclaimed, &row->in_role);
+        ledger_list_row(ledger, row, LIST_UNCLAIMED);
         return false;
     case STANDING_SETTLED:
-        row->owing = row->holders;
-        row->attempt_ms = (int64_t)at; /* for ledger_settle_start(): the notice's cursor */
+        ledger_more(ledger, row)->owing = row->holders;
+        ledger_more(ledger, row)->attempt_ms =
+            (int64_t)at; /* for ledger_settle_start(): the notice's cursor */
         return false;
     case STANDING_ASIDE:
     case STANDING_ROLE_COUNT:
@@ -455,7 +382,7 @@ static void know_who_left(struct ledger *ledger)
     }
 }
 
-static void start_row(struct table_node *node, void *me)
+static void start_row(struct mid_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
     struct ledger *ledger = ((void **)me)[0];
@@ -478,7 +405,7 @@ void ledger_start(struct ledger *ledger, struct moment now, struct ledger_action
     know_who_left(ledger);
     for (uint32_t i = 0; i < ledger->peer_count; i++)
         ledger->peers[i].ask_next_ms = now.ms;
-    table_each(&ledger->rows, start_row, both);
+    mid_table_each(&ledger->rows, start_row, both);
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
         if (ledger->stores[i].in_use && ledger->stores[i].known.is_retired &&
             !list_is_empty(&ledger->stores[i].held))

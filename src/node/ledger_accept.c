@@ -50,9 +50,8 @@ uint8_t ledger_pick_peer(const struct ledger *ledger, uint16_t tried, bool local
 /* The lists of copies under way are in the order of this time: late_copies() goes by it. */
 static void begin_attempt(struct ledger *ledger, struct row *row)
 {
-    row->attempt_ms = ledger->now.ms;
-    list_remove(&row->in_role);
-    list_add_last(row->is_accepting ? &ledger->accepting : &ledger->copying, &row->in_role);
+    ledger_more(ledger, row)->attempt_ms = ledger->now.ms;
+    ledger_list_row(ledger, row, row->is_accepting ? LIST_ACCEPTING : LIST_COPYING);
 }
 
 /* Adds the peer's store to the possible holders; true: it was among them. */
@@ -63,10 +62,10 @@ static bool aim_at(struct ledger *ledger, struct row *row, uint8_t number)
     bool was_there = (row->holders & bit) != 0;
 
     row->holders |= bit;
-    row->copy_to = number;
+    ledger_more(ledger, row)->copy_to = number;
     row->is_copy_sent = false;
     begin_attempt(ledger, row);
-    row->tried |= (uint16_t)(1u << number);
+    ledger_more(ledger, row)->tried |= (uint16_t)(1u << number);
     return was_there;
 }
 
@@ -74,11 +73,11 @@ static void send_copy(struct ledger *ledger, struct row *row, struct ledger_acti
 {
     struct ledger_action *action = ledger_act(actions, LEDGER_COPY, row);
 
-    action->peer = row->copy_to;
+    action->peer = row->more->copy_to;
     ledger_fill_standing(ledger, row, &action->standing);
     row->is_copy_sent = true;
     begin_attempt(ledger, row);
-    ledger->peers[row->copy_to].copies_in_flight++;
+    ledger->peers[row->more->copy_to].copies_in_flight++;
     if (row->is_accepting)
         ledger_due_at(ledger, ledger->now.ms + ledger->settings.copy_timeout_ms);
 }
@@ -86,7 +85,7 @@ static void send_copy(struct ledger *ledger, struct row *row, struct ledger_acti
 /* The place of a further copy is durable. */
 void ledger_copy_stood(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
-    const struct peer *peer = &ledger->peers[row->copy_to];
+    const struct peer *peer = &ledger->peers[row->more->copy_to];
 
     if (!peer->is_up || !(row->holders & store_bit(peer->store))) {
         ledger_copy_failed(ledger, row, "the link is down", actions);
@@ -109,7 +108,7 @@ bool ledger_accept(struct ledger *ledger, struct moment now, struct mid mid,
         return false;
     row = ledger_add_row(ledger, mid, STANDING_PRIMARY);
     row->is_accepting = true;
-    row->failure = (uint8_t)failure;
+    ledger_more(ledger, row)->failure = (uint8_t)failure;
     if (peer == LEDGER_NO_PEER) {
         ledger_set_single(ledger, row, SINGLE_NO_NODE);
         ledger_fill_standing(ledger, row, standing);
@@ -118,9 +117,9 @@ bool ledger_accept(struct ledger *ledger, struct moment now, struct mid mid,
     ledger->sticky = peer;
     aim_at(ledger, row, peer);
     if (ledger->peers[peer].is_remote)
-        row->attempts_remote = 1;
+        ledger_more(ledger, row)->attempts_remote = 1;
     else
-        row->attempts_local = 1;
+        ledger_more(ledger, row)->attempts_local = 1;
     ledger_fill_standing(ledger, row, standing);
     send_copy(ledger, row, actions);
     return true;
@@ -135,36 +134,36 @@ static void end_acceptance(struct ledger *ledger, struct row *row, enum ledger_v
     action->single = row->single;
     row->is_accepting = false;
     ledger_former_accepted(ledger, row, actions);
+    ledger_rest_row(ledger, row);
 }
 
 static void accept_single(
     struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
-    bool delays = row->failure == SHADOW_FAILURE_DELAY;
+    bool delays = row->more->failure == SHADOW_FAILURE_DELAY;
 
     end_acceptance(ledger, row, delays ? LEDGER_DELAY : LEDGER_SINGLE, actions);
-    row->tried = 0;
     ledger_row_is_single(ledger, row, row->single, actions);
 }
 
 /* Another node for it, with the numbers of attempts that are set; or NO_PEER. */
 static uint8_t next_holder(const struct ledger *ledger, const struct row *row)
 {
-    bool local = row->attempts_local <= ledger->settings.attempts_local_max;
-    bool remote = row->attempts_remote <= ledger->settings.attempts_remote_max;
+    bool local = row->more->attempts_local <= ledger->settings.attempts_local_max;
+    bool remote = row->more->attempts_remote <= ledger->settings.attempts_remote_max;
     uint8_t peer;
 
     if (ledger->now.ms - row->since_ms >= ledger->settings.accept_timeout_ms)
         return LEDGER_NO_PEER;
-    peer = ledger_pick_peer(ledger, row->tried, local, remote);
+    peer = ledger_pick_peer(ledger, row->more->tried, local, remote);
     /* All were tried: the same again, if its link is back. */
     return peer != LEDGER_NO_PEER ? peer : ledger_pick_peer(ledger, 0, local, remote);
 }
 
 static void give_up(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
-    list_remove(&row->in_role);
-    if (row->failure == SHADOW_FAILURE_REJECT) { /* 451, once that is durable */
+    ledger_unlist_row(ledger, row);
+    if (row->more->failure == SHADOW_FAILURE_REJECT) { /* 451, once that is durable */
         row->rejects = true;
         ledger_settle_row(ledger, row, actions);
         return;
@@ -179,14 +178,15 @@ void ledger_accept_look(struct ledger *ledger, struct row *row, struct ledger_ac
 
     if (!row->is_committed && !(is_broken(ledger, BROKEN_EARLY_250) && row->kept))
         return;
-    if (row->kept || (is_broken(ledger, BROKEN_EARLY_250) && row->copy_to != LEDGER_NO_PEER)) {
+    if (row->kept ||
+        (is_broken(ledger, BROKEN_EARLY_250) && row->more->copy_to != LEDGER_NO_PEER)) {
         ledger_stop_copying(ledger, row, actions);
-        list_remove(&row->in_role);
+        ledger_unlist_row(ledger, row);
         ledger_set_single(ledger, row, SINGLE_NOT);
         end_acceptance(ledger, row, LEDGER_REDUNDANT, actions);
         return;
     }
-    if (row->copy_to != LEDGER_NO_PEER)
+    if (row->more->copy_to != LEDGER_NO_PEER)
         return;                          /* its answer will come, or its time run out */
     if (row->single == SINGLE_NO_NODE) { /* said in the commit record already */
         accept_single(ledger, row, actions);
@@ -198,9 +198,9 @@ void ledger_accept_look(struct ledger *ledger, struct row *row, struct ledger_ac
         return;
     }
     if (ledger->peers[peer].is_remote)
-        row->attempts_remote++;
+        ledger_more(ledger, row)->attempts_remote++;
     else
-        row->attempts_local++;
+        ledger_more(ledger, row)->attempts_local++;
     if (aim_at(ledger, row, peer))
         send_copy(ledger, row, actions);
     else
@@ -244,22 +244,20 @@ void ledger_on_committed(struct ledger *ledger, struct moment now, struct mid mi
 
 static void end_copying(struct ledger *ledger, struct row *row)
 {
-    if (row->copy_to == LEDGER_NO_PEER)
+    if (row->more->copy_to == LEDGER_NO_PEER)
         return;
     if (row->is_copy_sent)
-        ledger->peers[row->copy_to].copies_in_flight--;
-    if (!row->is_accepting && row->role == STANDING_PRIMARY && list_is_linked(&row->in_role)) {
-        list_remove(&row->in_role);
-        ledger->copying_count--;
-    }
-    row->copy_to = LEDGER_NO_PEER;
+        ledger->peers[row->more->copy_to].copies_in_flight--;
+    if (row->listed == LIST_COPYING)
+        ledger_unlist_row(ledger, row);
+    ledger_more(ledger, row)->copy_to = LEDGER_NO_PEER;
     row->is_copy_sent = false;
 }
 
 void ledger_stop_copying(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
-    if (row->copy_to != LEDGER_NO_PEER && row->is_copy_sent)
-        ledger_act(actions, LEDGER_COPY_CANCEL, row)->peer = row->copy_to;
+    if (row->more->copy_to != LEDGER_NO_PEER && row->is_copy_sent)
+        ledger_act(actions, LEDGER_COPY_CANCEL, row)->peer = row->more->copy_to;
     end_copying(ledger, row);
 }
 
@@ -269,36 +267,39 @@ void ledger_row_is_kept(
     uint64_t bit = store_bit(ledger->peers[number].store);
     bool was_single = !row->kept && row->single != SINGLE_NOT;
 
-    row->kept |= bit;
+    ledger_set_kept(ledger, row, row->kept | bit);
     if (row->is_accepting) {
         ledger_accept_look(ledger, row, actions);
         return;
     }
     ledger_stop_copying(ledger, row, actions);
-    list_remove(&row->in_role);
-    row->tried = row->refusals = 0;
-    row->again_ms = 0;
+    ledger_unlist_row(ledger, row);
+    if (row->more->refusals)
+        ledger_more(ledger, row)->refusals = 0;
     ledger_set_single(ledger, row, SINGLE_NOT);
     if (was_single)
         ledger_tell(ledger, actions, LEDGER_COPIED_AGAIN, row, number, 0, NULL);
     ledger_taken_copied(ledger, row, actions);
+    ledger_rest_row(ledger, row);
 }
 
 /* An answer that is about this message, not about the node: all of its content went over the link
  * for it.  It is left alone for a while, and longer each time. */
-static void leave_alone(const struct ledger *ledger, struct row *row)
+static void leave_alone(struct ledger *ledger, struct row *row)
 {
+    struct row_more *more = ledger_more(ledger, row);
+
     if (row->is_accepting)
         return; /* acceptance counts its attempts */
-    row->again_ms = ledger->now.ms + ((int64_t)AGAIN_MS << row->refusals);
-    if (row->refusals < AGAIN_DOUBLINGS_MAX)
-        row->refusals++;
+    more->again_ms = ledger->now.ms + ((int64_t)AGAIN_MS << more->refusals);
+    if (more->refusals < AGAIN_DOUBLINGS_MAX)
+        more->refusals++;
 }
 
 void ledger_copy_failed(
     struct ledger *ledger, struct row *row, const char *why, struct ledger_actions *actions)
 {
-    uint8_t number = row->copy_to;
+    uint8_t number = row->more->copy_to;
 
     ledger_tell(ledger, actions, LEDGER_HAREDIRECTFAIL, row, number, 0, why);
     ledger_stop_copying(ledger, row, actions);
@@ -306,7 +307,7 @@ void ledger_copy_failed(
         ledger_accept_look(ledger, row, actions);
         return;
     }
-    list_add_last(&ledger->single, &row->in_role);
+    ledger_list_row(ledger, row, LIST_SINGLE);
     if (row->is_first_copy) { /* recorded that it could not (R9) */
         ledger_set_single(ledger, row, SINGLE_FAILED);
         ledger_stand(ledger, row, actions);
@@ -323,6 +324,14 @@ static void on_settled_elsewhere(
     ledger_settle_row(ledger, row, actions);
 }
 
+/* An answer that comes when its attempt was given up says nothing of how long it took. */
+static uint64_t copied_in_ms(const struct ledger *ledger, const struct row *row)
+{
+    int64_t began_ms = row->more->attempt_ms;
+
+    return began_ms ? (uint64_t)(ledger->now.ms - began_ms) : 0;
+}
+
 void ledger_on_outcome(struct ledger *ledger, struct moment now, uint8_t number, struct mid mid,
     const struct shadow_outcome *outcome, struct ledger_actions *actions)
 {
@@ -334,13 +343,13 @@ void ledger_on_outcome(struct ledger *ledger, struct moment now, uint8_t number,
         ledger_contact(ledger, number, actions);
     if (!row || row->role != STANDING_PRIMARY)
         return;
-    is_present = row->copy_to == number && row->is_copy_sent;
+    is_present = row->more->copy_to == number && row->is_copy_sent;
     switch (outcome->fate) {
     case SHADOW_DURABLE:
         if (!(row->holders & store_bit(ledger->peers[number].store)))
             return; /* of a store that is gone */
-        ledger_tell(ledger, actions, LEDGER_HAREDIRECT, row, number,
-            (uint64_t)(ledger->now.ms - row->attempt_ms), NULL);
+        ledger_tell(
+            ledger, actions, LEDGER_HAREDIRECT, row, number, copied_in_ms(ledger, row), NULL);
         if (is_present)
             end_copying(ledger, row);
         ledger_row_is_kept(ledger, row, number, actions);
@@ -382,8 +391,7 @@ void ledger_row_is_single(struct ledger *ledger, struct row *row, enum standing_
     ledger_set_single(ledger, row, why);
     row->since_ms = ledger->now.ms;
     ledger_tell(ledger, actions, LEDGER_SINGLE_MADE, row, LEDGER_NO_PEER, why, NULL);
-    list_remove(&row->in_role);
-    list_add_last(&ledger->single, &row->in_role);
+    ledger_list_row(ledger, row, LIST_SINGLE);
     ledger_copy_again(ledger, actions);
 }
 
@@ -393,39 +401,36 @@ struct lose {
     uint64_t bit;
 };
 
-static void lose_row(struct table_node *node, void *me)
+static void lose_row(struct mid_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
     struct lose *lose = me;
     bool was_kept = (row->kept & lose->bit) != 0;
 
-    row->kept &= ~lose->bit;
+    ledger_set_kept(lose->ledger, row, row->kept & ~lose->bit);
     if (row->role != STANDING_PRIMARY || row->is_accepting || row->kept || !was_kept)
         return;
     ledger_set_single(lose->ledger, row, SINGLE_LOST);
     row->since_ms = lose->ledger->now.ms;
     ledger_tell(lose->ledger, lose->actions, LEDGER_SINGLE_MADE, row, LEDGER_NO_PEER,
         SINGLE_LOST, NULL);
-    if (row->copy_to == LEDGER_NO_PEER) {
-        list_remove(&row->in_role);
-        list_add_last(&lose->ledger->single, &row->in_role);
-    }
+    if (row->more->copy_to == LEDGER_NO_PEER)
+        ledger_list_row(lose->ledger, row, LIST_SINGLE);
 }
 
 void ledger_lose_store(struct ledger *ledger, uint8_t store, struct ledger_actions *actions)
 {
     struct lose lose = { ledger, actions, store_bit(store) };
 
-    table_each(&ledger->rows, lose_row, &lose);
+    mid_table_each(&ledger->rows, lose_row, &lose);
     /* What was in doubt has its answer: it is not there. */
-    list_each (node, &ledger->doubtful) {
+    list_each (node, &ledger->lists[LIST_DOUBTFUL]) {
         struct row *row = container_of(node, struct row, in_role);
         if (!(row->holders & lose.bit))
             continue;
-        list_remove(node);
         ledger_set_single(ledger, row, SINGLE_LOST);
         row->since_ms = ledger->now.ms;
-        list_add_last(&ledger->single, node);
+        ledger_list_row(ledger, row, LIST_SINGLE);
     }
     ledger_due_at(ledger, ledger->now.ms);
 }
@@ -447,22 +452,21 @@ static void end_doubts(struct ledger *ledger)
 {
     uint64_t said = 0;
 
-    if (list_is_empty(&ledger->doubtful))
+    if (list_is_empty(&ledger->lists[LIST_DOUBTFUL]))
         return;
     for (uint32_t i = 0; i < ledger->peer_count; i++)
         if (has_said(ledger, &ledger->peers[i]))
             said |= store_bit(ledger->peers[i].store);
-    list_each (node, &ledger->doubtful) {
+    list_each (node, &ledger->lists[LIST_DOUBTFUL]) {
         struct row *row = container_of(node, struct row, in_role);
         uint64_t asked = row->holders & ledger_current_stores(ledger);
         if (asked & ~said)
             continue;
-        list_remove(node);
         ledger_set_single(ledger, row, SINGLE_LOST);
         row->since_ms = ledger->now.ms;
-        list_add_last(&ledger->single, node);
+        ledger_list_row(ledger, row, LIST_SINGLE);
     }
-    if (!list_is_empty(&ledger->doubtful))
+    if (!list_is_empty(&ledger->lists[LIST_DOUBTFUL]))
         ledger_due_at(ledger, ledger->now.ms + AUDIT_QUIET_MS / 3);
 }
 
@@ -475,7 +479,6 @@ static bool is_to_be_copied(const struct ledger *ledger, const struct row *row)
 static void copy_one(
     struct ledger *ledger, struct row *row, uint8_t peer, struct ledger_actions *actions)
 {
-    ledger->copying_count++;
     if (aim_at(ledger, row, peer))
         send_copy(ledger, row, actions);
     else
@@ -490,17 +493,17 @@ void ledger_copy_again(struct ledger *ledger, struct ledger_actions *actions)
         !ledger->has_started)
         return;
     end_doubts(ledger);
-    list_each (node, &ledger->single) {
+    list_each (node, &ledger->lists[LIST_SINGLE]) {
         struct row *row = container_of(node, struct row, in_role);
         uint8_t peer;
-        if (ledger->copying_count >= ledger->settings.recopy_in_flight_max ||
+        if (ledger->list_count[LIST_COPYING] >= ledger->settings.recopy_in_flight_max ||
             ++looked > 4 * ledger->settings.recopy_in_flight_max)
             break;
         if (!is_to_be_copied(ledger, row))
             continue;
-        if (row->again_ms > ledger->now.ms) { /* those behind it have their turn */
+        if (row->more->again_ms > ledger->now.ms) { /* those behind it have their turn */
             list_remove(node);
-            list_add_last(&ledger->single, node);
+            list_add_last(&ledger->lists[LIST_SINGLE], node);
             continue;
         }
         peer = ledger_pick_peer(ledger, 0, true, true);
@@ -508,11 +511,12 @@ void ledger_copy_again(struct ledger *ledger, struct ledger_actions *actions)
             break;
         copy_one(ledger, row, peer, actions);
     }
-    if (!list_is_empty(&ledger->single))
+    if (!list_is_empty(&ledger->lists[LIST_SINGLE]))
         ledger_due_at(ledger, ledger->now.ms + AGAIN_MS);
-    if (!list_is_empty(&ledger->copying))
+    if (!list_is_empty(&ledger->lists[LIST_COPYING]))
         ledger_due_at(
-            ledger, container_of(ledger->copying.next, struct row, in_role)->attempt_ms +
+            ledger, container_of(ledger->lists[LIST_COPYING].next, struct row, in_role)
+                            ->more->attempt_ms +
                         ledger->settings.accept_timeout_ms);
 }
 
@@ -523,19 +527,21 @@ static void late_copies(
 {
     list_each (node, list) {
         struct row *row = container_of(node, struct row, in_role);
-        if (ledger->now.ms - row->attempt_ms < limit_ms) {
-            ledger_due_at(ledger, row->attempt_ms + limit_ms);
+        if (ledger->now.ms - row->more->attempt_ms < limit_ms) {
+            ledger_due_at(ledger, row->more->attempt_ms + limit_ms);
             return;
         }
-        if (row->copy_to != LEDGER_NO_PEER)
+        if (row->more->copy_to != LEDGER_NO_PEER)
             ledger_copy_failed(ledger, row, "no answer in time", actions);
     }
 }
 
 void ledger_accept_time(struct ledger *ledger, struct ledger_actions *actions)
 {
-    late_copies(ledger, &ledger->accepting, ledger->settings.copy_timeout_ms, actions);
-    late_copies(ledger, &ledger->copying, ledger->settings.accept_timeout_ms, actions);
+    late_copies(
+        ledger, &ledger->lists[LIST_ACCEPTING], ledger->settings.copy_timeout_ms, actions);
+    late_copies(
+        ledger, &ledger->lists[LIST_COPYING], ledger->settings.accept_timeout_ms, actions);
 }
 
 void ledger_adopt(

@@ -77,7 +77,7 @@ bool ledger_next_audit(struct ledger *ledger, uint8_t number, struct ledger_acti
         if (is_to_be_audited(ledger, peer, row, &is_last)) {
             row->is_unheard = false;
             peer->audited[ask->mid_count] = row;
-            ask->mids[ask->mid_count++] = row->mid;
+            ask->mids[ask->mid_count++] = row->by_mid.mid;
         }
         peer->audit_next = is_last ? NULL : next_held(ledger, row);
     }
@@ -99,9 +99,9 @@ static void is_unknown_there(
         return;
     }
     ledger_answer_busy(row, actions);
-    ledger_leave_lists(ledger, row);
+    ledger_unlist_row(ledger, row);
     ledger_set_role(ledger, row, STANDING_UNCLAIMED);
-    list_add_last(&ledger->unclaimed, &row->in_role);
+    ledger_list_row(ledger, row, LIST_UNCLAIMED);
     ledger_due_at(ledger, ledger->now.ms + ledger->settings.unclaimed_hold_ms);
     ledger_tell(ledger, actions, LEDGER_UNCLAIMED_FOUND, row, number, 0, NULL);
     ledger_stand(ledger, row, actions);
@@ -126,7 +126,7 @@ static void is_moved_there(struct ledger *ledger, struct row *row, uint8_t numbe
 static void on_audit_item(struct ledger *ledger, struct row *row, uint8_t number,
     const struct shadow_item *item, struct ledger_actions *actions)
 {
-    if (!mid_equal(row->mid, item->mid) || row->role != STANDING_HELD ||
+    if (!mid_equal(row->by_mid.mid, item->mid) || row->role != STANDING_HELD ||
         row->owner != ledger->peers[number].store)
         return; /* it changed while we asked */
     switch (item->word) {
@@ -167,6 +167,13 @@ void ledger_on_audit_page(struct ledger *ledger, uint8_t number, const struct sh
             on_audit_item(ledger, peer->audited[i], number, &page->items[i], actions);
     memset(peer->audited, 0, sizeof peer->audited);
     ledger_next_question(ledger, number, actions);
+}
+
+void ledger_audit_pass(struct ledger *ledger, const struct row *row)
+{
+    for (uint32_t i = 0; i < ledger->peer_count; i++)
+        if (ledger->peers[i].audit_next == row)
+            ledger->peers[i].audit_next = next_held(ledger, row);
 }
 
 void ledger_audit_forget(struct ledger *ledger, const struct row *row)

@@ -25,31 +25,9 @@ const char *ledger_peer_name(const struct ledger *ledger, uint8_t peer)
     return ledger->peers[peer].name;
 }
 
-uint64_t ledger_count_list(const struct list *list)
-{
-    uint64_t count = 0;
-
-    list_each (node, list)
-        count++;
-    return count;
-}
-
-struct count_there {
-    uint64_t bit, count;
-};
-
-static void count_there(struct table_node *node, void *me)
-{
-    struct count_there *there = me;
-
-    there->count += (container_of(node, struct row, by_mid)->kept & there->bit) != 0;
-}
-
 void ledger_get_peer(const struct ledger *ledger, uint8_t number, struct ledger_peer_facts *out)
 {
     const struct peer *peer = &ledger->peers[number];
-    struct count_there there = { store_bit(peer->store), 0 };
-    struct table rows = ledger->rows; /* nothing is removed: only looked at */
 
     *out = (struct ledger_peer_facts){ .state = ledger_peer_state(ledger, peer),
         .is_configured = peer->is_configured,
@@ -67,32 +45,31 @@ void ledger_get_peer(const struct ledger *ledger, uint8_t number, struct ledger_
         const struct store *store = &ledger->stores[i];
         if (!store->in_use || store->peer != number || list_is_empty(&store->held))
             continue;
-        out->held += ledger_count_list(&store->held);
+        out->held += store->held_count;
         out->held_oldest_ms = container_of(store->held.next, struct row, in_role)->since_ms;
     }
     if (peer->store != NO_STORE) {
         out->store = ledger->stores[peer->store].known.id;
         out->position = ledger->stores[peer->store].known.position;
-        table_each(&rows, count_there, &there);
-        out->copies_there = there.count;
+        out->copies_there = ledger->stores[peer->store].kept_count;
     }
 }
 
-static uint64_t count_doubtless(const struct ledger *ledger, int64_t *oldest)
+static int64_t oldest_single_ms(const struct ledger *ledger)
 {
-    uint64_t count = ledger_count_list(&ledger->single) + ledger_count_list(&ledger->copying);
-    const struct list *lists[] = { &ledger->single, &ledger->copying };
+    const struct list *lists[] = { &ledger->lists[LIST_SINGLE], &ledger->lists[LIST_COPYING] };
 
-    *oldest = -1;
+    int64_t oldest = -1;
+
     for (int i = 0; i < 2; i++) {
         list_each (node, lists[i]) {
             int64_t since = container_of(node, struct row, in_role)->since_ms;
-            if (*oldest < 0 || since < *oldest)
-                *oldest = since;
+            if (oldest < 0 || since < oldest)
+                oldest = since;
             break; /* each list is in the order of age, but for what was put back */
         }
     }
-    return count;
+    return oldest;
 }
 
 void ledger_get_facts(const struct ledger *ledger, struct ledger_facts *out)
@@ -107,12 +84,10 @@ void ledger_get_facts(const struct ledger *ledger, struct ledger_facts *out)
         .words = roles[STANDING_SETTLED],
         .is_fencing = ledger->is_fencing,
         .has_right = !ledger->is_fencing && !ledger->is_renewing };
-    out->single = count_doubtless(ledger, &out->single_oldest_ms);
+    out->single = ledger->list_count[LIST_SINGLE] + ledger->list_count[LIST_COPYING];
+    out->single_oldest_ms = oldest_single_ms(ledger);
     out->redundant = out->primary > out->single ? out->primary - out->single : 0;
-    list_each (node, &ledger->single)
-        out->single_by[container_of(node, struct row, in_role)->single]++;
-    list_each (node, &ledger->copying)
-        out->single_by[container_of(node, struct row, in_role)->single]++;
+    memcpy(out->single_by, ledger->missing_by, sizeof out->single_by);
     memcpy(out->counts, ledger->counts, sizeof out->counts);
 }
 
@@ -200,20 +175,20 @@ struct each {
     void *me;
 };
 
-static void visit_row(struct table_node *node, void *me)
+static void visit_row(struct mid_node *node, void *me)
 {
     const struct row *row = container_of(node, struct row, by_mid);
     const struct each *each = me;
 
     if (row->role == each->role)
-        each->visit(each->me, row->mid, each->ledger->stores[row->owner].peer, row->since_ms);
+        each->visit(
+            each->me, row->by_mid.mid, each->ledger->stores[row->owner].peer, row->since_ms);
 }
 
 void ledger_each(const struct ledger *ledger, enum standing_role role,
     void (*visit)(void *me, struct mid mid, uint8_t peer, int64_t since_ms), void *me)
 {
-    struct table rows = ledger->rows; /* nothing is removed: only looked at */
     struct each each = { ledger, role, visit, me };
 
-    table_each(&rows, visit_row, &each);
+    mid_table_each(&ledger->rows, visit_row, &each);
 }

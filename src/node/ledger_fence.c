@@ -82,7 +82,7 @@ struct release {
     bool is_counting;
 };
 
-static void release_row(struct table_node *node, void *me)
+static void release_row(struct mid_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
     struct release *release = me;
@@ -107,7 +107,7 @@ static void release_fenced(struct ledger *ledger, struct ledger_actions *actions
 
     ledger->is_fencing = false;
     ledger->fence_peers = 0;
-    table_each(&ledger->rows, release_row, &release);
+    mid_table_each(&ledger->rows, release_row, &release);
     ledger_former_look(ledger, actions);
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
         if (ledger->stores[i].in_use && ledger->stores[i].is_asking)
@@ -200,7 +200,7 @@ static void count_unanswered(struct ledger *ledger, struct ledger_actions *actio
 {
     struct release release = { ledger, actions, 0, true };
 
-    table_each(&ledger->rows, release_row, &release);
+    mid_table_each(&ledger->rows, release_row, &release);
     if (release.count)
         ledger_tell(ledger, actions, LEDGER_D4, NULL, LEDGER_NO_PEER, release.count,
             "the fence was not answered in time");
@@ -295,7 +295,7 @@ static void settle_former(
     if (former->went_back && (is_retired ? was_shared : true) &&
         row->seq <= ledger->recovered_seq) {
         ledger_stop_copying(ledger, row, actions);
-        ledger_leave_lists(ledger, row);
+        ledger_unlist_row(ledger, row);
         ledger_act(actions, LEDGER_WITHDRAW, row)->single = row->is_waiting;
         ledger_end_claim(ledger, row);
         ledger_set_role(ledger, row, STANDING_ASIDE);
@@ -305,12 +305,13 @@ static void settle_former(
         return;
     }
     row->owner = ledger->own;
-    if (row->seq <= ledger->recovered_seq)
-        row->holders = row->kept = 0;
-    if (!row->kept && row->copy_to == LEDGER_NO_PEER) {
+    if (row->seq <= ledger->recovered_seq) {
+        row->holders = 0;
+        ledger_set_kept(ledger, row, 0);
+    }
+    if (!row->kept && row->more->copy_to == LEDGER_NO_PEER) {
         ledger_set_single(ledger, row, SINGLE_LOST);
-        list_remove(&row->in_role);
-        list_add_last(&ledger->single, &row->in_role);
+        ledger_list_row(ledger, row, LIST_SINGLE);
     }
     ledger_stand(ledger, row, actions);
     if (!row->is_waiting || row->is_claimed)
@@ -320,7 +321,7 @@ static void settle_former(
     ledger_fill_standing(ledger, row, &action->standing);
 }
 
-static void former_row(struct table_node *node, void *me)
+static void former_row(struct mid_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
     struct release *release = me;
@@ -345,7 +346,7 @@ void ledger_former_look(struct ledger *ledger, struct ledger_actions *actions)
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
         ledger->has_former |= ledger->stores[i].in_use && ledger->stores[i].known.is_own &&
                               i != ledger->own && ledger->stores[i].ask_peers;
-    table_each(&ledger->rows, former_row, &release);
+    mid_table_each(&ledger->rows, former_row, &release);
 }
 
 void ledger_former_accepted(
@@ -396,7 +397,7 @@ void ledger_next_question(struct ledger *ledger, uint8_t number, struct ledger_a
 static bool is_theirs_stronger(const struct ledger *ledger, const struct row *row,
     uint8_t teller, uint8_t owner, const struct shadow_item *item)
 {
-    bool is_known = ledger->peers[teller].store != owner && row->froms & store_bit(owner);
+    bool is_known = ledger->peers[teller].store != owner && row->more->froms & store_bit(owner);
 
     if (is_known && item->generation < row->generation)
         return false;
@@ -435,9 +436,9 @@ static void on_taken_item(struct ledger *ledger, uint8_t number, uint8_t store,
         if (row->is_receiving || item->generation <= row->generation || row->owner == owner)
             return;
         /* The store it was held for asks who has it; and we may have to take it over in our turn. */
-        ledger_leave_taken(row);
-        row->froms |= store_bit(row->owner);
-        row->told &= ~store_bit(row->owner);
+        ledger_leave_taken(ledger, row);
+        ledger_more(ledger, row)->froms |= store_bit(row->owner);
+        ledger_more(ledger, row)->told &= ~store_bit(row->owner);
         ledger_hold_for(ledger, row, owner, item->generation);
         ledger_stand(ledger, row, actions);
         return;
@@ -492,31 +493,45 @@ static bool is_unfinished(const struct ledger *ledger, struct store_id id)
            (ledger->stores[store].is_taking || ledger->stores[store].claiming);
 }
 
+static void confirm_row(
+    struct ledger *ledger, struct row *row, uint64_t asker, struct ledger_actions *actions)
+{
+    /* It holds the message for us from now on, and hears that it may go.  Whether it still
+     * has the content is not said here: that makes it a possible holder, and no second
+     * copy. */
+    if (row->role == STANDING_SETTLED)
+        ledger_more(ledger, row)->owing |= asker;
+    else if (row->role != STANDING_PRIMARY)
+        return; /* held for a third: that one is asked, too */
+    row->holders |= asker;
+    ledger_stand(ledger, row, actions);
+}
+
+/* The first that PEER has not confirmed in this run of questions; NULL: none. */
+static struct list *first_untold(struct ledger *ledger, const struct peer *peer)
+{
+    struct list *next = peer->taken_mark ? peer->taken_mark->next : ledger->taken.next;
+
+    return next == &ledger->taken ? NULL : next;
+}
+
 /* Those up to the confirmed cursor are told for good. */
-static void confirm_taken(struct ledger *ledger, uint8_t number, struct store *store,
+static void confirm_taken(struct ledger *ledger, uint8_t number, const struct store *store,
     uint64_t cursor, struct ledger_actions *actions)
 {
+    struct peer *peer = &ledger->peers[number];
     uint64_t bit = store_bit((uint8_t)(store - ledger->stores));
-    uint64_t asker = store_bit(ledger->peers[number].store);
+    struct list *at;
 
-    if (store->peer != number)
-        return; /* another taker has asked */
-    list_each (node, &ledger->taken) {
-        struct row *row = container_of(node, struct row, in_taken);
-        if (row->taken_at > cursor)
+    while ((at = first_untold(ledger, peer))) {
+        struct row *row = taken_row(at);
+        if (row->more->taken_at > cursor)
             return;
-        if (!(row->froms & ~row->told & bit))
-            continue;
-        row->told |= bit;
-        /* It holds the message for us from now on, and hears that it may go.  Whether it still
-         * has the content is not said here: that makes it a possible holder, and no second
-         * copy. */
-        if (row->role == STANDING_SETTLED)
-            row->owing |= asker;
-        else if (row->role != STANDING_PRIMARY)
-            continue; /* held for a third: that one is asked, too */
-        row->holders |= asker;
-        ledger_stand(ledger, row, actions);
+        peer->taken_mark = at;
+        if (store->peer != number || !(row->more->froms & ~row->more->told & bit))
+            continue; /* another taker has asked; or it is not about this store */
+        ledger_more(ledger, row)->told |= bit;
+        confirm_row(ledger, row, store_bit(peer->store), actions);
     }
 }
 
@@ -533,20 +548,22 @@ static void fill_taken(struct ledger *ledger, struct peer *peer, const struct st
     const struct shadow_ask *ask = &peer->taken_ask;
     uint32_t max = ask->count_max < SHADOW_PAGE_MAX ? ask->count_max : SHADOW_PAGE_MAX;
     uint64_t bit = store_bit((uint8_t)(store - ledger->stores));
+    struct list *at = first_untold(ledger, peer);
 
-    list_each (node, &ledger->taken) {
-        const struct row *row = container_of(node, struct row, in_taken);
+    for (; at && at != &ledger->taken; at = at->next) {
+        const struct row *row = taken_row(at);
         const struct store *owner = &ledger->stores[row->owner];
         bool is_own = owner->known.is_own; /* taken in a former life: ours all the same */
-        if (!(row->froms & bit) || row->role == STANDING_UNCLAIMED ||
-            row->role == STANDING_ASIDE || (ask->has_cursor && row->taken_at <= ask->cursor))
+        if (!(row->more->froms & bit) || row->role == STANDING_UNCLAIMED ||
+            row->role == STANDING_ASIDE ||
+            (ask->has_cursor && row->more->taken_at <= ask->cursor))
             continue;
         if (ledger->page.item_count == max) {
             ledger->page.has_more = true;
             return;
         }
         ledger->items[ledger->page.item_count++] = (struct shadow_item){
-            .mid = row->mid,
+            .mid = row->by_mid.mid,
             .word = SHADOW_TAKEN,
             .generation = row->generation,
             .is_firm = is_firm_here(ledger, row),
@@ -555,7 +572,7 @@ static void fill_taken(struct ledger *ledger, struct peer *peer, const struct st
                                              : BYTES("unknown"),
                 is_own ? ledger_own_store(ledger) : owner->known.id },
         };
-        ledger->page.cursor = peer->taken_told = row->taken_at;
+        ledger->page.cursor = peer->taken_told = row->more->taken_at;
     }
 }
 
@@ -584,8 +601,10 @@ void ledger_ask_taken(struct ledger *ledger, uint8_t number, uint64_t tag,
         ledger_refuse_ask(number, tag, "no such cursor was given", actions);
         return;
     }
-    if (!ask->has_cursor)
+    if (!ask->has_cursor) {
         peer->taken_told = 0;
+        peer->taken_mark = NULL;
+    }
     if (store != NO_STORE && ask->has_cursor)
         confirm_taken(ledger, number, &ledger->stores[store], ask->cursor, actions);
     /* Somebody asks while we ask: it may have claimed since it answered us. */

@@ -3,33 +3,18 @@
 
 #include <assert.h>
 
-/* --- Lists --------------------------------------------------------------------------------- */
-
-void ledger_unlink_held(struct ledger *ledger, struct row *row)
-{
-    for (uint32_t i = 0; i < ledger->peer_count; i++) {
-        struct peer *peer = &ledger->peers[i];
-        if (peer->audit_next != row)
-            continue;
-        struct list *next = row->in_role.next;
-        peer->audit_next = next == &ledger->stores[row->owner].held
-                               ? NULL
-                               : container_of(next, struct row, in_role);
-    }
-    list_remove(&row->in_role);
-}
-
 void ledger_hold_for(struct ledger *ledger, struct row *row, uint8_t owner, uint16_t generation)
 {
-    ledger_leave_lists(ledger, row);
+    ledger_unlist_row(ledger, row);
     ledger_set_role(ledger, row, STANDING_HELD);
     row->owner = owner;
     row->generation = generation;
-    row->kept = 0;
+    ledger_set_kept(ledger, row, 0);
     ledger_end_claim(ledger, row);
     row->is_claimed = row->is_firm = row->is_first_copy = false;
-    row->tried = row->unasked = 0;
-    list_add_last(&ledger->stores[owner].held, &row->in_role);
+    if (row->more->unasked)
+        ledger_more(ledger, row)->unasked = 0;
+    ledger_list_row(ledger, row, LIST_HELD);
     ledger_audit_soon(ledger, row);
 }
 
@@ -40,7 +25,7 @@ void ledger_yield_row(struct ledger *ledger, struct row *row, uint8_t owner,
 
     /* Who holds it for a former life of ours asks us who has it (R14). */
     if (ledger->stores[row->owner].known.is_own)
-        row->froms |= store_bit(row->owner);
+        ledger_more(ledger, row)->froms |= store_bit(row->owner);
     ledger_tell(ledger, actions, LEDGER_FENCED_MID, row, ledger->stores[owner].peer, 0, NULL);
     ledger_stop_copying(ledger, row, actions);
     if (is_broken(ledger, BROKEN_FENCE_DROPS) && row->is_committed && !row->is_accepting) {
@@ -62,7 +47,7 @@ void ledger_yield_row(struct ledger *ledger, struct row *row, uint8_t owner,
 void ledger_held_stood(
     struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions)
 {
-    if (row->froms && !list_is_linked(&row->in_taken))
+    if (row->more->froms && !list_is_linked(&row->more->in_taken))
         ledger_add_taken(ledger, row, at);
     if (row->is_accepting) {
         ledger_act(actions, LEDGER_ACCEPTED, row)->verdict = LEDGER_OTHER;
@@ -70,11 +55,12 @@ void ledger_held_stood(
     }
     if (row->answers_copy) {
         struct ledger_action *action = ledger_act(actions, LEDGER_HELD, row);
-        action->peer = row->asker;
-        action->tag = row->seen_tag;
+        action->peer = row->more->asker;
+        action->tag = row->more->seen_tag;
         action->held.fate = SHADOW_DURABLE;
         row->answers_copy = false;
     }
+    ledger_rest_row(ledger, row);
 }
 
 /* A copy that was offered waits for a standing that is not written any more. */
@@ -86,8 +72,8 @@ void ledger_answer_busy(struct row *row, struct ledger_actions *actions)
         return;
     row->answers_copy = false;
     action = ledger_act(actions, LEDGER_HELD, row);
-    action->peer = row->asker;
-    action->tag = row->seen_tag;
+    action->peer = row->more->asker;
+    action->tag = row->more->seen_tag;
     action->held.fate = SHADOW_BUSY;
     action->held.refusal = verdict_of(450, STATUS(4, 5, 0), "it changed meanwhile");
 }
@@ -160,8 +146,8 @@ static enum ledger_offer answer_when_stood(struct ledger *ledger, struct row *ro
 {
     row->answers_copy = true;
     row->is_unheard = false;
-    row->asker = peer;
-    row->seen_tag = tag;
+    ledger_more(ledger, row)->asker = peer;
+    ledger_more(ledger, row)->seen_tag = tag;
     ledger_stand(ledger, row, actions);
     return LEDGER_ONLY_STAND;
 }
@@ -177,13 +163,13 @@ struct offer {
 
 /* What the offer says adds to what is known here: who has taken it over itself remembers that
  * until the store it took it from has heard of it, whatever becomes of the message (R6). */
-static void set_from(struct row *row, const struct offer *offer)
+static void set_from(struct ledger *ledger, struct row *row, const struct offer *offer)
 {
     if (!offer->froms)
         return;
-    ledger_leave_taken(row); /* listed anew, behind what was told */
-    row->froms |= offer->froms;
-    row->told &= ~offer->froms;
+    ledger_leave_taken(ledger, row); /* listed anew, behind what was told */
+    ledger_more(ledger, row)->froms |= offer->froms;
+    ledger_more(ledger, row)->told &= ~offer->froms;
     if (offer->froms & store_bit(offer->from))
         row->from = offer->from;
 }
@@ -197,13 +183,13 @@ static enum ledger_offer on_copy_of_held(struct ledger *ledger, struct row *row,
     if (row->answers_copy)
         return busy(outcome, "the same copy is being answered");
     if (row->owner == offer->owner && offer->generation == row->generation &&
-        row->role == STANDING_HELD && !(offer->froms & ~row->froms))
+        row->role == STANDING_HELD && !(offer->froms & ~row->more->froms))
         return answer(outcome, SHADOW_DURABLE);
     if (offer->generation < row->generation ||
         (!is_same_node && offer->generation == row->generation))
         return moved(ledger, row->owner, outcome);
     ledger_hold_for(ledger, row, offer->owner, offer->generation);
-    set_from(row, offer);
+    set_from(ledger, row, offer);
     return answer_when_stood(ledger, row, offer->peer, offer->tag, actions);
 }
 
@@ -223,7 +209,7 @@ static bool is_ours_stronger(
 static enum ledger_offer on_copy_of_primary(struct ledger *ledger, struct row *row,
     const struct offer *offer, struct shadow_outcome *outcome, struct ledger_actions *actions)
 {
-    struct mid mid = row->mid;
+    struct mid mid = row->by_mid.mid;
 
     if (row->is_accepting)
         return busy(outcome, "acceptance in flight");
@@ -232,7 +218,7 @@ static enum ledger_offer on_copy_of_primary(struct ledger *ledger, struct row *r
     ledger_yield_row(ledger, row, offer->owner, offer->generation, actions);
     if (!ledger_row(ledger, mid))
         return busy(outcome, "try again"); /* a rule is switched off: the row is gone */
-    set_from(row, offer);
+    set_from(ledger, row, offer);
     return answer_when_stood(ledger, row, offer->peer, offer->tag, actions);
 }
 
@@ -244,10 +230,10 @@ static enum ledger_offer on_new_copy(
     row->owner = offer->owner;
     row->generation = offer->generation;
     row->from = offer->from;
-    row->froms = offer->froms;
+    ledger_more(ledger, row)->froms = offer->froms;
     row->is_receiving = true;
-    row->asker = offer->peer;
-    row->seen_tag = offer->tag;
+    ledger_more(ledger, row)->asker = offer->peer;
+    ledger_more(ledger, row)->seen_tag = offer->tag;
     ledger_fill_standing(ledger, row, standing);
     return LEDGER_TAKE;
 }
@@ -316,7 +302,7 @@ void ledger_on_copy_stored(struct ledger *ledger, struct moment now, uint8_t pee
     struct ledger_action *action;
 
     ledger_enter(ledger, now);
-    if (!row || !row->is_receiving || row->seen_tag != tag || row->asker != peer)
+    if (!row || !row->is_receiving || row->more->seen_tag != tag || row->more->asker != peer)
         return;
     if (!is_ok) {
         ledger_drop_row(ledger, row);
@@ -333,10 +319,11 @@ void ledger_on_copy_stored(struct ledger *ledger, struct moment now, uint8_t pee
         return;
     }
     row->since_ms = now.ms;
-    list_add_last(&ledger->stores[row->owner].held, &row->in_role);
+    ledger_list_row(ledger, row, LIST_HELD);
     ledger_tell(ledger, actions, LEDGER_HARECEIVE, row, peer, 0, NULL);
-    if (row->froms)
+    if (row->more->froms)
         ledger_add_taken(ledger, row, ledger->position);
+    ledger_rest_row(ledger, row);
     if (is_orphan(ledger, row))
         ledger_claim_row(ledger, row, actions);
 }
@@ -452,7 +439,7 @@ void ledger_unclaimed_time(struct ledger *ledger, struct ledger_actions *actions
 {
     if (is_broken(ledger, BROKEN_DROPS_OLD_COPIES))
         drop_old_copies(ledger, actions);
-    list_each (node, &ledger->unclaimed) {
+    list_each (node, &ledger->lists[LIST_UNCLAIMED]) {
         struct row *row = container_of(node, struct row, in_role);
         if (ledger->now.ms - row->since_ms < ledger->settings.unclaimed_hold_ms) {
             ledger_due_at(ledger, row->since_ms + ledger->settings.unclaimed_hold_ms);

@@ -3,6 +3,8 @@
 #define NODE_LEDGER_INSIDE_H
 
 #include "base/list.h"
+#include "base/mid_table.h"
+#include "base/slab.h"
 #include "base/table.h"
 #include "node/ledger.h"
 
@@ -23,8 +25,10 @@ enum {
 struct store {
     struct ledger_store known;
     bool in_use;
-    uint8_t peer;         /* whose; LEDGER_NO_PEER: this node's, or not known */
-    struct list held;     /* rows HELD and UNCLAIMED whose owner it is, oldest first */
+    uint8_t peer;     /* whose; LEDGER_NO_PEER: this node's, or not known */
+    struct list held; /* LIST_HELD: rows whose owner it is, oldest first */
+    uint64_t held_count;
+    uint64_t kept_count;  /* rows that it is known to have durably */
     uint16_t again_peers; /* who asked the same while we did, and is asked once more */
     uint16_t
         ask_peers; /* who is still to be asked what it has taken from this store (XQTAKEN) */
@@ -45,52 +49,71 @@ struct notice {
     bool is_part;
 };
 
+/* Where a row is listed.  Each list is in the order in which they came to it. */
+enum row_list {
+    LIST_NONE,
+    LIST_ACCEPTING, /* copies of acceptances under way, by attempt_ms */
+    LIST_COPYING,   /* copied again, likewise */
+    LIST_SINGLE,    /* to be copied again, oldest first */
+    LIST_DOUBTFUL,  /* after a restart: the holder has not said yet that it has it */
+    LIST_UNCLAIMED, /* oldest first */
+    LIST_HELD,      /* of its owner: store.held */
+    ROW_LISTS
+};
+
+/* A queue of a million counts every byte: what a row needs while nothing happens to it. */
 struct row {
-    struct table_node by_mid;
-    struct mid mid;
-    /* PRIMARY: one of the lists accepting, single, doubtful, copying; or none.
-     * HELD: its owner's `held`.  UNCLAIMED: ledger.unclaimed. */
-    struct list in_role;
+    struct mid_node by_mid;
+    struct list in_role;         /* the list `listed` says */
+    uint64_t holders;            /* possible holders, as bits of stores */
+    uint64_t kept;               /* of these: known to have it durably now: ledger_set_kept() */
+    int64_t since_ms;            /* in this role; PRIMARY: one copy since */
+    const struct row_more *more; /* of most rows: ledger_no_more */
+    uint32_t seq;                /* counts up with each row: fences look back */
+    uint32_t stand_tag;          /* of the latest STAND; 0: none yet */
+    uint16_t generation;
+    uint8_t owner, from; /* stores */
+    uint32_t role : 3;   /* enum standing_role */
+    uint32_t single : 3; /* enum standing_single */
+    uint32_t listed : 3; /* enum row_list */
+    bool is_accepting : 1, is_committed : 1;
+    bool is_copy_sent : 1;  /* LEDGER_COPY was given */
+    bool is_receiving : 1;  /* HELD: its content is on the way, or being committed */
+    bool is_doomed : 1;     /* receiving, and the notice has come */
+    bool is_claimed : 1;    /* taken over, and the claim is not firm yet: not delivered */
+    bool is_firm : 1;       /* past its questions */
+    bool is_first_copy : 1; /* taken over: to be copied before it is delivered (R9) */
+    bool is_waiting : 1;    /* for the start's fence: LEDGER_DELIVER is owed */
+    bool is_taken_now : 1;  /* claimed since the start: the start's fence is not about it */
+    bool is_claiming : 1;   /* counted in its store's `claiming` */
+    bool is_settled : 1;    /* SETTLED, and that is durable */
+    bool is_confirmed : 1;  /* HELD: its primary called it pending in this life */
+    bool
+        is_unheard : 1; /* HELD: its primary has not been asked, and may not know of this copy */
+    bool wants_part : 1;    /* a PART notice when the STAND is durable */
+    bool answers_copy : 1;  /* LEDGER_HELD when the STAND is durable */
+    bool rejects : 1;       /* SETTLED because its acceptance failed */
+    bool was_told_over : 1; /* SETTLED because the node it was held for said so */
+};
+
+/* What only few rows have, and only for a while: a copy on its way, a word owed, a take-over. */
+struct row_more {
+    struct row *row;
     struct list in_taken; /* ledger.taken */
-    uint64_t holders;     /* possible holders, as bits of stores */
-    uint64_t kept;        /* of these: known to have it durably now */
     uint64_t owing;       /* SETTLED: those not told yet, or who have not confirmed */
     uint64_t froms;       /* stores it was taken over from, here or by one we hold it for, */
     uint64_t told;        /* and those of them that have confirmed that they know */
     uint64_t taken_at;    /* XQTAKEN's cursor; 0: the claim is not durable yet */
     uint64_t seen_tag;    /* HELD, receiving: the copy's tag; or of an answer that waits */
-    int64_t since_ms;     /* in this role; PRIMARY: one copy since */
     int64_t attempt_ms;   /* the copy's present attempt began */
     int64_t again_ms;     /* not copied again before */
-    uint32_t seq;         /* counts up with each row: fences look back */
-    uint32_t stand_tag;   /* of the latest STAND; 0: none yet */
-    uint16_t generation;
     uint16_t tried;       /* peers that were tried in this acceptance, as bits */
     uint16_t unasked;     /* firm without an answer of these peers, as bits */
-    uint8_t role, single; /* enum standing_role, standing_single */
-    uint8_t owner, from;  /* stores */
     uint8_t copy_to;      /* the peer a copy is being sent to, or to be sent to; NO_PEER */
     uint8_t asker;        /* whose copy waits for the answer of seen_tag */
     uint8_t failure;      /* enum shadow_failure of its acceptance */
     uint8_t attempts_local, attempts_remote;
     uint8_t refusals; /* one after another, since it was last copied */
-    bool is_accepting, is_committed;
-    bool is_copy_sent;  /* LEDGER_COPY was given */
-    bool is_receiving;  /* HELD: its content is on the way, or being committed */
-    bool is_doomed;     /* receiving, and the notice has come */
-    bool is_claimed;    /* taken over, and the claim is not firm yet: not delivered */
-    bool is_firm;       /* past its questions */
-    bool is_first_copy; /* taken over: to be copied before it is delivered (R9) */
-    bool is_waiting;    /* for the start's fence: LEDGER_DELIVER is owed */
-    bool is_taken_now;  /* claimed since the start: the start's fence is not about it */
-    bool is_claiming;   /* counted in its store's `claiming` */
-    bool is_settled;    /* SETTLED, and that is durable */
-    bool is_confirmed;  /* HELD: its primary called it pending in this life */
-    bool is_unheard;   /* HELD: its primary has not been asked, and may not know of this copy */
-    bool wants_part;   /* a PART notice when the STAND is durable */
-    bool answers_copy; /* LEDGER_HELD when the STAND is durable */
-    bool rejects;      /* SETTLED because its acceptance failed */
-    bool was_told_over; /* SETTLED because the node it was held for said so */
 };
 
 struct question { /* TAKEN or AUDIT, one at a time */
@@ -147,6 +170,8 @@ struct peer {
     bool has_audited;
     bool has_taken_ask; /* an XQTAKEN waits for a take-over to be finished */
     uint64_t taken_tag, taken_told;
+    struct list
+        *taken_mark; /* in ledger.taken: the last one it has confirmed; NULL: none yet */
     struct shadow_ask taken_ask;
 };
 
@@ -170,19 +195,17 @@ struct ledger {
     struct moment now;
     int64_t began_ms; /* this life; what the own clock stood still is no part of it */
 
-    struct table rows;
+    struct mid_table rows;
+    struct slab row_slab, more_slab;
     uint32_t seq, start_seq; /* start_seq: those up to it wait for the fence */
     bool has_gone_back;      /* in this life (R14, R20) */
     uint32_t recovered_seq;  /* those up to it were found in the spool */
     uint64_t role_count[STANDING_ROLE_COUNT];
     uint64_t single_by[SINGLE_COUNT];
-    struct list accepting; /* copies of acceptances under way, by attempt_ms */
-    struct list copying;   /* copied again, likewise */
-    struct list single;    /* to be copied again, oldest first */
-    struct list doubtful;  /* after a restart: the holder has not said yet that it has it */
-    struct list unclaimed; /* oldest first */
-    struct list taken;     /* rows with `froms`, by taken_at: what XQTAKEN asks for */
-    uint32_t copying_count;
+    struct list lists[LIST_HELD]; /* those before it, by enum row_list */
+    struct list taken;            /* rows with `froms`, by taken_at: what XQTAKEN asks for */
+    uint64_t list_count[ROW_LISTS];
+    uint64_t missing_by[SINGLE_COUNT]; /* rows in SINGLE and COPYING */
 
     struct store stores[LEDGER_STORES_MAX];
     struct store_id *retired; /* for ever */
@@ -222,6 +245,11 @@ static inline uint64_t store_bit(uint8_t store)
     return store == NO_STORE ? 0 : (uint64_t)1 << store;
 }
 
+static inline struct row *taken_row(struct list *in_taken)
+{
+    return container_of(in_taken, struct row_more, in_taken)->row;
+}
+
 static inline bool is_broken(const struct ledger *ledger, enum ledger_broken rule)
 {
     return (ledger->settings.broken & rule) != 0;
@@ -238,7 +266,7 @@ static inline bool store_id_is_zero(struct store_id id)
     return store_id_equal(id, zero);
 }
 
-/* --- ledger.c: rows, stores, actions ------------------------------------------------------- */
+/* --- ledger.c, ledger_rows.c: rows, stores, actions ------------------------------------------------------- */
 
 struct ledger_action *ledger_act(struct ledger_actions *actions, enum ledger_action_type type,
     const struct row *row); /* ROW may be NULL */
@@ -247,12 +275,23 @@ void ledger_tell(struct ledger *ledger, struct ledger_actions *actions, enum led
 
 struct row *ledger_row(const struct ledger *ledger, struct mid mid);
 struct row *ledger_add_row(struct ledger *ledger, struct mid mid, enum standing_role role);
+/* To write into it: it has one of its own from now on. */
+struct row_more *ledger_more(struct ledger *ledger, struct row *row);
+extern const struct row_more ledger_no_more;
+/* What was under way is over: it needs no more, unless it was taken over. */
+void ledger_rest_row(struct ledger *ledger, struct row *row);
+void ledger_set_kept(
+    struct ledger *ledger, struct row *row, uint64_t kept); /* bits of stores */
+/* Out of the list it stands in, and last in LIST (its owner's, for LIST_HELD). */
+void ledger_list_row(struct ledger *ledger, struct row *row, enum row_list list);
+/* Out of it.  Before its owner changes. */
+void ledger_unlist_row(struct ledger *ledger, struct row *row);
+void ledger_free_rows(struct ledger *ledger);
 /* Out of all lists, and freed. */
 void ledger_drop_row(struct ledger *ledger, struct row *row);
 void ledger_forget_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 void ledger_set_role(struct ledger *ledger, struct row *row, enum standing_role role);
 void ledger_set_single(struct ledger *ledger, struct row *row, enum standing_single single);
-void ledger_leave_lists(struct ledger *ledger, struct row *row); /* in_role */
 void ledger_fill_standing(
     const struct ledger *ledger, const struct row *row, struct standing *standing);
 /* The stores it was taken over from, as bits. */
@@ -277,7 +316,6 @@ uint8_t ledger_holder_peer(const struct ledger *ledger, uint8_t store);
 /* Bits of the present stores of configured nodes. */
 uint64_t ledger_current_stores(const struct ledger *ledger);
 void ledger_name_store(struct store *store, const char *node);
-uint64_t ledger_count_list(const struct list *list);
 void ledger_due_at(struct ledger *ledger, int64_t ms);
 void ledger_enter(struct ledger *ledger, struct moment now);
 
@@ -343,7 +381,6 @@ void ledger_on_discard_page(struct ledger *ledger, uint8_t peer, const struct sh
 void ledger_unclaimed_time(struct ledger *ledger, struct ledger_actions *actions);
 /* A held copy is over. */
 void ledger_discard_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
-void ledger_unlink_held(struct ledger *ledger, struct row *row);
 /* It is no held copy any more: who offered it and waits asks again (LEDGER_HELD: busy). */
 void ledger_answer_busy(struct row *row, struct ledger_actions *actions);
 void ledger_remember_done(struct ledger *ledger, uint8_t store, struct mid mid);
@@ -363,7 +400,7 @@ void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions);
 void ledger_taken_copied(
     struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at);
-void ledger_leave_taken(struct row *row);
+void ledger_leave_taken(struct ledger *ledger, struct row *row);
 /* Its claim is durable, or not wanted any more. */
 void ledger_end_claim(struct ledger *ledger, struct row *row);
 void ledger_taken_unlearned(struct ledger *ledger, uint8_t peer);
@@ -403,6 +440,8 @@ void ledger_on_audit_page(struct ledger *ledger, uint8_t peer, const struct shad
     struct ledger_actions *actions);
 void ledger_ask_audit(struct ledger *ledger, uint8_t peer, uint64_t tag,
     const struct shadow_ask *ask, struct ledger_actions *actions);
+/* ROW leaves the list of what is held: audits go on behind it. */
+void ledger_audit_pass(struct ledger *ledger, const struct row *row);
 void ledger_audit_forget(struct ledger *ledger, const struct row *row);
 /* A held copy came to be for another: that one may not know of it, and is asked. */
 void ledger_audit_soon(struct ledger *ledger, struct row *row);

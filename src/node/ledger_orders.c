@@ -21,11 +21,11 @@ bool ledger_resume(
     ledger_enter(ledger, now);
     if (!row)
         return false;
-    ledger_leave_lists(ledger, row);
+    ledger_unlist_row(ledger, row);
     ledger_set_role(ledger, row, STANDING_PRIMARY);
     row->owner = ledger->own;
     row->generation++;
-    row->kept = 0;
+    ledger_set_kept(ledger, row, 0);
     ledger_end_claim(ledger, row);
     row->is_waiting = row->is_claimed = false;
     ledger_stand(ledger, row, actions);

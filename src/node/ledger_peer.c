@@ -495,7 +495,7 @@ struct renewed {
 };
 
 /* What this node has settled it answers for in its next life. */
-static void renewed_row(struct table_node *node, void *me)
+static void renewed_row(struct mid_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
     const struct renewed *renewed = me;
@@ -503,7 +503,7 @@ static void renewed_row(struct table_node *node, void *me)
 
     if (row->role != STANDING_SETTLED || row->owner != renewed->old)
         return;
-    row->froms |= store_bit(renewed->old);
+    ledger_more(ledger, row)->froms |= store_bit(renewed->old);
     ledger_add_taken(ledger, row, ledger->position);
 }
 
@@ -531,7 +531,7 @@ void ledger_on_renewed(struct ledger *ledger, struct moment now, struct store_id
         ledger, actions, LEDGER_OWN_STORE_NEW, NULL, LEDGER_NO_PEER, 0, ledger->renew_why);
     for (uint8_t i = 0; i < ledger->peer_count; i++)
         ledger->peers[i].ask_next_ms = now.ms;
-    table_each(&ledger->rows, renewed_row, &(struct renewed){ ledger, old });
+    mid_table_each(&ledger->rows, renewed_row, &(struct renewed){ ledger, old });
     ledger_former_look(ledger, actions);
     ledger_due_at(ledger, now.ms);
     ledger_on_time(ledger, now, actions);

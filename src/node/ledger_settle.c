@@ -14,9 +14,9 @@ static uint64_t gone_holders(const struct ledger *ledger, const struct row *row)
 {
     uint64_t bits = 0;
 
-    for (uint8_t i = 0; row->froms && i < LEDGER_STORES_MAX; i++)
+    for (uint8_t i = 0; row->more->froms && i < LEDGER_STORES_MAX; i++)
         if (ledger->stores[i].in_use && ledger->stores[i].known.is_retired)
-            bits |= row->owing & store_bit(i);
+            bits |= row->more->owing & store_bit(i);
     return bits;
 }
 
@@ -25,7 +25,7 @@ static bool is_owed(const struct ledger *ledger, const struct row *row)
 {
     bool is_young = ledger->now.ms - row->since_ms < ledger->settings.auto_discard_ms;
 
-    if (row->owing & ledger_current_stores(ledger))
+    if (row->more->owing & ledger_current_stores(ledger))
         return true;
     if (is_young && gone_holders(ledger, row))
         return true;
@@ -39,7 +39,7 @@ static uint64_t other_claimers(const struct ledger *ledger, const struct row *ro
     uint64_t bits = 0;
 
     for (uint8_t i = 0; i < ledger->peer_count; i++)
-        if (row->unasked >> i & 1)
+        if (row->more->unasked >> i & 1)
             bits |= store_bit(ledger->peers[i].store);
     return bits;
 }
@@ -48,12 +48,12 @@ void ledger_settle_row(struct ledger *ledger, struct row *row, struct ledger_act
 {
     ledger_answer_busy(row, actions);
     ledger_stop_copying(ledger, row, actions);
-    ledger_leave_lists(ledger, row);
+    ledger_unlist_row(ledger, row);
     ledger_set_role(ledger, row, STANDING_SETTLED);
     row->owner = ledger->own;
     row->holders |= other_claimers(ledger, row);
-    row->owing = row->holders;
-    row->kept = 0;
+    ledger_more(ledger, row)->owing = row->holders;
+    ledger_set_kept(ledger, row, 0);
     ledger_end_claim(ledger, row);
     row->is_claimed = row->is_first_copy = row->is_waiting = false;
     if (!row->is_committed)
@@ -72,7 +72,7 @@ static void add_notice(struct ledger *ledger, struct row *row, uint8_t number, u
     struct notice *notice = mem_new(sizeof *notice);
 
     *notice = (struct notice){
-        .mid = row->mid, .cursor = cursor, .since_ms = ledger->now.ms, .is_part = is_part
+        .mid = row->by_mid.mid, .cursor = cursor, .since_ms = ledger->now.ms, .is_part = is_part
     };
     list_add_last(&peer->notices, &notice->in_peer);
     peer->notice_count++;
@@ -97,7 +97,8 @@ void ledger_settle_stood(
     struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions)
 {
     row->is_settled = true;
-    if (row->froms && !list_is_linked(&row->in_taken)) /* it was over before that was durable */
+    if (row->more->froms &&
+        !list_is_linked(&row->more->in_taken)) /* it was over before that was durable */
         ledger_add_taken(ledger, row, at);
     if (row->is_accepting) {
         struct ledger_action *action = ledger_act(actions, LEDGER_ACCEPTED, row);
@@ -106,9 +107,10 @@ void ledger_settle_stood(
         row->is_accepting = false;
     }
     /* A node that left, and returns, asks (R11). */
-    row->owing &= ledger_current_stores(ledger) | gone_holders(ledger, row);
+    ledger_more(ledger, row)->owing &=
+        ledger_current_stores(ledger) | gone_holders(ledger, row);
     if (!is_broken(ledger, BROKEN_TELLS_UNFLUSHED))
-        add_notices(ledger, row, row->owing, at, false, actions);
+        add_notices(ledger, row, row->more->owing, at, false, actions);
     ledger_settle_look(ledger, row, actions);
 }
 
@@ -211,7 +213,7 @@ static void notice_confirmed(struct ledger *ledger, uint8_t number, struct notic
     free(notice);
     if (!row || is_part || row->role != STANDING_SETTLED)
         return;
-    row->owing &= ~store_bit(peer->store);
+    ledger_more(ledger, row)->owing &= ~store_bit(peer->store);
     ledger_settle_look(ledger, row, actions);
 }
 
@@ -336,7 +338,7 @@ static void age_taken(struct ledger *ledger, struct ledger_actions *actions)
     ledger->taken_due_ms = ledger->now.ms + ledger->settings.auto_discard_ms / 8;
     ledger_due_at(ledger, ledger->taken_due_ms);
     list_each (node, &ledger->taken) {
-        struct row *row = container_of(node, struct row, in_taken);
+        struct row *row = taken_row(node);
         if (row->role == STANDING_SETTLED && row->is_settled)
             ledger_settle_look(ledger, row, actions);
     }
@@ -364,7 +366,7 @@ struct settled_rows {
     size_t count, room;
 };
 
-static void find_settled(struct table_node *node, void *me)
+static void find_settled(struct mid_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
     struct settled_rows *found = me;
@@ -382,7 +384,8 @@ static int by_position(const void *a, const void *b)
 {
     const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
 
-    return (x->attempt_ms > y->attempt_ms) - (x->attempt_ms < y->attempt_ms);
+    return (x->more->attempt_ms > y->more->attempt_ms) -
+           (x->more->attempt_ms < y->more->attempt_ms);
 }
 
 /* The notices owed are those in the log, in its order. */
@@ -390,14 +393,16 @@ void ledger_settle_start(struct ledger *ledger, struct ledger_actions *actions)
 {
     struct settled_rows found = { NULL, 0, 0 };
 
-    table_each(&ledger->rows, find_settled, &found);
+    mid_table_each(&ledger->rows, find_settled, &found);
     if (found.count)
         qsort(found.rows, found.count, sizeof *found.rows, by_position);
     for (size_t i = 0; i < found.count; i++) {
         struct row *row = found.rows[i];
         row->is_settled = true;
-        row->owing &= ledger_current_stores(ledger) | gone_holders(ledger, row);
-        add_notices(ledger, row, row->owing, (uint64_t)row->attempt_ms, false, actions);
+        ledger_more(ledger, row)->owing &=
+            ledger_current_stores(ledger) | gone_holders(ledger, row);
+        add_notices(
+            ledger, row, row->more->owing, (uint64_t)row->more->attempt_ms, false, actions);
         ledger_settle_look(ledger, row, actions);
     }
     free(found.rows);

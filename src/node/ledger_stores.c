@@ -12,15 +12,15 @@ uint8_t ledger_find_store(const struct ledger *ledger, struct store_id id)
     return NO_STORE;
 }
 
-static void mark_row(struct table_node *node, void *me)
+static void mark_row(struct mid_node *node, void *me)
 {
     const struct row *row = container_of(node, struct row, by_mid);
     uint64_t *used = me;
 
-    *used |= store_bit(row->owner) | store_bit(row->from) | row->froms | row->holders;
+    *used |= store_bit(row->owner) | store_bit(row->from) | row->more->froms | row->holders;
 }
 
-static void mark_owners(struct table_node *node, void *me)
+static void mark_owners(struct mid_node *node, void *me)
 {
     const struct row *row = container_of(node, struct row, by_mid);
     uint64_t *used = me;
@@ -28,16 +28,26 @@ static void mark_owners(struct table_node *node, void *me)
     *used |= store_bit(row->owner) | store_bit(row->from);
 }
 
-static void clear_row(struct table_node *node, void *me)
+struct clearing {
+    struct ledger *ledger;
+    uint64_t bit;
+};
+
+static void clear_row(struct mid_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
-    uint64_t rest = ~*(const uint64_t *)me;
+    const struct clearing *clearing = me;
+    uint64_t rest = ~clearing->bit;
+    struct row_more *more;
 
     row->holders &= rest;
-    row->kept &= rest;
-    row->owing &= rest;
-    row->froms &= rest;
-    row->told &= rest;
+    ledger_set_kept(clearing->ledger, row, row->kept & rest);
+    if (row->more == &ledger_no_more)
+        return;
+    more = ledger_more(clearing->ledger, row);
+    more->owing &= rest;
+    more->froms &= rest;
+    more->told &= rest;
 }
 
 /* Of so many stores one that is gone for good is given up: what was noted to tell it is lost,
@@ -46,14 +56,14 @@ static uint8_t give_up_slot(struct ledger *ledger)
 {
     uint64_t used = 0, bit;
 
-    table_each(&ledger->rows, mark_owners, &used);
+    mid_table_each(&ledger->rows, mark_owners, &used);
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
         const struct store *store = &ledger->stores[i];
         bit = store_bit(i);
         if (i == ledger->own || store->known.is_current || !store->known.is_retired ||
             (used & bit) || store->is_taking || store->is_asking || store->claiming)
             continue;
-        table_each(&ledger->rows, clear_row, &bit);
+        mid_table_each(&ledger->rows, clear_row, &(struct clearing){ ledger, bit });
         return i;
     }
     return NO_STORE;
@@ -67,7 +77,7 @@ static uint8_t free_slot(struct ledger *ledger)
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++)
         if (!ledger->stores[i].in_use)
             return i;
-    table_each(&ledger->rows, mark_row, &used);
+    mid_table_each(&ledger->rows, mark_row, &used);
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
         const struct store *store = &ledger->stores[i];
         if (i != ledger->own && !store->known.is_current && !(used & store_bit(i)) &&

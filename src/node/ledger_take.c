@@ -9,22 +9,39 @@
 
 /* --- What was taken from a store, in the order it was -------------------------------------- */
 
-void ledger_leave_taken(struct row *row)
+/* Who was told of what is in front of MORE's row is told of what is behind it next. */
+static void pass_marks(struct ledger *ledger, const struct row_more *more)
 {
-    list_remove(&row->in_taken);
-    row->taken_at = 0;
+    struct list *before = more->in_taken.prev;
+
+    for (uint32_t i = 0; i < ledger->peer_count; i++)
+        if (ledger->peers[i].taken_mark == &more->in_taken)
+            ledger->peers[i].taken_mark = before == &ledger->taken ? NULL : before;
+}
+
+void ledger_leave_taken(struct ledger *ledger, struct row *row)
+{
+    struct row_more *more;
+
+    if (!list_is_linked(&row->more->in_taken))
+        return;
+    more = ledger_more(ledger, row);
+    pass_marks(ledger, more);
+    list_remove(&more->in_taken);
+    more->taken_at = 0;
 }
 
 void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at)
 {
+    struct row_more *more = ledger_more(ledger, row);
     uint64_t last = 0;
 
+    ledger_leave_taken(ledger, row);
     /* Cursors count up, whatever record says it: they hold for one run of questions alone. */
     if (!list_is_empty(&ledger->taken))
-        last = container_of(ledger->taken.prev, struct row, in_taken)->taken_at;
-    list_remove(&row->in_taken);
-    row->taken_at = at > last ? at : last + 1;
-    list_add_last(&ledger->taken, &row->in_taken);
+        last = taken_row(ledger->taken.prev)->more->taken_at;
+    more->taken_at = at > last ? at : last + 1;
+    list_add_last(&ledger->taken, &more->in_taken);
 }
 
 /* Other holders of it may be away, and the list of them went with the store: whoever it was has
@@ -39,7 +56,7 @@ static bool may_have_others(const struct ledger *ledger, uint8_t number)
 
 bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
 {
-    uint64_t owed = row->froms & ~row->told;
+    uint64_t owed = row->more->froms & ~row->more->told;
     bool is_young = ledger->now.ms - row->since_ms < ledger->settings.auto_discard_ms;
 
     /* A store that is gone is asked about all the same: by the node it was, in a new life (R14,
@@ -48,7 +65,7 @@ bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row)
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
         uint8_t peer = ledger_holder_peer(ledger, i);
         bool is_away = peer == LEDGER_NO_PEER || !ledger->peers[peer].is_up;
-        if ((row->froms & store_bit(i)) && !ledger->stores[i].known.is_own && is_young &&
+        if ((row->more->froms & store_bit(i)) && !ledger->stores[i].known.is_own && is_young &&
             may_have_others(ledger, i))
             return true;
         if ((owed & store_bit(i)) && !ledger->stores[i].known.is_own &&
@@ -67,7 +84,7 @@ void ledger_taken_unlearned(struct ledger *ledger, uint8_t number)
         if (ledger->stores[i].in_use && ledger->stores[i].peer == number)
             theirs |= store_bit(i);
     list_each (node, &ledger->taken)
-        container_of(node, struct row, in_taken)->told &= ~theirs;
+        container_of(node, struct row_more, in_taken)->told &= ~theirs;
 }
 
 /* --- Claims -------------------------------------------------------------------------------- */
@@ -81,7 +98,7 @@ static bool is_stale(const struct ledger *ledger, const struct row *row)
 
 static void set_aside(struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
-    ledger_leave_lists(ledger, row);
+    ledger_unlist_row(ledger, row);
     ledger_set_role(ledger, row, STANDING_ASIDE);
     ledger_stand(ledger, row, actions);
     ledger_tell(ledger, actions, LEDGER_SET_ASIDE, row, ledger->stores[row->owner].peer, 0,
@@ -99,15 +116,16 @@ void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_acti
         return;
     }
 
-    ledger_leave_lists(ledger, row);
-    ledger_leave_taken(row);
+    ledger_unlist_row(ledger, row);
+    ledger_leave_taken(ledger, row);
     ledger_set_role(ledger, row, STANDING_PRIMARY);
     row->from = from;
-    row->froms |= store_bit(from);
-    row->told &= ~store_bit(from);
+    ledger_more(ledger, row)->froms |= store_bit(from);
+    ledger_more(ledger, row)->told &= ~store_bit(from);
     row->owner = ledger->own;
     row->generation++;
-    row->holders = row->kept = 0;
+    row->holders = 0;
+    ledger_set_kept(ledger, row, 0);
     row->is_claimed = true;
     row->is_firm = false;
     ledger_set_single(ledger, row, SINGLE_LOST);
@@ -143,11 +161,9 @@ void ledger_take_store(struct ledger *ledger, uint8_t number, bool is_forced, co
         return;
     store->taking_why = why;
     store->is_taking = true;
-    ledger_tell(ledger, actions, LEDGER_TAKEOVER, NULL, store->peer,
-        ledger_count_list(&store->held), why);
+    ledger_tell(ledger, actions, LEDGER_TAKEOVER, NULL, store->peer, store->held_count, why);
     if (is_forced)
-        ledger_tell(ledger, actions, LEDGER_D4, NULL, store->peer,
-            ledger_count_list(&store->held), why);
+        ledger_tell(ledger, actions, LEDGER_D4, NULL, store->peer, store->held_count, why);
     take_some(ledger, number, actions);
 }
 
@@ -227,7 +243,7 @@ static void row_is_firm(struct ledger *ledger, struct row *row, struct ledger_ac
     row->is_firm = true;
     row->is_waiting = false;
     row->is_first_copy = true;
-    list_remove(&row->in_role);
+    ledger_unlist_row(ledger, row);
     row->since_ms = ledger->now.ms;
     if (row->kept) { /* its holder has asked about it meanwhile */
         ledger_set_single(ledger, row, SINGLE_NOT);
@@ -236,12 +252,12 @@ static void row_is_firm(struct ledger *ledger, struct row *row, struct ledger_ac
     }
     if (ledger_pick_peer(ledger, 0, true, true) == LEDGER_NO_PEER ||
         is_broken(ledger, BROKEN_NEVER_AGAIN)) {
-        list_add_last(&ledger->single, &row->in_role);
+        ledger_list_row(ledger, row, LIST_SINGLE);
         ledger_taken_copied(
             ledger, row, actions); /* there is no other node: recorded in the claim */
         return;
     }
-    list_add_last(&ledger->single, &row->in_role);
+    ledger_list_row(ledger, row, LIST_SINGLE);
 }
 
 /* All questions about STORE are answered, or will not be. */
@@ -254,10 +270,10 @@ static void claims_are_firm(
     store->is_asking = store->has_found_claims = false;
     store->ask_peers = 0;
     list_each (node, &ledger->taken) {
-        struct row *row = container_of(node, struct row, in_taken);
+        struct row *row = taken_row(node);
         if (row->from == number && row->role == STANDING_PRIMARY && row->is_claimed &&
             !row->is_firm) {
-            row->unasked = unasked;
+            ledger_more(ledger, row)->unasked = unasked;
             row_is_firm(ledger, row, actions);
         }
     }
@@ -298,7 +314,7 @@ static uint64_t count_claimed(const struct ledger *ledger, uint8_t number)
     uint64_t count = 0;
 
     list_each (node, &ledger->taken) {
-        const struct row *row = container_of(node, struct row, in_taken);
+        const struct row *row = taken_row(node);
         count += row->from == number && row->is_claimed;
     }
     return count;

@@ -202,12 +202,12 @@ static void get_standing(void *me, const struct spool_entry *entry, struct stand
 {
     struct node *node = me;
 
-    if (ledger_standing(node->ledger, entry->mid, out))
+    if (ledger_standing(node->ledger, entry->by_mid.mid, out))
         return;
     *out = (struct standing){
         .role = STANDING_PRIMARY, .single = SINGLE_ALONE, .owner = spool_store_id(node->spool)
     };
-    if (keep_find(node, entry->mid)) {
+    if (keep_find(node, entry->by_mid.mid)) {
         out->role = STANDING_SETTLED;
         out->single = SINGLE_NOT;
     }
@@ -230,8 +230,8 @@ static struct node *make(const struct node_config *config)
     node->spool = config->spool;
     node->path = config->path;
     node->name = mem_text(config->settings->fqdn);
-    table_init(&node->keeps);
-    table_init(&node->acceptances);
+    mid_table_init(&node->keeps);
+    mid_table_init(&node->acceptances);
     table_init(&node->copies_in);
     list_init(&node->links_in);
     node->alarms.no_right_since_ms = -1;
@@ -268,10 +268,10 @@ enum err node_new(const struct node_config *config, struct node **out, char why[
     return OK;
 }
 
-static void leave_one(struct table_node *at, void *me)
+static void leave_one(struct mid_node *at, void *me)
 {
     struct node *node = me;
-    struct keep *keep = container_of(at, struct keep, by_mid);
+    struct keep *keep = container_of(at, struct keep, entry.by_mid);
 
     spool_leave(node->spool, &keep->entry);
     keep_free(node, keep);
@@ -290,9 +290,9 @@ void node_free(struct node *node)
     timer_stop(&node->stop_limit);
     loop_step_cancel(&node->stop);
     node_step_done(node);
-    table_each(&node->keeps, leave_one, node);
-    table_done(&node->keeps);
-    table_done(&node->acceptances);
+    mid_table_each(&node->keeps, leave_one, node);
+    mid_table_done(&node->keeps);
+    mid_table_done(&node->acceptances);
     words_free(node);
     stores_free(node->stores);
     ledger_free(node->ledger);

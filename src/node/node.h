@@ -75,8 +75,7 @@ void node_start(struct node *node);
 
 /* Embedded by the caller until ON_DONE. */
 struct node_acceptance {
-    struct table_node by_mid; /* the node's own */
-    struct mid mid;
+    struct mid_node by_mid;
     struct bytes envelope; /* borrowed until ON_DONE */
     uint32_t recipient_count;
     struct spool_content *content; /* borrowed until ON_DONE; NULL: it is on the disk */

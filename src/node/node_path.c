@@ -51,12 +51,12 @@ bool node_accept(
     bool is_welcome;
 
     acceptance->entry = NULL;
-    table_add(&node->acceptances, &acceptance->by_mid, mid_hash(acceptance->mid));
-    is_welcome = ledger_accept(node->ledger, node_now(node), acceptance->mid,
+    mid_table_add(&node->acceptances, &acceptance->by_mid);
+    is_welcome = ledger_accept(node->ledger, node_now(node), acceptance->by_mid.mid,
         acceptance->failure, standing, &node->actions);
     node_did(node);
     if (!is_welcome)
-        table_remove(&node->acceptances, &acceptance->by_mid);
+        mid_table_remove(&node->acceptances, &acceptance->by_mid);
     return is_welcome;
 }
 
@@ -65,9 +65,9 @@ void node_committed(
 {
     acceptance->entry = entry;
     if (!entry)
-        table_remove(&node->acceptances, &acceptance->by_mid);
+        mid_table_remove(&node->acceptances, &acceptance->by_mid);
     ledger_on_committed(
-        node->ledger, node_now(node), acceptance->mid, entry != NULL, &node->actions);
+        node->ledger, node_now(node), acceptance->by_mid.mid, entry != NULL, &node->actions);
     node_did(node);
     if (entry && !acceptance->content)
         copies_look(node);
@@ -85,7 +85,7 @@ static bool has_row(const struct node *node, struct mid mid)
 
 void node_settled(struct node *node, struct spool_entry *entry)
 {
-    struct mid mid = entry->mid;
+    struct mid mid = entry->by_mid.mid;
     struct keep *keep;
 
     if (!has_row(node, mid)) { /* accepted alone, or given back after its end */
@@ -126,7 +126,7 @@ bool node_may_deliver(const struct node *node, struct mid mid)
 
 void node_give_back(struct node *node, struct spool_entry *entry)
 {
-    struct mid mid = entry->mid;
+    struct mid mid = entry->by_mid.mid;
 
     if (!has_row(node, mid)) { /* its new primary is done with it already */
         spool_settle(node->spool, entry);

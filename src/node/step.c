@@ -144,7 +144,7 @@ static void end_acceptance(struct node *node, const struct ledger_action *action
 
     if (!acceptance)
         return;
-    table_remove(&node->acceptances, &acceptance->by_mid);
+    mid_table_remove(&node->acceptances, &acceptance->by_mid);
     if ((verdict == LEDGER_REJECT || verdict == LEDGER_OTHER) && acceptance->entry) {
         struct keep *keep = keep_take(node, acceptance->entry);
         keep->has_digest =

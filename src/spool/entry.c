@@ -40,7 +40,7 @@ void spool_move_entry(struct spool *spool, struct spool_entry *from, struct spoo
     list_remove(&from->in_segment);
     if (to->is_moving)
         reclaim_follow(spool, from, to);
-    *from = (struct spool_entry){ .recipient_count = 0 };
+    *from = (struct spool_entry){ .by_mid = from->by_mid };
     list_init(&from->in_segment);
 }
 
@@ -49,7 +49,7 @@ static struct note *note_new(const struct spool_entry *entry, struct record *rec
 {
     struct note *note = mem_new(sizeof *note + RECORD_HEADER_BYTES + record->payload_bytes);
 
-    record->mid = entry->mid;
+    record->mid = entry->by_mid.mid;
     note->request.kind = REQUEST_NOTE;
     note->request.front = note->front;
     note->request.front_bytes = RECORD_HEADER_BYTES + record->payload_bytes;
@@ -142,7 +142,7 @@ void spool_stand(struct spool *spool, struct spool_entry *entry,
     size_t bytes = standing_encode(standing, payload);
     struct record record = {
         .type = RECORD_STANDING,
-        .mid = entry->mid,
+        .mid = entry->by_mid.mid,
         .payload_bytes = (uint32_t)bytes,
         .payload_hash = hash64(bytes_of(payload, bytes), spool->seed),
     };

@@ -122,7 +122,7 @@ static enum err read_message(const struct source *source, const struct spool_ent
 
     if (err)
         return err;
-    if (record->type == RECORD_MESSAGE && mid_equal(record->mid, entry->mid) &&
+    if (record->type == RECORD_MESSAGE && mid_equal(record->mid, entry->by_mid.mid) &&
         record->content_bytes == entry->content_bytes)
         return OK;
     free(*payload);

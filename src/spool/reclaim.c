@@ -68,7 +68,7 @@ void move_read(struct spool *spool, struct move *move)
     if (!move->payload) {
         err = source_read(&source, move->place.at, 0, &move->record, &move->payload);
         if (!err && (move->record.type != RECORD_MESSAGE ||
-                        !mid_equal(move->record.mid, move->place.mid)))
+                        !mid_equal(move->record.mid, move->place.by_mid.mid)))
             err = ERR_CORRUPT;
     }
     if (!err && move->chunk_next < move->record.chunk_count)
@@ -140,7 +140,7 @@ static void send_word(struct spool *spool, struct move *move)
     move->record = (struct record){
         .type = RECORD_MESSAGE,
         .flags = RECORD_HAS_STANDING,
-        .mid = move->entry->mid,
+        .mid = move->entry->by_mid.mid,
         .payload_bytes = (uint32_t)bytes,
         .standing_bytes = (uint16_t)bytes,
     };

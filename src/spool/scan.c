@@ -4,14 +4,12 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/table.h"
 #include "os/crash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 struct live {
-    struct table_node node;
     struct list order;
     struct spool_entry entry;
     uint64_t sure;            /* of its segment */
@@ -29,7 +27,7 @@ struct hole {
 struct scan {
     struct spool_visitor visitor;
     uint64_t seed;
-    struct table by_mid;
+    struct mid_table by_mid;
     struct list live;
     struct hole *holes;
     uint32_t hole_count, hole_room;
@@ -44,7 +42,7 @@ struct scan *scan_new(struct store_id store, const struct spool_visitor *visitor
 
     scan->visitor = *visitor;
     scan->seed = record_seed(store);
-    table_init(&scan->by_mid);
+    mid_table_init(&scan->by_mid);
     list_init(&scan->live);
     return scan;
 }
@@ -61,7 +59,7 @@ static uint8_t *outcomes_of(struct spool_entry *entry)
 
 static void forget(struct scan *scan, struct live *live)
 {
-    table_remove(&scan->by_mid, &live->node);
+    mid_table_remove(&scan->by_mid, &live->entry.by_mid);
     list_remove(&live->order);
     if (has_many(&live->entry))
         free(live->entry.outcome.many);
@@ -76,21 +74,16 @@ void scan_free(struct scan *scan)
         return;
     while ((node = list_first(&scan->live)))
         forget(scan, container_of(node, struct live, order));
-    table_done(&scan->by_mid);
+    mid_table_done(&scan->by_mid);
     free(scan->holes);
     free(scan);
 }
 
 static struct live *find(const struct scan *scan, struct mid mid)
 {
-    struct table_node *node = table_first(&scan->by_mid, mid_hash(mid));
+    struct mid_node *node = mid_table_find(&scan->by_mid, mid);
 
-    for (; node; node = table_next(node)) {
-        struct live *live = container_of(node, struct live, node);
-        if (mid_equal(live->entry.mid, mid))
-            return live;
-    }
-    return NULL;
+    return node ? container_of(node, struct live, entry.by_mid) : NULL;
 }
 
 /* --- Records ----------------------------------------------------------------------------- */
@@ -177,7 +170,7 @@ static void take_message(
     struct live *live = mem_grow(NULL, sizeof *live + envelope.n);
 
     *live = (struct live){ .entry = {
-                               .mid = record->mid,
+                               .by_mid.mid = record->mid,
                                .at = record->at,
                                .first = record->at,
                                .record_bytes = (uint32_t)record_bytes(record),
@@ -199,7 +192,7 @@ static void take_message(
     if (before)
         forget(scan, before);
     list_add_last(&scan->live, &live->order);
-    table_add(&scan->by_mid, &live->node, mid_hash(record->mid));
+    mid_table_add(&scan->by_mid, &live->entry.by_mid);
     if (record->cause_count)
         apply(scan, parts->cause, parts->cause_list, record->outcome);
 }
@@ -337,7 +330,7 @@ static void tell_broken(struct scan *scan, const struct live *live)
 
     if (is_torn(scan, live->entry.at, live->sure))
         return;
-    mid_format(live->entry.mid, text);
+    mid_format(live->entry.by_mid.mid, text);
     snprintf(why, sizeof why, "message %s: a part of its content is missing", text);
     scan_tell_damage(scan, live->entry.at, why);
 }
@@ -350,7 +343,7 @@ void scan_tell(struct scan *scan)
     while ((node = list_first(&scan->live))) {
         struct live *live = container_of(node, struct live, order);
         struct spool_found found = {
-            .mid = live->entry.mid,
+            .mid = live->entry.by_mid.mid,
             .envelope = bytes_of(live->envelope, live->envelope_n),
             .entry = live->entry,
             .has_standing = live->entry.has_standing,

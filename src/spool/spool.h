@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/list.h"
+#include "base/mid_table.h"
 #include "os/loop.h"
 #include "spool/standing.h"
 
@@ -66,7 +67,8 @@ static inline bool spool_is_delay_told(enum spool_outcome outcome)
  * recipient as far as it is written. */
 struct spool_entry {
     struct list in_segment; /* the spool's own */
-    struct mid mid;
+    /* Its mid; and a place in whatever table of his whoever has the entry keeps it in. */
+    struct mid_node by_mid;
     uint64_t at;           /* position of the commit record in the log */
     uint64_t first;        /* of the message's first record: AT, or its first chunk */
     uint32_t record_bytes; /* of that record, content in it included */

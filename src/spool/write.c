@@ -227,7 +227,7 @@ void ticket_answer(struct spool_ticket *ticket, enum err err)
 static struct spool_entry entry_of(const struct record *record)
 {
     struct spool_entry entry = {
-        .mid = record->mid,
+        .by_mid.mid = record->mid,
         .record_bytes = (uint32_t)record_bytes(record),
         .envelope_bytes = record->envelope_bytes,
         .content_bytes = record->content_bytes,

@@ -396,7 +396,7 @@ static void start(struct destination *destination, struct item *item)
     job->files = mem_new(job->count * sizeof *job->files);
     for (uint32_t i = 0; i < job->count; i++)
         job->files[i].fd = -1;
-    mid_format(message->entry.mid, mid);
+    mid_format(message->entry.by_mid.mid, mid);
     /* The same id again only after a crash between rename and outcome: then it replaces itself.
      */
     snprintf(job->name, sizeof job->name, "%lld.%s.%s", (long long)(message->arrived.ms / 1000),
@@ -432,7 +432,7 @@ void maildir_want(struct destination *destination)
         }
         destination_took(destination, NULL);
         before = crash_begin(
-            item->message->entry.mid, "deliver"); /* the whole job, by loop_work() */
+            item->message->entry.by_mid.mid, "deliver"); /* the whole job, by loop_work() */
         start(destination, item);
         crash_end(before);
     }

@@ -55,7 +55,7 @@ static void fill_offer(struct sending *sending, struct bytes encoded)
 
 struct crash_work sending_begin(const struct sending *sending)
 {
-    return crash_begin(sending->item->message->entry.mid, "deliver");
+    return crash_begin(sending->item->message->entry.by_mid.mid, "deliver");
 }
 
 struct sending *sending_new(struct delivery *delivery, struct item *item)

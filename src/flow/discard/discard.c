@@ -46,7 +46,7 @@ static void report_delivery(const struct item *item, const struct recipient *rec
     status_format(verdict_status(&result->verdict), status);
     verdict_format(&result->verdict, text);
     const struct report_field fields[] = {
-        R_MID(item->message->entry.mid),
+        R_MID(item->message->entry.by_mid.mid),
         R_ADDRESS("to", recipient->address),
         R_ADDRESS("from", envelope->sender),
         R_CHARS(
@@ -77,7 +77,7 @@ static void report_delivery(const struct item *item, const struct recipient *rec
  * what is still to be said of it. */
 void discard_settle(struct secure *secure, struct message *message)
 {
-    struct mid mid = message->entry.mid;
+    struct mid mid = message->entry.by_mid.mid;
 
     if (secure->node)
         node_settled(secure->node, &message->entry);
@@ -116,7 +116,7 @@ static void note_one(struct discard *discard, struct message *message, uint32_t 
 static void tell_partly(struct discard *discard, const struct message *message)
 {
     if (discard->secure->node && message->pending_count)
-        node_partly(discard->secure->node, message->entry.mid);
+        node_partly(discard->secure->node, message->entry.by_mid.mid);
 }
 
 void discard_note(struct discard *discard, struct message *message,
@@ -301,7 +301,7 @@ static void settle(
 void discard_item(
     struct discard *discard, struct item *item, const struct result *results, const char *host)
 {
-    struct crash_work before = crash_begin(item->message->entry.mid, "settle");
+    struct crash_work before = crash_begin(item->message->entry.by_mid.mid, "settle");
 
     settle(discard, item, results, host);
     crash_end(before);

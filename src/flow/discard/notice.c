@@ -81,7 +81,7 @@ static void commit(struct notice *notice);
 static void on_again(struct timer *timer)
 {
     struct notice *notice = container_of(timer, struct notice, again);
-    struct crash_work before = crash_begin(notice->message->entry.mid, "notify");
+    struct crash_work before = crash_begin(notice->message->entry.by_mid.mid, "notify");
 
     commit(notice);
     crash_end(before);
@@ -102,14 +102,14 @@ static void report_notice_sent(const struct notice *notice)
 
     if (envelope_decode(envelope_of(notice), &envelope) != OK)
         abort(); /* the notification was made from it */
-    report(REPORT_DSN, R_MID(notice->message->entry.mid), R_CHARS("about", about(notice)),
+    report(REPORT_DSN, R_MID(notice->message->entry.by_mid.mid), R_CHARS("about", about(notice)),
         R_MID_AS("notification", notice->mid), R_TRACKED("to", envelope.sender));
 }
 
 static void on_secured(struct securing *securing, const struct verdict *verdict)
 {
     struct notice *notice = container_of(securing, struct notice, securing);
-    struct crash_work before = crash_begin(notice->message->entry.mid, "notify");
+    struct crash_work before = crash_begin(notice->message->entry.by_mid.mid, "notify");
 
     if (verdict_is_ok(verdict)) {
         report_notice_sent(notice);
@@ -243,7 +243,7 @@ static void derive_mid(struct notice *notice)
     for (uint32_t i = 0; i < notice->count; i++)
         numbers[i] = notice->results[i].recipient;
     notice->mid = dsn_mid(
-        notice->message->entry.mid, numbers, notice->count, action_of(&notice->results[0]));
+        notice->message->entry.by_mid.mid, numbers, notice->count, action_of(&notice->results[0]));
     free(numbers);
 }
 
@@ -286,7 +286,7 @@ static void commit(struct notice *notice)
     notice->securing.on_done = on_secured;
     secure_store(discard->secure, home, &writer, &message,
         &(struct spool_cause){
-            .mid = notice->message->entry.mid,
+            .mid = notice->message->entry.by_mid.mid,
             .recipients = numbers,
             .recipient_count = notice->count,
             .outcome = outcomes[notice->results[0].fate],
@@ -362,7 +362,7 @@ static void start(struct discard *discard, struct message *message,
 void notice_send(struct discard *discard, struct message *message, const struct result *results,
     uint32_t count, const char *host)
 {
-    struct crash_work before = crash_begin(message->entry.mid, "notify");
+    struct crash_work before = crash_begin(message->entry.by_mid.mid, "notify");
     struct result *kind = mem_new(count * sizeof *kind);
 
     message->delivering_count++; /* it stays, though the first was made before a restart */

@@ -6,19 +6,14 @@
 
 struct message *queue_find(struct queue *queue, struct mid mid)
 {
-    struct table_node *n = table_first(&queue->messages, mid_hash(mid));
+    struct mid_node *node = mid_table_find(&queue->messages, mid);
 
-    for (; n; n = table_next(n)) {
-        struct message *message = container_of(n, struct message, by_mid);
-        if (mid_equal(message->entry.mid, mid))
-            return message;
-    }
-    return NULL;
+    return node ? container_of(node, struct message, entry.by_mid) : NULL;
 }
 
 void queue_add(struct queue *queue, struct message *message)
 {
-    table_add(&queue->messages, &message->by_mid, mid_hash(message->entry.mid));
+    mid_table_add(&queue->messages, &message->entry.by_mid);
     list_add_last(&queue->in_order, &message->in_queue);
     queue_items(queue, message);
 }
@@ -28,7 +23,7 @@ void queue_forget(struct queue *queue, struct message *message)
     assert(message->delivering_count == 0);
     queue_walks_pass(queue, message);
     queue_withdraw(queue, message);
-    table_remove(&queue->messages, &message->by_mid);
+    mid_table_remove(&queue->messages, &message->entry.by_mid);
     list_remove(&message->in_queue);
     message_free(message);
 }
@@ -38,7 +33,7 @@ void queue_forget(struct queue *queue, struct message *message)
 void queue_init(struct queue *queue, struct loop *loop, int64_t expiry_ms)
 {
     *queue = (struct queue){ .loop = loop };
-    table_init(&queue->messages);
+    mid_table_init(&queue->messages);
     table_init(&queue->hops);
     list_init(&queue->in_order);
     list_init(&queue->all_hops);
@@ -55,6 +50,6 @@ void queue_done(struct queue *queue)
     if (queue->messages.count)
         return; /* they are in work */
     queue_free_hops(queue);
-    table_done(&queue->messages);
+    mid_table_done(&queue->messages);
     table_done(&queue->hops);
 }

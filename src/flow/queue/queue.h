@@ -14,7 +14,7 @@ struct queue_walk {
 
 struct queue {
     struct loop *loop;
-    struct table messages; /* by mid */
+    struct mid_table messages;
     struct list in_order;  /* the same */
     struct table hops;     /* by name */
     struct list all_hops;

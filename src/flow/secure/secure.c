@@ -115,7 +115,7 @@ static void commit(struct securing *securing, struct loop *loop,
     struct message *message = securing->message;
 
     securing->ticket = (struct spool_ticket){ .loop = loop, .on_done = on_done };
-    spool_commit(&securing->writer, message->entry.mid, message_envelope(message),
+    spool_commit(&securing->writer, message->entry.by_mid.mid, message_envelope(message),
         message->pending_count, cause, standing, &securing->ticket);
 }
 
@@ -287,7 +287,7 @@ static void store_and_copy(struct securing *securing, const struct spool_cause *
     struct message *message = securing->message;
 
     securing->acceptance = (struct node_acceptance){
-        .mid = securing->mid,
+        .by_mid.mid = securing->mid,
         .envelope = message_envelope(message),
         .recipient_count = message->pending_count,
         .content = securing->acceptance.content,
@@ -324,7 +324,7 @@ void secure_store(struct secure *secure, struct loop *loop, struct spool_writer 
     securing->loop = loop;
     securing->writer = *writer;
     securing->message = *message;
-    securing->mid = securing->message->entry.mid;
+    securing->mid = securing->message->entry.by_mid.mid;
     *writer = NULL;
     *message = NULL;
     if (!secure->node || !node_is_on(secure->node)) {

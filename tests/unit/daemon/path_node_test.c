@@ -345,7 +345,7 @@ static void test_held_back(void **state)
 
         world_init(&world);
         fake.is_on = with_standing;
-        mid = send_one(&world)->entry.mid;
+        mid = send_one(&world)->entry.by_mid.mid;
         close_path(&world);
         fake.holds_back = true;
         open_path(&world);
@@ -378,9 +378,9 @@ static void test_fenced_at_run_time(void **state)
     fake.may_deliver = false;
     message = send_one(&world);
     assert_null(queue_take(&world.path.queue, message->first.hop, 0));
-    assert_true(is_aside(&world, message->entry.mid));
+    assert_true(is_aside(&world, message->entry.by_mid.mid));
     fake.may_deliver = true;
-    until(&world, is_ready, message->entry.mid); /* nobody says so: it is asked for */
+    until(&world, is_ready, message->entry.by_mid.mid); /* nobody says so: it is asked for */
     assert_int_equal(message->first.attempt_count, 0);
     world_done(&world);
 }
@@ -394,7 +394,7 @@ static void test_copies_are_the_nodes(void **state)
     world_init(&world);
     fake.is_on = true;
     fake.standing.role = STANDING_HELD;
-    mid = send_one(&world)->entry.mid;
+    mid = send_one(&world)->entry.by_mid.mid;
     close_path(&world);
     fake.takes = true;
     open_path(&world);
@@ -454,7 +454,7 @@ static struct spool_entry *foreign(struct world *world, uint32_t done)
         spool_note(fake.spool, &message->entry, &(uint32_t){ 0 }, 1, SPOOL_DELIVERED);
     if (done == 2)
         spool_note(fake.spool, &message->entry, &(uint32_t){ 1 }, 1, SPOOL_DELIVERED);
-    fake.path.withdraw(fake.path.me, message->entry.mid);
+    fake.path.withdraw(fake.path.me, message->entry.by_mid.mid);
     entry = &fake.kept[--fake.kept_count];
     return entry;
 }
@@ -477,7 +477,7 @@ static void test_take(void **state)
 
         world_init(&world);
         entry = foreign(&world, done);
-        mid = entry->mid;
+        mid = entry->by_mid.mid;
         fake.path.take(fake.path.me, entry, 3, "ex01.test");
         assert_non_null(entry_of(mid)); /* while its envelope is being read, too */
         assert_ptr_not_equal(entry_of(mid), entry);
@@ -505,7 +505,7 @@ static void test_taken_back_at_once(void **state)
     (void)state;
     world_init(&world);
     entry = foreign(&world, 0);
-    mid = entry->mid;
+    mid = entry->by_mid.mid;
     fake.path.take(fake.path.me, entry, 3, "ex01.test");
     fake.path.withdraw(fake.path.me, mid);
     assert_int_equal(fake.back_count, 2);
@@ -524,7 +524,7 @@ static void test_taken_over_before_a_restart(void **state)
     fake.is_on = true;
     fake.standing.generation = 3;
     fake.standing.from = lost;
-    mid = send_one(&world)->entry.mid;
+    mid = send_one(&world)->entry.by_mid.mid;
     close_path(&world);
     open_path(&world);
     check_takeover(queue_find(&world.path.queue, mid));
@@ -540,7 +540,7 @@ static void test_withdrawn_in_the_queue(void **state)
 
     (void)state;
     world_init(&world);
-    mid = send_one(&world)->entry.mid;
+    mid = send_one(&world)->entry.by_mid.mid;
     fake.path.withdraw(fake.path.me, mid);
     assert_int_equal(fake.back_count, 1);
     assert_null(queue_find(&world.path.queue, mid));
@@ -588,7 +588,7 @@ static void test_withdrawn_while_delivered(void **state)
 
         world_init(&world);
         message = send_one(&world);
-        mid = message->entry.mid;
+        mid = message->entry.by_mid.mid;
         queue_take_item(&world.path.queue, &message->first);
         fake.path.withdraw(fake.path.me, mid);
         check(c->name, fake.back_count == 0 && entry_of(mid)); /* not before it has ended */

@@ -82,7 +82,7 @@ static void test_notices(void **state)
         open_world(&world);
         mid = world_send(
             &world, &(struct world_mail){ c->sender, { "b@example.net" }, .notify = c->notify })
-                  ->entry.mid;
+                  ->entry.by_mid.mid;
         world_deliver(&world, world_hop(&world, "out"), c->fate);
         if (c->says) {
             check(c->name, queue_find(&world.queue, mid)); /* not over before it is told */

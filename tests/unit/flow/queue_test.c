@@ -567,7 +567,7 @@ static void test_delay(void **state)
     open_world(&world, false);
     mid = world_send(
         &world, &(struct world_mail){ "a@example.com", { "b@example.net" }, .age_ms = 5000 })
-              ->entry.mid;
+              ->entry.by_mid.mid;
     queue_set_expiry(&world.queue, 60000, 1000);
     world_until(&world, is_told, &world);
     turns = (struct turns){ world.loop, loop_turns(world.loop) + 200 };

@@ -54,7 +54,7 @@ void node_committed(
         return;
     }
     fake.committed_count++;
-    assert_true(mid_equal(entry->mid, acceptance->mid));
+    assert_true(mid_equal(entry->by_mid.mid, acceptance->by_mid.mid));
     assert_int_equal(entry->recipient_count, acceptance->recipient_count);
     assert_true(acceptance->envelope.n > 0);
     if (fake.verdict == LEDGER_REJECT || fake.verdict == LEDGER_OTHER)

@@ -87,8 +87,8 @@ static void on_take(void *me, struct spool_entry *entry, uint16_t generation, co
     struct machine *machine = me;
     struct letter *letter;
 
-    assert_null(find(machine, entry->mid));
-    letter = add_letter(machine, entry->mid);
+    assert_null(find(machine, entry->by_mid.mid));
+    letter = add_letter(machine, entry->by_mid.mid);
     spool_move_entry(machine->spool, entry, &letter->entry);
     letter->is_live = letter->is_answered = letter->is_taken = true;
     letter->generation = generation;
@@ -205,7 +205,7 @@ struct letter *machine_accept(
     assert_int_equal(spool_append(writer, bytes_of(content, n)), OK);
     free(content);
     letter->content = spool_writer_content(writer);
-    letter->acceptance = (struct node_acceptance){ .mid = letter->mid,
+    letter->acceptance = (struct node_acceptance){ .by_mid.mid = letter->mid,
         .envelope = buf_bytes(&envelope),
         .recipient_count = recipients,
         .content = letter->content,

@@ -95,7 +95,7 @@ static void on_damage(void *me, uint64_t at, const char *why)
 static void get_standing(void *me, const struct spool_entry *entry, struct standing *out)
 {
     struct bench *bench = me;
-    const struct kept *kept = &bench->kept[number_of(entry->mid)];
+    const struct kept *kept = &bench->kept[number_of(entry->by_mid.mid)];
 
     assert_ptr_equal(&kept->entry, entry);
     assert_true(kept->is_live);
