@@ -31,7 +31,7 @@ static void report_removal(const struct message *message, bool with_notice)
 /* Other recipients of it, which the filter does not fit, stay. */
 static bool is_picked(void *me, const struct item *item)
 {
-    return pick_fits(me, item->message, item);
+    return pick_fits(me, item_message(item), item);
 }
 
 static bool remove_one(struct pick *pick, struct message *message)

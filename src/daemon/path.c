@@ -151,7 +151,7 @@ static void on_idle(struct path *path, struct message *message)
 
 static void put_back(struct path *path, struct item *item)
 {
-    if (item->message->is_withdrawn)
+    if (item_message(item)->is_withdrawn)
         queue_take_out(&path->queue, item);
     else
         queue_put_back(&path->queue, item);
@@ -160,7 +160,7 @@ static void put_back(struct path *path, struct item *item)
 static void on_put_back(struct deliver *deliver, struct item *item)
 {
     struct path *path = deliver->me;
-    struct message *message = item->message;
+    struct message *message = item_message(item);
 
     put_back(path, item);
     if (message->delivering_count == 0)
@@ -219,7 +219,7 @@ static void on_defer(struct discard *discard, struct item *item, const char *err
 {
     struct path *path = discard->me;
 
-    if (item->message->is_withdrawn)
+    if (item_message(item)->is_withdrawn)
         queue_take_out(&path->queue, item);
     else
         queue_defer(&path->queue, item, error);

@@ -5,10 +5,20 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static void item_init(struct item *item, struct message *message)
+static void item_init(struct item *item)
 {
-    *item = (struct item){ .message = message, .state = ITEM_NEW };
+    *item = (struct item){ .state = ITEM_NEW };
     list_init(&item->in_hop);
+}
+
+static struct item *further_item_new(struct message *message)
+{
+    struct further_item *further = mem_new(sizeof *further);
+
+    item_init(&further->item);
+    further->item.is_further = true;
+    further->message = message;
+    return &further->item;
 }
 
 static void item_done(struct item *item)
@@ -32,7 +42,7 @@ struct message *message_new(
     message->envelope_bytes = (uint32_t)envelope.n;
     message->envelope = mem_copy(envelope.at, envelope.n);
     message->priority = PRIORITY_NORMAL;
-    item_init(&message->first, message);
+    item_init(&message->first);
     return message;
 }
 
@@ -43,11 +53,11 @@ void message_clear_items(struct message *message)
     while (item) {
         struct item *next = item->next;
         item_done(item);
-        free(item);
+        free(container_of(item, struct further_item, item));
         item = next;
     }
     item_done(&message->first);
-    item_init(&message->first, message);
+    item_init(&message->first);
 }
 
 void message_free(struct message *message)
@@ -178,7 +188,7 @@ uint32_t item_keep_pending(struct item *item)
 
     for (uint32_t i = 0; i < item->recipient_count; i++) {
         uint32_t recipient = item_recipient(item, i);
-        if (!spool_is_pending(spool_entry_outcome(&item->message->entry, recipient)))
+        if (!spool_is_pending(spool_entry_outcome(&item_message(item)->entry, recipient)))
             continue;
         item_put_recipient(item, kept++, recipient);
     }
@@ -188,10 +198,9 @@ uint32_t item_keep_pending(struct item *item)
 
 struct item *item_split(struct item *item, uint32_t count)
 {
-    struct item *rest = mem_new(sizeof *rest);
+    struct item *rest = further_item_new(item_message(item));
 
     assert(count && count < item->recipient_count);
-    item_init(rest, item->message);
     rest->hop = item->hop;
     rest->attempt_count = item->attempt_count;
     rest->next = item->next;
@@ -207,8 +216,7 @@ struct item *message_add_item(struct message *message, uint32_t recipient)
     struct item *item = &message->first;
 
     if (item->recipient_count) {
-        struct item *further = mem_new(sizeof *further);
-        item_init(further, message);
+        struct item *further = further_item_new(message);
         further->next = item->next;
         item->next = further;
         item = further;

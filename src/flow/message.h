@@ -32,7 +32,6 @@ enum item_state {
 /* The recipients of a message that go to one next hop, tried together. */
 struct item {
     struct list in_hop; /* the hop's ready, waiting or aside list */
-    struct message *message;
     struct hop *hop;
     struct item *next; /* the message's further items */
     struct moment next_attempt;
@@ -43,7 +42,14 @@ struct item {
     } recipients;
     uint32_t recipient_count;
     uint16_t attempt_count;
-    uint8_t state; /* enum item_state */
+    uint8_t state;       /* enum item_state */
+    bool is_further : 1; /* not its message's first */
+};
+
+/* A message has one item, mostly: it lies in the message, and need not say whose it is. */
+struct further_item {
+    struct item item;
+    struct message *message;
 };
 
 /* This node delivers it in the place of another, which may have done so too (SH-8). */
@@ -61,23 +67,25 @@ struct message {
     struct spool_content *content; /* NULL: read it from the spool */
     struct wall arrived;
     struct item first;
-    uint32_t pending_count; /* recipients without an outcome */
-    uint32_t envelope_bytes : 24; /* ENVELOPE_BYTES_MAX */
-    uint32_t crash_count : 8;     /* of other nodes, as its copy said (XCRASH) */
+    uint32_t pending_count : 24; /* recipients without an outcome */
+    uint32_t crash_count : 8;    /* of other nodes, as its copy said (XCRASH) */
+    uint32_t envelope_bytes;
     uint32_t revision; /* of the settings it was routed by */
     /* Items that deliver has, and notifications being committed. */
     uint32_t delivering_count : 20;
     uint32_t priority : 2; /* enum priority */
     bool is_resting : 1;
     bool is_delay_told : 1; /* or there is nobody to be told */
-    bool is_held_back : 1; /* recovered; other nodes are asked first whether it is theirs (R6) */
-    bool is_withdrawn : 1; /* another node is to deliver it: nothing of it is started any more */
+    bool
+        is_held_back : 1; /* recovered; other nodes are asked first whether it is theirs (R6) */
+    bool
+        is_withdrawn : 1; /* another node is to deliver it: nothing of it is started any more */
     bool is_suspended : 1; /* by the administrator: nothing is started, nothing expires */
     /* The process died with it too often: it stands in the poison queue, and is_suspended until
      * the administrator resumes it. */
     bool is_poison : 1;
     bool is_unread : 1; /* the process died while it was recovered: its envelope is made up */
-    uint8_t *envelope; /* encoded: mail/envelope.h; malloc */
+    uint8_t *envelope;  /* encoded: mail/envelope.h; malloc */
     struct takeover *takeover; /* NULL for all but those taken over */
 };
 
@@ -106,6 +114,14 @@ static inline struct bytes message_takeover_header(const struct message *message
 static inline struct bytes message_envelope(const struct message *message)
 {
     return bytes_of(message->envelope, message->envelope_bytes);
+}
+
+static inline struct message *item_message(const struct item *item)
+{
+    struct item *at = (struct item *)(uintptr_t)item;
+
+    return at->is_further ? container_of(at, struct further_item, item)->message
+                          : container_of(at, struct message, first);
 }
 
 static inline bool item_is_queued(const struct item *item)

@@ -355,7 +355,7 @@ static bool serve_one(struct delivery *delivery)
     destination_took(destination, delivery->host);
     not_ready(delivery);
     delivery->offered++;
-    before = crash_begin(item->message->entry.by_mid.mid, "deliver");
+    before = crash_begin(item_message(item)->entry.by_mid.mid, "deliver");
     sending = sending_new(delivery, item);
     if (sending_is_prepared(sending)) {
         offer(delivery, sending);

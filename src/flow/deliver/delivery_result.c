@@ -68,7 +68,7 @@ void delivery_done(struct delivery *delivery, struct sending *sending)
             sending->takeover.n + sending->prepend.n + sending->content_bytes;
     }
     if (sending->is_in_doubt)
-        report(REPORT_IN_DOUBT, R_MID(item->message->entry.by_mid.mid),
+        report(REPORT_IN_DOUBT, R_MID(item_message(item)->entry.by_mid.mid),
             R_SESSION(delivery->protocol.id), R_CHARS("host", delivery->text));
     if (sending->trouble != OK) {
         for (uint32_t i = 0; i < item->recipient_count; i++)

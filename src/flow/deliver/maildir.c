@@ -318,7 +318,7 @@ static void go_on(struct loop_work *work)
     }
     job->read.done = on_piece;
     job->read.wants_envelope = false;
-    spool_read(job->destination->deliver->spool, &job->item->message->entry, job->done,
+    spool_read(job->destination->deliver->spool, &item_message(job->item)->entry, job->done,
         PIECE_BYTES, &job->read);
 }
 
@@ -355,7 +355,7 @@ static void begin(struct job *job, struct bytes encoded)
         abort(); /* it was decoded when the message came in, and its checksum holds */
     buf_init(&job->head, HEAD_BYTES_MAX);
     if (trace_return_path(envelope.sender, &job->head) != OK ||
-        buf_add(&job->head, message_takeover_header(job->item->message)) != OK ||
+        buf_add(&job->head, message_takeover_header(item_message(job->item))) != OK ||
         buf_add(&job->head, envelope.prepend) != OK)
         abort(); /* all are bounded far below the ceiling */
     list_recipients(job, encoded);
@@ -370,7 +370,7 @@ static void on_first_piece(struct spool_read *read)
     struct job *job = container_of(read, struct job, read);
 
     if (read->err != OK) {
-        list_recipients(job, message_envelope(job->item->message));
+        list_recipients(job, message_envelope(item_message(job->item)));
         fail_reading(job, read->err);
         return;
     }
@@ -383,7 +383,7 @@ static void on_first_piece(struct spool_read *read)
 static void start(struct destination *destination, struct item *item)
 {
     struct job *job = mem_new(sizeof *job);
-    struct message *message = item->message;
+    struct message *message = item_message(item);
     char mid[ID_TEXT_BYTES];
 
     job->destination = destination;
@@ -431,8 +431,8 @@ void maildir_want(struct destination *destination)
             return;
         }
         destination_took(destination, NULL);
-        before = crash_begin(
-            item->message->entry.by_mid.mid, "deliver"); /* the whole job, by loop_work() */
+        before = crash_begin(item_message(item)->entry.by_mid.mid,
+            "deliver"); /* the whole job, by loop_work() */
         start(destination, item);
         crash_end(before);
     }

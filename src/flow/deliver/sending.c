@@ -55,13 +55,13 @@ static void fill_offer(struct sending *sending, struct bytes encoded)
 
 struct crash_work sending_begin(const struct sending *sending)
 {
-    return crash_begin(sending->item->message->entry.by_mid.mid, "deliver");
+    return crash_begin(item_message(sending->item)->entry.by_mid.mid, "deliver");
 }
 
 struct sending *sending_new(struct delivery *delivery, struct item *item)
 {
     struct sending *sending = mem_new(sizeof *sending);
-    struct message *message = item->message;
+    struct message *message = item_message(item);
 
     sending->delivery = delivery;
     sending->item = item;
@@ -178,7 +178,7 @@ static void read_piece(struct sending *sending, uint64_t from)
     sending->is_reading = true;
     sending->read.done = on_read;
     sending->read.wants_envelope = !sending->is_filled;
-    spool_read(delivery->destination->deliver->spool, &sending->item->message->entry, from,
+    spool_read(delivery->destination->deliver->spool, &item_message(sending->item)->entry, from,
         PIECE_BYTES, &sending->read);
 }
 

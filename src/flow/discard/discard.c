@@ -40,13 +40,13 @@ static const char *source_of(const struct item *item, const char *host)
 static void report_delivery(const struct item *item, const struct recipient *recipient,
     const struct envelope *envelope, const struct result *result, const char *host, int64_t now)
 {
-    const struct takeover *takeover = item->message->takeover;
+    const struct takeover *takeover = item_message(item)->takeover;
     char status[STATUS_TEXT_BYTES], text[VERDICT_TEXT_BYTES];
 
     status_format(verdict_status(&result->verdict), status);
     verdict_format(&result->verdict, text);
     const struct report_field fields[] = {
-        R_MID(item->message->entry.by_mid.mid),
+        R_MID(item_message(item)->entry.by_mid.mid),
         R_ADDRESS("to", recipient->address),
         R_ADDRESS("from", envelope->sender),
         R_CHARS(
@@ -189,9 +189,9 @@ static void sort_results(struct sorted *sorted, struct item *item, const struct 
     struct recipient recipient;
     uint32_t count = item->recipient_count, at = 0;
 
-    if (envelope_decode(message_envelope(item->message), &envelope) != OK)
+    if (envelope_decode(message_envelope(item_message(item)), &envelope) != OK)
         abort(); /* it was decoded when the message came in, and lies in our memory */
-    envelope_recipients(message_envelope(item->message), &cursor);
+    envelope_recipients(message_envelope(item_message(item)), &cursor);
     for (uint32_t i = 0; at < count && envelope_next_recipient(&cursor, &recipient); i++) {
         const struct result *result;
         if (item_recipient(item, at) != i)
@@ -236,7 +236,7 @@ static void defer(
 static void settle_item(
     struct discard *discard, struct item *item, struct sorted *sorted, const char *host)
 {
-    struct message *message = item->message;
+    struct message *message = item_message(item);
 
     if (sorted->notice_count)
         notice_send(discard, message, sorted->notices, sorted->notice_count, host);
@@ -264,9 +264,9 @@ static bool is_simple(const struct item *item, const struct result *result,
     if (item->recipient_count != 1 || item_recipient(item, 0) != 0 ||
         result->fate == FATE_DEFERRED)
         return false;
-    if (envelope_decode(message_envelope(item->message), envelope) != OK)
+    if (envelope_decode(message_envelope(item_message(item)), envelope) != OK)
         return false;
-    envelope_recipients(message_envelope(item->message), &cursor);
+    envelope_recipients(message_envelope(item_message(item)), &cursor);
     return envelope_next_recipient(&cursor, recipient) &&
            !owes_notice(envelope, recipient, result);
 }
@@ -279,7 +279,7 @@ static void settle(
     struct sorted sorted = { NULL };
     struct envelope envelope;
     struct recipient recipient;
-    struct message *message = item->message;
+    struct message *message = item_message(item);
 
     if (is_simple(item, results, &envelope, &recipient)) {
         report_delivery(item, &recipient, &envelope, results, host, now);
@@ -301,7 +301,7 @@ static void settle(
 void discard_item(
     struct discard *discard, struct item *item, const struct result *results, const char *host)
 {
-    struct crash_work before = crash_begin(item->message->entry.by_mid.mid, "settle");
+    struct crash_work before = crash_begin(item_message(item)->entry.by_mid.mid, "settle");
 
     settle(discard, item, results, host);
     crash_end(before);
@@ -418,7 +418,7 @@ void discard_expanded(struct discard *discard, struct message *message)
 
 void discard_removed(struct discard *discard, struct item *item, bool with_notice)
 {
-    struct message *message = item->message;
+    struct message *message = item_message(item);
     struct verdict verdict =
         verdict_of(550, STATUS(5, 7, 0), "Message removed by the administrator");
     uint32_t count = item->recipient_count;

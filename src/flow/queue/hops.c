@@ -190,7 +190,7 @@ void queue_hop_down(struct queue *queue, struct hop *hop, const char *error)
     if (!hop->is_down) {
         for (unsigned i = 0; i < PRIORITY_COUNT; i++)
             list_each (node, &hop->ready[i])
-                message_rest(container_of(node, struct item, in_hop)->message);
+                message_rest(item_message(container_of(node, struct item, in_hop)));
     }
     hop->is_down = true;
     hop->failure_count++;

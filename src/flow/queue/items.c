@@ -29,16 +29,16 @@ static void put_by(struct item *item)
 {
     item->state = ITEM_SUSPENDED;
     item->hop->item_suspended_count++;
-    message_rest(item->message);
+    message_rest(item_message(item));
 }
 
 void queue_put_ready(struct item *item, bool first)
 {
     struct hop *hop = item->hop;
-    struct list *ready = &hop->ready[item->message->priority];
+    struct list *ready = &hop->ready[item_message(item)->priority];
 
     hop->idle_sweeps = 0;
-    if (item->message->is_suspended) {
+    if (item_message(item)->is_suspended) {
         put_by(item);
         return;
     }
@@ -49,7 +49,7 @@ void queue_put_ready(struct item *item, bool first)
         list_add_last(ready, &item->in_hop);
     hop->ready_count++;
     if (!hop_may_go(hop))
-        message_rest(item->message);
+        message_rest(item_message(item));
 }
 
 static void push_ready(struct queue *queue, struct item *item, bool first)
@@ -80,7 +80,7 @@ static void put_aside(struct queue *queue, struct item *item)
     list_add_last(&item->hop->aside, &item->in_hop);
     item->hop->aside_count++;
     queue->aside_count++;
-    message_rest(item->message);
+    message_rest(item_message(item));
     if (!timer_is_running(&queue->ask))
         timer_start(&queue->ask, ASK_AGAIN_MS);
 }
@@ -91,7 +91,7 @@ static void ask_hop(struct queue *queue, struct hop *hop)
     for (struct list *node = hop->aside.prev, *before; node != &hop->aside; node = before) {
         struct item *item = container_of(node, struct item, in_hop);
         before = node->prev;
-        if (!queue->may_start(queue, item->message))
+        if (!queue->may_start(queue, item_message(item)))
             continue;
         queue_unlink_item(item);
         push_ready(queue, item, true);
@@ -167,9 +167,9 @@ static struct item *first_ready(struct queue *queue, struct hop *hop)
 
     while ((node = first_of(hop))) {
         struct item *item = container_of(node, struct item, in_hop);
-        if (queue->is_stale && queue->is_stale(queue, item->message))
+        if (queue->is_stale && queue->is_stale(queue, item_message(item)))
             return NULL;
-        if (!queue->may_start || queue->may_start(queue, item->message))
+        if (!queue->may_start || queue->may_start(queue, item_message(item)))
             return item;
         put_aside(queue, item);
     }
@@ -205,7 +205,7 @@ void queue_take_item(struct queue *queue, struct item *item)
     queue_unlink_item(item);
     item->state = ITEM_DELIVERING;
     item->hop->delivering_count++;
-    item->message->delivering_count++;
+    item_message(item)->delivering_count++;
 }
 
 struct item *queue_take(struct queue *queue, struct hop *hop, uint32_t recipients_max)
@@ -232,7 +232,7 @@ static void end_delivering(struct item *item)
 {
     assert(item->state == ITEM_DELIVERING);
     item->hop->delivering_count--;
-    item->message->delivering_count--;
+    item_message(item)->delivering_count--;
 }
 
 void queue_take_out(struct queue *queue, struct item *item)
@@ -280,8 +280,8 @@ void queue_defer(struct queue *queue, struct item *item, const char *error)
         if (item->next_attempt.ms < after.ms)
             item->next_attempt = after;
     }
-    message_rest(item->message);
-    if (item->message->is_suspended) {
+    message_rest(item_message(item));
+    if (item_message(item)->is_suspended) {
         put_by(item);
         return;
     }

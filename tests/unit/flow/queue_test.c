@@ -32,11 +32,11 @@ static void test_oldest_first(void **state)
     assert_int_equal(world.want_count, 2);
     assert_int_equal(hop->ready_count, 2);
     item = queue_take(&world.queue, hop, 0);
-    assert_ptr_equal(item->message, first);
+    assert_ptr_equal(item_message(item), first);
     assert_int_equal(item->state, ITEM_DELIVERING);
     queue_put_back(&world.queue, item); /* not tried: its turn stays the first */
     item = queue_take(&world.queue, hop, 0);
-    assert_ptr_equal(item->message, first);
+    assert_ptr_equal(item_message(item), first);
     queue_put_back(&world.queue, item);
     assert_int_equal(item->attempt_count, 0);
     assert_int_equal(hop->ready_count, 2);
@@ -83,7 +83,7 @@ static void test_suspended_message(void **state)
     queue_retry_hop(&world.queue, hop);
     queue_retry_message(&world.queue, first);
     item = queue_take(&world.queue, hop, 0);
-    assert_ptr_equal(item->message, second);
+    assert_ptr_equal(item_message(item), second);
     assert_null(queue_take(&world.queue, hop, 0));
     queue_suspend(&world.queue, second); /* under way: when it comes back it is */
     queue_put_back(&world.queue, item);
@@ -176,9 +176,9 @@ static void test_priority(void **state)
         }
         hop = world_hop(&world, "out");
         while ((item = queue_take(&world.queue, hop, 0))) {
-            strcat(left, (const char *[]){ "h", "n", "l" }[item->message->priority]);
+            strcat(left, (const char *[]){ "h", "n", "l" }[item_message(item)->priority]);
             queue_item_done(&world.queue, item);
-            item->message->pending_count = 0;
+            item_message(item)->pending_count = 0;
         }
         if (strcmp(left, cases[i].leave) != 0)
             fail_msg("%s: %s", cases[i].name, left);
@@ -296,7 +296,7 @@ static void test_aside(void **state)
     hop = world_hop(&world, "out");
     world.fenced = first;
     item = queue_take(&world.queue, hop, 0);
-    assert_ptr_equal(item->message, second);
+    assert_ptr_equal(item_message(item), second);
     assert_int_equal(first->first.state, ITEM_ASIDE);
     assert_null(queue_take(&world.queue, hop, 0));
     assert_int_equal(hop->aside_count, 1);
@@ -306,7 +306,7 @@ static void test_aside(void **state)
     world.fenced = NULL;
     world_until(&world, is_none_aside, hop);
     item = queue_take(&world.queue, hop, 0);
-    assert_ptr_equal(item->message, first); /* its turn is the first again */
+    assert_ptr_equal(item_message(item), first); /* its turn is the first again */
     assert_int_equal(item->attempt_count, 0);
     queue_put_back(&world.queue, item);
     world_done(&world);
