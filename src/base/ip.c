@@ -66,6 +66,16 @@ int ip_compare(struct ip a, struct ip b)
     return memcmp(a.byte, b.byte, sizeof a.byte);
 }
 
+struct ip ip_network(struct ip ip, unsigned bits)
+{
+    for (unsigned i = 0; i < sizeof ip.byte && !ip_is_v4(ip); i++) {
+        unsigned kept = bits > 8 * i ? bits - 8 * i : 0;
+        if (kept < 8)
+            ip.byte[i] &= (uint8_t) ~(255 >> kept);
+    }
+    return ip;
+}
+
 static enum kind kind_of(struct ip_range range)
 {
     if (ip_is_v4(range.first) && ip_is_v4(range.last))

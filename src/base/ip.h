@@ -23,6 +23,10 @@ bool ip_is_v4(struct ip ip);
 bool ip_is_loopback(struct ip ip);
 int ip_compare(struct ip a, struct ip b);
 
+/* The first address of the network that IP is in: that with the same first BITS of its 128 bits.
+ * An IPv4 address is of its own network, whatever BITS are. */
+struct ip ip_network(struct ip ip, unsigned bits);
+
 /* "192.0.2.1", "192.0.2.1-192.0.2.9", "192.0.2.0/24", "2001:db8::/32", "*" (all of both kinds),
  * "0.0.0.0/0" (all of IPv4), "::/0" (all of IPv6, IPv4 not among them).
  * A prefix with bits set behind it is refused: it is a typing error more often than not. */

@@ -19,30 +19,31 @@ struct from_house {
     struct loop_post post;
     struct path *path;
     char connector[SESSION_CONNECTOR_BYTES];
-    struct ip peer;
+    struct ip source;
 };
 
 static void on_gone_at_home(struct loop_post *post)
 {
     struct from_house *gone = container_of(post, struct from_house, post);
 
-    accept_gone(&gone->path->accept, gone->connector, gone->peer);
+    accept_gone(&gone->path->accept, gone->connector, gone->source);
     free(gone);
 }
 
-static void on_gone(struct session_house *session_house, const char *connector, struct ip peer)
+static void on_gone(
+    struct session_house *session_house, const char *connector, struct ip source)
 {
     struct path_house *house = session_house->me;
     struct from_house *gone;
 
     if (is_home(house)) {
-        accept_gone(&house->path->accept, connector, peer);
+        accept_gone(&house->path->accept, connector, source);
         return;
     }
     gone = mem_new(sizeof *gone);
     gone->post.run = on_gone_at_home;
     gone->path = house->path;
-    gone->peer = peer;
+    gone->source = source;
     snprintf(gone->connector, sizeof gone->connector, "%s", connector);
     loop_post(house->path->home, &gone->post);
 }

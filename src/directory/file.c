@@ -115,6 +115,7 @@ static const struct option limit_options[] = {
     { "connections", CONFIG_VALUE, read_number, AT(connections_max), 1, 1000000 },
     { "deliveries", CONFIG_VALUE, read_number, AT(deliveries_max), 1, 100000 },
     { "loops", CONFIG_VALUE, read_number, AT(loop_count), 0, 1024 },
+    { "ipv6_prefix", CONFIG_VALUE, read_number, AT(ipv6_prefix), 1, 128 },
     { NULL },
 };
 

@@ -80,6 +80,11 @@ void limits_decide(
             connector->name);
 }
 
+struct ip limits_source(const struct settings *settings, struct ip peer)
+{
+    return ip_network(peer, settings->ipv6_prefix);
+}
+
 /* One at the least, or a small connector would let in nobody. */
 static uint32_t share_of(const struct receive_connector *connector)
 {

@@ -9,10 +9,14 @@
 #include "policy/client.h"
 #include "policy/decision.h"
 
+/* Whom the limits of one source count PEER as: an IPv4 address, or the network that an IPv6 one is
+ * in, all of which is one client's. */
+struct ip limits_source(const struct settings *settings, struct ip peer);
+
 /* Connections that are there already, without the new one. */
 struct limits_connections {
     uint32_t of_connector;
-    uint32_t of_source; /* of its address, at all connectors */
+    uint32_t of_source; /* of limits_source(), at all connectors */
     bool is_unix;       /* it has no address */
 };
 unsigned limits_of_connection(

@@ -20,6 +20,7 @@ struct arrival {
     struct ip local;
     struct ip peer;           /* the client, whoever handed the connection over (PE-9) */
     uint16_t port, peer_port; /* local; the client's, for the log */
+    struct ip source;         /* what it was counted as when it was admitted: limits_source() */
     struct balanced balanced;
 };
 

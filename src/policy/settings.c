@@ -258,6 +258,7 @@ struct settings *settings_new(const char *hostname)
         .poison_threshold = 2,
         .dsn_full_bytes_max = 64 * KIB,
         .deliveries_max = 200,
+        .ipv6_prefix = 64,
         .connections_max = 20000,
         .dns_timeout_ms = 10 * SECOND,
         .log_target = LOG_STDERR,

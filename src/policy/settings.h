@@ -389,6 +389,7 @@ struct settings {
     uint64_t dsn_full_bytes_max; /* a larger original goes back as its header alone */
     uint32_t deliveries_max;     /* connections of all next hops together */
     uint32_t connections_max;    /* accepted, of all connectors together */
+    uint32_t ipv6_prefix;        /* so many bits of an IPv6 address tell sources apart */
     uint32_t loop_count;         /* network loops; 0: cores - 1, at least 1 */
 
     char *certificate_folder; /* where certificates are chosen in (TL-1) */

@@ -160,6 +160,37 @@ def test_rates_are_the_clients(start, folder):
         assert node.queued() == 2
 
 
+def test_one_network_of_ipv6_is_one_source(start):
+    """A host has 2^64 addresses, and one place in the limits; also when the size changes while it is connected."""
+    port = process.free_port(HOST)
+    config = (relais.domain("example.com") + relais.send("Out", smart_hosts=["[127.0.0.1]:9"]) + listener(port) +
+              relais.receive("In", f"{HOST}:{port}", ranges=["2001:db8::/32"], messages_per_minute=1, connections_per_source=1))
+    node = start(config, port)
+
+    def of(client, hello=False):
+        return Talk(port, host=HOST, source=BALANCER, hello=hello, first=f"PROXY TCP6 {client} 2001:db8::1 4711 25\r\n".encode())
+
+    with of("2001:db8:1:2::7", hello=True) as one:
+        assert one.send(MAIL).startswith("250")
+        with of("2001:db8:1:2:ffff::8") as same, of("2001:db8:1:3::7") as other:
+            assert same.banner.startswith("421 4.7.0 Too many connections"), same.banner
+            assert other.banner.startswith("220 "), other.banner
+        node.configure("limits { ipv6_prefix = 128 }\n" + config)
+        node.tool("reload")
+        with of("2001:db8:1:2:ffff::8") as same:
+            assert same.banner.startswith("220 "), same.banner
+        node.configure(config)
+        node.tool("reload")
+        with of("2001:db8:1:2:ffff::8") as same:
+            assert same.banner.startswith("421 4.7.0 Too many connections"), same.banner
+    process.wait_for("room again", lambda: of("2001:db8:1:2::9").banner.startswith("220 "))
+    with of("2001:db8:1:3::9", hello=True) as other:
+        assert other.send(MAIL).startswith("250")
+    process.wait_for("room again", lambda: of("2001:db8:1:2::9").banner.startswith("220 "))
+    with of("2001:db8:1:2::a", hello=True) as again:
+        assert again.send(MAIL).startswith("450 4.7.1 Message submission rate")
+
+
 def test_starttls_and_implicit_tls(setup):
     context = ssl._create_unverified_context()
     with talk(setup.v2, OFFICE, hello=True) as client:

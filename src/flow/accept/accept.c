@@ -68,11 +68,11 @@ static void uncount(struct table *table, struct count *count)
     free(count);
 }
 
-void accept_gone(struct accept *accept, const char *connector, struct ip peer)
+void accept_gone(struct accept *accept, const char *connector, struct ip source)
 {
     assert(accept->connection_count > 0);
     accept->connection_count--;
-    uncount(&accept->sources, find_source(accept, peer, false));
+    uncount(&accept->sources, find_source(accept, source, false));
     uncount(&accept->connectors, find_connector(accept, connector, false));
 }
 
@@ -200,7 +200,7 @@ static struct limits_connections count_connections(struct accept *accept,
     const struct receive_connector *connector, const struct arrival *arrival)
 {
     const struct count *of_connector = find_connector(accept, connector->name, false);
-    const struct count *of_source = find_source(accept, arrival->peer, false);
+    const struct count *of_source = find_source(accept, arrival->source, false);
 
     return (struct limits_connections){
         .of_connector = of_connector ? of_connector->connections : 0,
@@ -237,6 +237,7 @@ void accept_admit(
     struct arrival admitted = *arrival;
     struct decision decision;
 
+    admitted.source = limits_source(setup->settings, arrival->peer);
     if (!connector) {
         refuse_for_all(accept, fd, arrival);
         setup_free(setup);
@@ -247,7 +248,7 @@ void accept_admit(
         setup_free(setup);
         return;
     }
-    if (!is_within_limits(accept, setup->settings, connector, arrival, &decision)) {
+    if (!is_within_limits(accept, setup->settings, connector, &admitted, &decision)) {
         accept_refuse(accept, fd, arrival, connector, &decision);
         setup_free(setup);
         return;
@@ -255,7 +256,7 @@ void accept_admit(
     if (arrival->is_unix) /* the binding may be closed on the way to the session's loop */
         admitted.path = receive_path(connector, arrival->path);
     accept->connection_count++;
-    find_source(accept, arrival->peer, true)->connections++;
+    find_source(accept, admitted.source, true)->connections++;
     find_connector(accept, connector->name, true)->connections++;
     accept->open_session(accept, fd, &admitted, setup, connector);
 }

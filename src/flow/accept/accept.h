@@ -15,7 +15,7 @@ struct accept {
     struct loop *loop;
     struct setup_slot *setup;
     struct list bindings;    /* struct accept_binding */
-    struct table sources;    /* connections of each address */
+    struct table sources;    /* connections of each source */
     struct table connectors; /* ... of each connector, by name */
     uint32_t connection_count;
     struct list waiting; /* struct header_wait: balancers whose PROXY header is not there yet */
@@ -49,7 +49,7 @@ void accept_apply(struct accept *accept);
 void accept_stop(struct accept *accept); /* closes the listeners; sessions go on */
 void accept_done(struct accept *accept); /* after the last session */
 
-/* A session that open_session() began is over. */
-void accept_gone(struct accept *accept, const char *connector, struct ip peer);
+/* A session that open_session() began is over; SOURCE is its arrival's. */
+void accept_gone(struct accept *accept, const char *connector, struct ip source);
 
 #endif

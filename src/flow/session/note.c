@@ -27,9 +27,9 @@ void session_would_refuse(struct session *session, const char *stage, enum limit
 bool session_takes_rate(struct session *session, uint32_t per_minute)
 {
     const char *connector = session->connector->name;
-    struct bytes who = session->client.user
-                           ? bytes_text(session->client.user)
-                           : bytes_of(session->arrival.peer.byte, sizeof session->arrival.peer);
+    struct ip source = limits_source(session->setup->settings, session->arrival.peer);
+    struct bytes who = session->client.user ? bytes_text(session->client.user)
+                                            : bytes_of(source.byte, sizeof source.byte);
     uint8_t key[KEY_BYTES];
     size_t n = strlen(connector) + 1;
 

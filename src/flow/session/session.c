@@ -115,7 +115,7 @@ static void free_session(struct session *session)
     auth_forget(session);
     smtp_server_done(&session->engine);
     list_remove(&session->in_house);
-    house->on_gone(house, session->counted_as, session->arrival.peer);
+    house->on_gone(house, session->counted_as, session->arrival.source);
     setup_free(session->setup);
     free(session->client_name);
     free(session->unix_path);

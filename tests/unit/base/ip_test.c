@@ -152,6 +152,29 @@ static void ranges_hold_addresses_of_their_kind(void **state)
             ip_range_has(range_of(cases[i].range), ip_of(cases[i].ip)) == cases[i].has);
 }
 
+static void networks_have_a_first_address(void **state)
+{
+    static const struct {
+        const char *ip, *want;
+        unsigned bits;
+    } cases[] = {
+        { "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::", 64 },
+        { "2001:db8:1:2:3:4:5:6", "2001:db8:1::", 56 },
+        { "2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6", 128 },
+        { "2001:db8:1:2:3:4:5:7", "2001:db8:1:2:3:4:5:6", 127 },
+        { "ff00::1", "8000::", 1 },
+        { "ff00::1", "::", 0 },
+        { "::1", "::", 64 },
+        { "192.0.2.1", "192.0.2.1", 64 },
+        { "255.255.255.255", "255.255.255.255", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++)
+        check(cases[i].ip, ip_compare(ip_network(ip_of(cases[i].ip), cases[i].bits),
+                               ip_of(cases[i].want)) == 0);
+}
+
 static void ranges_know_each_other(void **state)
 {
     static const struct {
@@ -186,6 +209,7 @@ int main(void)
         cmocka_unit_test(knows_loopback_and_kind),
         cmocka_unit_test(reads_and_writes_ranges),
         cmocka_unit_test(ranges_hold_addresses_of_their_kind),
+        cmocka_unit_test(networks_have_a_first_address),
         cmocka_unit_test(ranges_know_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

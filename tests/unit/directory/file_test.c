@@ -309,7 +309,7 @@ static const char whole[] =
     "dns { servers = [127.0.0.1@5353, \"::1\"] timeout = 00:00:05 }\n"
     "log { target = file file = /tmp/log json = on protocol_file = off size_max = 1M files = 3 "
     "tracking_file = off connectivity_file = /tmp/conn log_subjects = yes }\n"
-    "limits { connections = 100 deliveries = 5 loops = 2 }\n"
+    "limits { connections = 100 deliveries = 5 loops = 2 ipv6_prefix = 56 }\n"
     "/* two ports,\n   one of them for clients */\n"
     "receive_connector \"Default\" {\n"
     "    comment = \"a \\\"quoted\\\" \\\\ word\"\n"
@@ -370,6 +370,7 @@ static void check_top(const struct settings *s)
                      s->log_files_max == 3);
     check_bytes("log", bytes_text(s->connectivity_log_file), BYTES("/tmp/conn"));
     check("limits", s->connections_max == 100 && s->deliveries_max == 5 && s->loop_count == 2);
+    check("prefix", s->ipv6_prefix == 56);
     check("domains", s->domain_count == 2 && s->domains[0].type == DOMAIN_INTERNAL_RELAY &&
                          s->domains[1].type == DOMAIN_AUTHORITATIVE);
     check_bytes("A-label", bytes_text(s->domains[0].pattern), BYTES("xn--bcher-kva.example"));

@@ -94,7 +94,7 @@ static void bench_done(struct bench *bench)
 {
     for (unsigned i = 0; i < bench->kept_count; i++) {
         close(bench->kept[i]);
-        accept_gone(&bench->accept, "in", bench->arrivals[i].peer);
+        accept_gone(&bench->accept, "in", bench->arrivals[i].source);
     }
     for (unsigned i = 0; i < bench->client_count; i++)
         close(bench->clients[i]);

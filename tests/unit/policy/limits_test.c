@@ -44,6 +44,23 @@ static void connections(void **state)
     }
 }
 
+/* The networks themselves: tests/unit/base/ip_test.c. */
+static void sources(void **state)
+{
+    struct settings *settings = settings_new("node.example");
+    struct ip one, other;
+
+    (void)state;
+    check("parses", ip_parse(BYTES("2001:db8::1:2:3:4"), &one) &&
+                        ip_parse(BYTES("2001:db8::4:3:2:1"), &other));
+    check("one /64",
+        ip_compare(limits_source(settings, one), limits_source(settings, other)) == 0);
+    settings->ipv6_prefix = 128;
+    check(
+        "each", ip_compare(limits_source(settings, one), limits_source(settings, other)) != 0);
+    settings_free(settings);
+}
+
 static void headers(void **state)
 {
     static const struct {
@@ -179,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections),
         cmocka_unit_test(headers),
+        cmocka_unit_test(sources),
         cmocka_unit_test(replies),
         cmocka_unit_test(rights_bypass_them),
         cmocka_unit_test(rates),
