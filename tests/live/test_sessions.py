@@ -133,6 +133,32 @@ def test_too_many_errors(start):
             assert len(replies) in (5, 6)
 
 
+def test_what_the_engine_refuses_is_logged(start):
+    """As policy's refusals are: stage, rule, reply; and counted by rule."""
+    with sink.Sink() as target:
+        node, port = relay(start, target, size_max="64K", recipients_max=1, errors_max=2)
+        with Talk(port) as talk:
+            assert talk.say("MAIL FROM:<a@b.test> SIZE=100000").startswith("552")
+            talk.say("MAIL FROM:<a@b.test>")
+            talk.say("RCPT TO:<c@d.test>")
+            for name in ("e@f.test", "g@h.test"):
+                assert talk.say(f"RCPT TO:<{name}>").startswith("452")
+            assert talk.say("DATA").startswith("354")
+            talk.raw(b"bare\nline\r\n.\r\n")
+            assert talk.reply().startswith("550 5.6.11")
+            assert talk.say("RSET").startswith("250")
+            talk.say("RCPT TO:<c@d.test>")
+            talk.say("X" * 5000)
+            assert talk.say("XYZZY").startswith("421")
+            address = "{}:{}".format(*talk.socket.getsockname())
+        node.wait_log("rule=errors ")
+        found = re.findall(rf"reject .*client={re.escape(address)} .*stage=(\S+) rule=(\S+) about=(\S*) code=(\d+) dsn=(\S+)", node.log())
+        assert found == [("MAIL", "size", "<a@b.test>", "552", "5.3.4"), ("RCPT", "recipients", "<e@f.test>", "452", "4.5.3"),
+                         ("DATA", "bare-line-end", "<>", "550", "5.6.11"), ("RCPT", "sequence", "<>", "503", "5.5.1"),
+                         ("COMMAND", "line-length", "<>", "500", "5.5.6"), ("COMMAND", "errors", "<>", "421", "4.7.0")]
+        assert re.search(r'relais_refusals_total\{connector="In",rule="line-length"\} 1', node.tool("metrics").stdout)
+
+
 def test_connections_of_one_source(start):
     with sink.Sink() as target:
         _, port = relay(start, target, connections_per_source=3)

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "policy/limits.h"
 #include "policy/rights.h"
+#include "proto/smtp/reply.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -276,6 +277,24 @@ static void on_body_end(struct session *session)
         session->answer.type = SMTP_SERVER_REFUSED;
 }
 
+/* What the engine refused by itself.  An error of a client that may make any number of them is
+ * told of as often as others may make one. */
+static void on_rejected(struct session *session, const struct smtp_server_action *action)
+{
+    struct bytes line = bytes_first(action->text, bytes_find(action->text, '\r')), rest;
+    struct smtp_reply reply;
+    struct verdict verdict;
+    uint16_t code;
+    bool is_last;
+
+    if (session->engine.error_count > session->connector->errors_max + 1 ||
+        !smtp_reply_parse_line(line, &code, &is_last, &rest))
+        return;
+    smtp_reply_begin(&reply, code, rest);
+    verdict = verdict_of(code, reply.status, "%s", reply.text);
+    report_reject(session, action->command, action->more, action->rule, &verdict);
+}
+
 void session_drop_receipt(struct session *session)
 {
     receipt_free(session->receipt);
@@ -322,6 +341,9 @@ void session_do(struct session *session, const struct smtp_server_action *action
         if (session->engine.error_count == session->connector->errors_max + 1 &&
             session->connector->report_only & LIMIT_ERRORS)
             session_would_refuse(session, "COMMAND", LIMIT_ERRORS);
+        return;
+    case SMTP_SERVER_REJECTED:
+        on_rejected(session, action);
         return;
     case SMTP_SERVER_AUTH_BEGIN:
         auth_begin_login(session, action);

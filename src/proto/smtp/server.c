@@ -8,14 +8,17 @@
 
 /* What one event, or one piece of input, may add at the most; a list with less room left is
  * handed over first. */
-enum { ACTIONS_PER_PIECE_MAX = 6 };
+enum { ACTIONS_PER_PIECE_MAX = 8 };
 
 _Static_assert(sizeof(struct smtp_server) < 512, "an idle session must cost little");
 
 void smtp_server_init(struct smtp_server *server, const struct smtp_server_config *config)
 {
     *server = (struct smtp_server){
-        .config = config, .state = SMTP_SERVER_GREETING, .is_tls = config->is_tls
+        .config = config,
+        .state = SMTP_SERVER_GREETING,
+        .is_tls = config->is_tls,
+        .command = "COMMAND",
     };
 }
 
@@ -126,11 +129,13 @@ static bool ended_bare(struct bytes in, size_t used)
     return used < 2 || in.at[used - 2] != '\r';
 }
 
-static void refuse_line(struct turn *turn, struct bytes reply)
+static void refuse_line(struct turn *turn, const char *rule, struct bytes reply)
 {
     if (turn->server->state == SMTP_SERVER_AUTHENTICATING)
         auth_cancel(turn);
-    turn_fault(turn, reply);
+    else
+        turn->server->command = "COMMAND";
+    turn_fault_as(turn, rule, reply);
 }
 
 /* Each bare LF gets an answer, so that a device which knows no other line end hears why; none
@@ -151,9 +156,10 @@ static bool read_line(struct turn *turn, struct bytes in, size_t *used)
     if (tolerates && got == SMTP_LINE_DONE && ended_bare(in, *used))
         server->tolerated |= SMTP_TOLERATED_BARE_LF;
     if (got == SMTP_LINE_BARE)
-        refuse_line(turn, BYTES("500 5.5.2 Lines end with CR LF; bare CR, LF or NUL\r\n"));
+        refuse_line(
+            turn, "line-end", BYTES("500 5.5.2 Lines end with CR LF; bare CR, LF or NUL\r\n"));
     else if (got == SMTP_LINE_LONG)
-        refuse_line(turn, BYTES("500 5.5.6 Line too long\r\n"));
+        refuse_line(turn, "line-length", BYTES("500 5.5.6 Line too long\r\n"));
     else if (was_skipping)
         return true;
     else if (server->state == SMTP_SERVER_AUTHENTICATING)

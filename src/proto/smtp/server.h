@@ -138,7 +138,10 @@ enum smtp_server_action_type {
     SMTP_SERVER_LINE, /* .text: a command line, credentials masked, for the protocol log;
                          given when config.logs_lines */
     SMTP_SERVER_PROTOCOL_ERROR, /* counted; the reply is in OUT already (tarpit, statistics) */
-    SMTP_SERVER_CLOSE,          /* send OUT, then close */
+    SMTP_SERVER_REJECTED, /* .rule: what the engine refused .command by, without asking; .text:
+                             the reply, which is in OUT already; .more: the address it is about,
+                             or nothing */
+    SMTP_SERVER_CLOSE,    /* send OUT, then close */
 };
 
 struct smtp_server_action {
@@ -148,6 +151,10 @@ struct smtp_server_action {
     union {
         const struct smtp_mail *mail; /* the engine's own; valid until the next step */
         const struct smtp_rcpt *rcpt;
+        struct {
+            const char *rule;    /* docs/rules.md */
+            const char *command; /* "MAIL"; "COMMAND": none that is known */
+        };                       /* literals */
     };
 };
 
@@ -164,9 +171,12 @@ struct smtp_server_actions {
     struct smtp_server_action list[SMTP_SERVER_ACTIONS_MAX];
 };
 
+struct smtp_own_refusal;
+
 /* Embedded in the session.  Small: an idle session must cost little (no line buffer in here; a
  * half line stays with the driver, which offers it again with what comes behind it).
- * The driver may read state, is_tls, is_extended, is_authenticated, tolerated and the counts. */
+ * The driver may read state, is_tls, is_extended, is_authenticated, tolerated and the
+ * counts. */
 struct smtp_server {
     const struct smtp_server_config *config;
     enum smtp_server_state state, resume; /* resume: where a refusal, or the end of a chunk that
@@ -182,11 +192,14 @@ struct smtp_server {
     bool has_mail, has_body;   /* the driver holds a transaction; and BODY_BEGIN was decided */
     bool is_smtputf8;          /* of this transaction */
     bool is_bdat, is_bdat_last;
-    bool is_failed; /* content is read and thrown away */
+    bool is_failed;      /* content is read and thrown away */
+    bool said_full;      /* of this transaction: it has as many recipients as it may */
+    const char *command; /* the last one, a literal: "MAIL"; "COMMAND": none that is known */
     enum body_type body;
     uint32_t recipient_count, error_count, mail_count;
     uint64_t body_bytes, chunk_bytes_left;
     struct smtp_unstuff unstuff;
+    const struct smtp_own_refusal *own_failure; /* as `failure`, which is the driver's: ours */
     struct verdict *failure; /* owned; the answer at the end of failed content, where the
                                 content itself does not say why; NULL most of the time */
     struct buf secret;       /* a decoded AUTH response, wiped at the next step */

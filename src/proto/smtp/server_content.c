@@ -13,10 +13,15 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static const struct verdict too_large = { 552, { 5, 3, 4 }, "Message size exceeds the limit" };
-static const struct verdict bare = { 550, { 5, 6, 11 }, "Bare CR or LF in the message" };
-static const struct verdict nul = { 550, { 5, 6, 0 }, "NUL in the message" };
-static const struct verdict no_recipients = { 554, { 5, 5, 1 }, "No valid recipients" };
+static const struct smtp_own_refusal too_large = { "size",
+    BYTES("552 5.3.4 Message size exceeds the limit\r\n") };
+static const struct smtp_own_refusal bare = { "bare-line-end",
+    BYTES("550 5.6.11 Bare CR or LF in the message\r\n") };
+static const struct smtp_own_refusal nul = { "nul", BYTES("550 5.6.0 NUL in the message\r\n") };
+static const struct smtp_own_refusal no_recipients = { "no-recipients",
+    BYTES("554 5.5.1 No valid recipients\r\n") };
+static const struct smtp_own_refusal no_mail = { "sequence",
+    BYTES("503 5.5.1 Send MAIL first\r\n") };
 
 /* From here on content is thrown away. */
 static void give_up(struct turn *turn)
@@ -25,14 +30,23 @@ static void give_up(struct turn *turn)
     turn->server->is_failed = true;
 }
 
-/* As give_up(), with the answer; the first one stays. */
+/* As give_up(), with the driver's answer; the first one stays. */
 static void fail(struct turn *turn, const struct verdict *verdict)
 {
     struct smtp_server *server = turn->server;
 
     give_up(turn);
-    if (!server->failure)
+    if (!server->failure && !server->own_failure)
         server->failure = mem_copy(verdict, sizeof *verdict);
+}
+
+static void fail_too_large(struct turn *turn)
+{
+    struct smtp_server *server = turn->server;
+
+    give_up(turn);
+    if (!server->failure && !server->own_failure)
+        server->own_failure = &too_large;
 }
 
 static bool is_too_large(const struct smtp_server *server, uint64_t bytes)
@@ -42,16 +56,23 @@ static bool is_too_large(const struct smtp_server *server, uint64_t bytes)
     return max && (bytes > max || server->body_bytes > max - bytes);
 }
 
-/* Why the content so far is refused; NULL: it is good. */
-static const struct verdict *refusal(const struct smtp_server *server)
+/* Why we refuse the content so far; NULL: it is good, or the driver has refused it. */
+static const struct smtp_own_refusal *own_refusal(const struct smtp_server *server)
 {
     if (server->failure)
-        return server->failure;
+        return NULL;
+    if (server->own_failure)
+        return server->own_failure;
     if (server->unstuff.saw_bare && !server->unstuff.normalise_bare)
         return &bare;
     if (server->unstuff.saw_nul)
         return &nul;
     return is_too_large(server, 0) ? &too_large : NULL;
+}
+
+static bool is_refused(const struct smtp_server *server)
+{
+    return server->failure || own_refusal(server);
 }
 
 /* A run of content, or what the scanner learnt without one. */
@@ -64,7 +85,7 @@ static void take_run(struct turn *turn, struct bytes run)
         server->tolerated |= SMTP_TOLERATED_BARE_LF;
     if (server->is_failed)
         return;
-    if (refusal(server))
+    if (is_refused(server))
         give_up(turn);
     else if (run.n)
         turn_act(turn, SMTP_SERVER_BODY)->text = run;
@@ -82,20 +103,24 @@ static void start(struct smtp_server *server, bool is_bdat)
 static void end_message(struct turn *turn)
 {
     struct smtp_server *server = turn->server;
-    const struct verdict *why = refusal(server);
+    const struct smtp_own_refusal *why = own_refusal(server);
     struct verdict verdict;
 
-    if (!why) {
+    if (!is_refused(server)) {
         turn_act(turn, SMTP_SERVER_BODY_END);
         server->has_body = server->has_mail = false; /* the path has it now */
         turn_enter(turn, SMTP_SERVER_COMMITTING);
         return;
     }
-    verdict = *why;
+    if (!why)
+        verdict = *server->failure;
     turn_clear(turn);
     server->was_refused = true;
     turn_enter(turn, SMTP_SERVER_READY);
-    turn_refuse(turn, &verdict);
+    if (why)
+        turn_reject(turn, why->rule, why->reply, BYTES_NONE);
+    else
+        turn_refuse(turn, &verdict);
 }
 
 void content_data(struct turn *turn, struct bytes args)
@@ -105,7 +130,7 @@ void content_data(struct turn *turn, struct bytes args)
     if (args.n) {
         turn_fault(turn, BYTES("501 5.5.4 Syntax: DATA\r\n"));
     } else if (server->state == SMTP_SERVER_MAIL) {
-        turn_refuse(turn, &no_recipients);
+        turn_reject(turn, no_recipients.rule, no_recipients.reply, BYTES_NONE);
     } else if (server->body == BODY_BINARYMIME) {
         turn_fault(turn, BYTES("503 5.5.1 BINARYMIME needs BDAT\r\n")); /* RFC 3030, 3 */
     } else {
@@ -131,16 +156,17 @@ bool content_read_data(struct turn *turn, struct bytes in, size_t *used)
 static void end_stray_chunk(struct turn *turn)
 {
     struct smtp_server *server = turn->server;
-    struct verdict verdict = *server->failure;
+    const struct smtp_own_refusal *why = server->own_failure;
 
-    free(server->failure);
-    server->failure = NULL;
+    server->own_failure = NULL;
     server->is_failed = false;
     turn_enter(turn, server->resume);
-    if (verdict.code == 503 && !server->was_refused)
-        turn_fault_verdict(turn, &verdict);
+    if (why == &no_recipients)
+        turn_reject(turn, why->rule, why->reply, BYTES_NONE);
+    else if (server->was_refused) /* pipelined behind a refused MAIL: no fault */
+        turn_reply(turn, why->reply);
     else
-        turn_refuse(turn, &verdict);
+        turn_fault_as(turn, why->rule, why->reply);
 }
 
 static void end_chunk(struct turn *turn)
@@ -156,7 +182,7 @@ static void end_chunk(struct turn *turn)
         smtp_unstuff_finish(&server->unstuff, &run);
         take_run(turn, run);
     }
-    if (server->is_bdat_last || refusal(server))
+    if (server->is_bdat_last || is_refused(server))
         end_message(turn);
     else
         turn_reply(turn, BYTES("250 2.0.0 Chunk received\r\n"));
@@ -195,13 +221,13 @@ static void enter_chunk(struct turn *turn)
         end_chunk(turn);
 }
 
-static void throw_chunk_away(struct turn *turn, const struct verdict *why)
+static void throw_chunk_away(struct turn *turn, const struct smtp_own_refusal *why)
 {
     struct smtp_server *server = turn->server;
 
     server->resume = server->state;
     server->is_failed = true;
-    server->failure = mem_copy(why, sizeof *why);
+    server->own_failure = why;
     enter_chunk(turn);
 }
 
@@ -216,7 +242,6 @@ static bool parse_chunk(struct bytes args, uint64_t *bytes, bool *is_last)
 
 void content_bdat(struct turn *turn, struct bytes args)
 {
-    static const struct verdict no_mail = { 503, { 5, 5, 1 }, "Send MAIL first" };
     struct smtp_server *server = turn->server;
 
     if (!parse_chunk(args, &server->chunk_bytes_left, &server->is_bdat_last)) {
@@ -232,7 +257,7 @@ void content_bdat(struct turn *turn, struct bytes args)
         turn_decide(turn, DECIDING_BODY);
     } else if (server->state == SMTP_SERVER_BDAT) {
         if (!server->is_failed && is_too_large(server, server->chunk_bytes_left))
-            fail(turn, &too_large);
+            fail_too_large(turn);
         enter_chunk(turn);
     } else {
         throw_chunk_away(turn, &no_mail);
@@ -247,7 +272,7 @@ static void bdat_decided(struct turn *turn, const struct verdict *verdict)
     if (!server->has_body)
         fail(turn, verdict);
     else if (is_too_large(server, server->chunk_bytes_left))
-        fail(turn, &too_large);
+        fail_too_large(turn);
     enter_chunk(turn);
 }
 

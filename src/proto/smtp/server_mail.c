@@ -76,13 +76,14 @@ static struct bytes parse_mail(struct smtp_server *server, struct bytes args)
 }
 
 /* The refusal that the session's state calls for; NULL: none. */
-static const struct verdict *refusal_of_mail(const struct smtp_server *server)
+static const struct smtp_own_refusal *refusal_of_mail(const struct smtp_server *server)
 {
-    static const struct verdict needs_tls = { 530, { 5, 7, 0 },
-        "Must issue a STARTTLS command first" };
-    static const struct verdict needs_auth = { 530, { 5, 7, 0 }, "Authentication required" };
-    static const struct verdict no_more = { 421, { 4, 7, 0 },
-        "Too many messages in this session" };
+    static const struct smtp_own_refusal needs_tls = { "tls",
+        BYTES("530 5.7.0 Must issue a STARTTLS command first\r\n") };
+    static const struct smtp_own_refusal needs_auth = { "authentication",
+        BYTES("530 5.7.0 Authentication required\r\n") };
+    static const struct smtp_own_refusal no_more = { "messages",
+        BYTES("421 4.7.0 Too many messages in this session\r\n") };
     const struct smtp_server_config *config = server->config;
 
     if (config->requires_tls && !server->is_tls)
@@ -96,15 +97,13 @@ static const struct verdict *refusal_of_mail(const struct smtp_server *server)
 
 void mail_mail(struct turn *turn, struct bytes args)
 {
-    static const struct verdict too_large = { 552, { 5, 3, 4 },
-        "Message size exceeds the limit" };
     struct smtp_server *server = turn->server;
-    const struct verdict *refusal = refusal_of_mail(server);
+    const struct smtp_own_refusal *refusal = refusal_of_mail(server);
     struct bytes fault;
 
     server->was_refused = true; /* until it is accepted */
     if (refusal) {
-        turn_refuse(turn, refusal);
+        turn_reject(turn, refusal->rule, refusal->reply, BYTES_NONE);
         return;
     }
     fault = parse_mail(server, args);
@@ -114,7 +113,8 @@ void mail_mail(struct turn *turn, struct bytes args)
     }
     if (server->config->size_bytes_max &&
         server->mail.size_bytes > server->config->size_bytes_max) {
-        turn_refuse(turn, &too_large);
+        turn_reject(turn, "size", BYTES("552 5.3.4 Message size exceeds the limit\r\n"),
+            server->mail.sender.text);
         return;
     }
     turn_act(turn, SMTP_SERVER_CHECK_MAIL)->mail = &server->mail;
@@ -163,8 +163,14 @@ void mail_rcpt(struct turn *turn, struct bytes args)
         return;
     }
     if (server->recipient_count >= mail_recipients_max(server)) {
-        /* 452 lets the client send the rest with another message: RFC 5321, 4.5.3.1.10. */
-        turn_reply(turn, BYTES("452 4.5.3 too many recipients\r\n"));
+        /* 452 lets the client send the rest with another message: RFC 5321, 4.5.3.1.10.  A
+         * list of thousands is told of once. */
+        static const struct bytes full = BYTES("452 4.5.3 too many recipients\r\n");
+        if (server->said_full)
+            turn_reply(turn, full);
+        else
+            turn_reject(turn, "recipients", full, server->rcpt.address.text);
+        server->said_full = true;
         return;
     }
     turn_act(turn, SMTP_SERVER_CHECK_RCPT)->rcpt = &server->rcpt;

@@ -99,29 +99,43 @@ void turn_refuse(struct turn *turn, const struct verdict *verdict)
         turn_close(turn);
 }
 
-/* False: that was one too many, and all is said. */
-static bool count_fault(struct turn *turn)
+void turn_reject(struct turn *turn, const char *rule, struct bytes reply, struct bytes about)
+{
+    struct smtp_server_action *action = turn_act(turn, SMTP_SERVER_REJECTED);
+
+    action->rule = rule;
+    action->command = turn->server->command;
+    action->text = reply;
+    action->more = about;
+    turn_reply(turn, reply);
+    if (bytes_starts(reply, BYTES("421")))
+        turn_close(turn);
+}
+
+void turn_fault_as(struct turn *turn, const char *rule, struct bytes reply)
 {
     struct smtp_server *server = turn->server;
 
     turn_act(turn, SMTP_SERVER_PROTOCOL_ERROR);
     if (++server->error_count <= server->config->errors_max)
-        return true;
-    turn_reply(turn, BYTES("421 4.7.0 Too many errors\r\n"));
-    turn_close(turn);
-    return false;
+        turn_reject(turn, rule, reply, BYTES_NONE);
+    else
+        turn_reject(turn, "errors", BYTES("421 4.7.0 Too many errors\r\n"), BYTES_NONE);
 }
 
 void turn_fault(struct turn *turn, struct bytes reply)
 {
-    if (count_fault(turn))
-        turn_reply(turn, reply);
-}
+    static const struct {
+        struct bytes code;
+        const char *rule;
+    } rules[] = { { BYTES("500"), "unknown-command" }, { BYTES("502"), "not-offered" },
+        { BYTES("503"), "sequence" }, { BYTES("504"), "not-offered" }, { BYTES("530"), "tls" },
+        { BYTES("538"), "tls" }, { BYTES(""), "syntax" } };
+    size_t i = 0;
 
-void turn_fault_verdict(struct turn *turn, const struct verdict *verdict)
-{
-    if (count_fault(turn))
-        turn_refuse(turn, verdict);
+    while (!bytes_starts(reply, rules[i].code))
+        i++;
+    turn_fault_as(turn, rules[i].rule, reply);
 }
 
 void turn_forget(struct turn *turn)
@@ -142,6 +156,8 @@ void turn_clear(struct turn *turn)
     turn_forget(turn);
     free(server->failure);
     server->failure = NULL;
+    server->own_failure = NULL;
+    server->said_full = false;
     server->is_failed = server->is_smtputf8 = false;
     server->is_bdat = server->is_bdat_last = false;
     server->body = BODY_7BIT;

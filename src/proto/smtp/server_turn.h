@@ -22,6 +22,12 @@ struct turn {
 /* What DECIDED answers. */
 enum deciding { DECIDING_HELO, DECIDING_EHLO, DECIDING_MAIL, DECIDING_RCPT, DECIDING_BODY };
 
+/* What the engine says of content by itself; always a literal. */
+struct smtp_own_refusal {
+    const char *rule;
+    struct bytes reply;
+};
+
 #define IN(state) (1u << SMTP_SERVER_##state)
 
 static inline bool is_in(const struct smtp_server *server, unsigned states)
@@ -43,9 +49,13 @@ void turn_accept(
     struct turn *turn, struct bytes prefix, const char *text, const char *fallback);
 /* A refusal: 4xx or 5xx.  421 closes. */
 void turn_refuse(struct turn *turn, const struct verdict *verdict);
-/* A protocol error, counted; one too many is answered 421 instead, and closes. */
+/* A protocol error, counted; one too many is answered 421 instead, and closes.  Its rule is by
+ * the reply's code; or RULE. */
 void turn_fault(struct turn *turn, struct bytes reply);
-void turn_fault_verdict(struct turn *turn, const struct verdict *verdict);
+void turn_fault_as(struct turn *turn, const char *rule, struct bytes reply);
+/* What is refused without asking, and is no error: a whole reply of our own, and a rule of
+ * docs/rules.md, both literals; ABOUT is an address, or nothing.  421 closes. */
+void turn_reject(struct turn *turn, const char *rule, struct bytes reply, struct bytes about);
 
 /* Tells the driver to forget the transaction that it holds, if any. */
 void turn_forget(struct turn *turn);

@@ -155,6 +155,7 @@ void verbs_line(struct turn *turn, struct bytes line)
 
     if (server->config->logs_lines)
         turn_act(turn, SMTP_SERVER_LINE)->text = masked(server, text, verb);
+    server->command = verb ? (const char *)verb->name.at : "COMMAND";
     if (!verb) {
         turn_fault(turn, BYTES("500 5.5.1 Command not recognised\r\n"));
         return;

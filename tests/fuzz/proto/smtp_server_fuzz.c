@@ -189,6 +189,10 @@ static void on_action(struct chance *chance, const struct smtp_server_action *ac
     case SMTP_SERVER_LINE:
     case SMTP_SERVER_PROTOCOL_ERROR:
         break;
+    case SMTP_SERVER_REJECTED:
+        assert(action->rule[0] && action->command[0]);
+        assert(bytes_ends_nocase(action->text, BYTES("\r\n")));
+        break;
     }
 }
 

@@ -20,6 +20,7 @@
 struct driver {
     struct smtp_server server;
     struct buf said, out, done, body;
+    struct buf rejected; /* "MAIL size a@b 552\n" of what the engine refused by itself */
     bool is_closed, is_full;
     bool never_fails; /* "BOOM" is like other words: when a driver gives up is not the same at
                          all splits */
@@ -36,6 +37,7 @@ static inline void driver_init(struct driver *driver, const struct smtp_server_c
     buf_init(&driver->out, SMTP_SERVER_LINE_BYTES_MAX + 64); /* little more than it asks for */
     buf_init(&driver->done, 1 << 20);
     buf_init(&driver->body, 1 << 20);
+    buf_init(&driver->rejected, 1 << 20);
 }
 
 static inline void driver_done(struct driver *driver)
@@ -45,6 +47,7 @@ static inline void driver_done(struct driver *driver)
     buf_done(&driver->out);
     buf_done(&driver->done);
     buf_done(&driver->body);
+    buf_done(&driver->rejected);
 }
 
 static inline void note_bytes(struct driver *driver, struct bytes bytes)
@@ -248,6 +251,10 @@ static inline bool do_action(struct driver *driver, const struct smtp_server_act
         return false;
     case SMTP_SERVER_PROTOCOL_ERROR:
         record_note(&driver->done, "ERROR\n");
+        return false;
+    case SMTP_SERVER_REJECTED:
+        record_note(&driver->rejected, "%s %s %.*s %.*s\n", action->command, action->rule,
+            BYTES_ARGS(action->more), BYTES_ARGS(bytes_first(action->text, 3)));
         return false;
     case SMTP_SERVER_CLOSE:
         record_note(&driver->done, "CLOSE\n");

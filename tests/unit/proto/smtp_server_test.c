@@ -528,6 +528,62 @@ static void open_and_send(struct driver *driver, const char *text)
     run_input(driver, bytes_text(text), 1000, 1000);
 }
 
+/* What the engine refuses without asking is told, with its rule, in any split. */
+static const struct {
+    const char *name;
+    const struct smtp_server_config *config;
+    const char *text, *want;
+} rejections[] = {
+    { "order and syntax", &patient,
+        "MAIL FROM:<a@b>\r\nHELO a_b\r\nHELO c\r\nRCPT TO:<a@b>\r\nMAIL FROM:a@b\r\nMAIL "
+        "FROM:<a@b> X=Y\r\nXYZZY\r\nEXPN a\r\nAUTH PLAIN\r\nSTARTTLS\r\n",
+        "MAIL sequence  503\nHELO syntax  501\nRCPT sequence  503\nMAIL syntax  501\n"
+        "MAIL syntax  555\nCOMMAND unknown-command  500\nEXPN not-offered  502\n"
+        "AUTH not-offered  502\nSTARTTLS not-offered  502\n" },
+    { "lines", &patient, "HELO c\nNOOP\r\n", "COMMAND line-end  500\n" },
+    { "errors", &plain, "X\r\nX\r\nX\r\nX\r\nX\r\n",
+        "COMMAND unknown-command  500\nCOMMAND unknown-command  500\n"
+        "COMMAND unknown-command  500\nCOMMAND errors  421\n" },
+    { "size, and too many recipients, once", &plain,
+        "HELO c\r\nMAIL FROM:<a@b> SIZE=101\r\nRCPT TO:<c@d>\r\nMAIL FROM:<a@b>\r\nRCPT "
+        "TO:<c@d>\r\nRCPT TO:<e@f>\r\nRCPT TO:<g@h>\r\nRCPT TO:<i@j>\r\nRSET\r\n",
+        "MAIL size a@b 552\nRCPT recipients g@h 452\n" },
+    { "no recipients", &plain, "HELO c\r\nMAIL FROM:<a@b>\r\nDATA\r\nBDAT 3 LAST\r\nabc",
+        "DATA no-recipients  554\nBDAT no-recipients  554\n" },
+    { "a chunk out of order", &plain, "HELO c\r\nBDAT 3 LAST\r\nabc", "BDAT sequence  503\n" },
+    { "content", &plain,
+        "HELO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\na\nb\r\n.\r\nMAIL "
+        "FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 101 LAST\r\n"
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
+        "2345678901234567890",
+        "DATA bare-line-end  550\nBDAT size  552\n" },
+    { "TLS first", &needs_tls, "EHLO c\r\nAUTH PLAIN\r\nMAIL FROM:<a@b>\r\n",
+        "AUTH tls  530\nMAIL tls  530\n" },
+    { "AUTH first", &needs_auth, "EHLO c\r\nMAIL FROM:<a@b>\r\nAUTH X\r\n",
+        "MAIL authentication  530\nAUTH not-offered  504\n" },
+    { "cancelled", &needs_auth, "EHLO c\r\nAUTH PLAIN\r\n*\r\n", "AUTH syntax  501\n" },
+    { "the driver's own", &plain,
+        "HELO c\r\nMAIL FROM:<refused@b>\r\nMAIL FROM:<full@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+        "" },
+};
+
+static void what_is_refused_has_a_rule(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CASES(rejections); i++) {
+        struct bytes text = bytes_text(rejections[i].text);
+        for (size_t cut = 0; cut <= text.n; cut++) {
+            struct driver driver;
+            driver_init(&driver, rejections[i].config);
+            run_event(&driver, SMTP_SERVER_OPENED, BYTES_NONE);
+            run_input(&driver, text, cut, text.n);
+            check_bytes(rejections[i].name, buf_bytes(&driver.rejected),
+                bytes_text(rejections[i].want));
+            driver_done(&driver);
+        }
+    }
+}
+
 #define UP_TO_RCPT "HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n"
 
 /* The session is stopped in every state, and what the driver still owed comes too late. */
@@ -704,6 +760,7 @@ int main(void)
         cmocka_unit_test(is_not_smuggled_past),
         cmocka_unit_test(takes_chunks),
         cmocka_unit_test(does_tls_and_auth),
+        cmocka_unit_test(what_is_refused_has_a_rule),
         cmocka_unit_test(stops_in_every_state),
         cmocka_unit_test(stops_before_the_banner),
         cmocka_unit_test(says_nothing_while_tls_starts),
