@@ -23,7 +23,8 @@ struct dialogue {
     char mechanisms[LOGIN_WORDS_BYTES];
     struct buf out;
     struct decision decision;              /* of the line that was said last */
-    bool was_asked;                        /* policy was; else the engine answered by itself */
+    bool was_asked;                        /* policy was; else the engine answered by itself: */
+    const char *own_rule;                  /* by which it refused; NULL: it did not */
     char sender[ADDRESS_BYTES_MAX + 1];    /* as it is after rewriting */
     char recipient[ADDRESS_BYTES_MAX + 1]; /* the last one that was asked about */
     struct resolved resolved;              /* what that is */
@@ -152,6 +153,9 @@ static struct smtp_server_event answer_action(
         break;
     case SMTP_SERVER_CHECK_HELLO:
         return (struct smtp_server_event){ .type = SMTP_SERVER_DECIDED, .verdict = &yes };
+    case SMTP_SERVER_REJECTED:
+        dialogue->own_rule = action->rule;
+        return (struct smtp_server_event){ .type = SMTP_SERVER_INPUT };
     default:
         return (struct smtp_server_event){ .type = SMTP_SERVER_INPUT };
     }
@@ -205,17 +209,19 @@ static bool say(
     bool is_yes;
 
     dialogue->was_asked = false;
+    dialogue->own_rule = NULL;
     buf_clear(&dialogue->out);
     step(dialogue,
         (struct smtp_server_event){ .type = SMTP_SERVER_INPUT, .input = bytes_text(line) });
     last_reply(dialogue, reply);
     is_yes = reply[0] == '2';
-    find(dialogue, (struct finding){ .stage = stage,
-                       .about = about,
-                       .is_yes = is_yes,
-                       .reply = reply,
-                       .rule = dialogue->was_asked ? dialogue->decision.rule : "",
-                       .why = dialogue->was_asked ? dialogue->decision.why : "" });
+    find(dialogue,
+        (struct finding){ .stage = stage,
+            .about = about,
+            .is_yes = is_yes,
+            .reply = reply,
+            .rule = dialogue->was_asked ? dialogue->decision.rule : dialogue->own_rule,
+            .why = dialogue->was_asked ? dialogue->decision.why : "" });
     return is_yes;
 }
 
@@ -228,8 +234,13 @@ static void know_client(struct dialogue *dialogue)
     dialogue->client = (struct client){
         .user = question->user,
         .account = question->user ? account_find(dialogue->settings, question->user) : NULL,
-        .is_partner = question->is_partner,
-        .is_tls = question->is_tls || dialogue->connector->tls == TLS_MODE_IMPLICIT,
+        .has_certificate = dialogue->connector->asks_client_certificate &&
+                           (question->has_certificate || question->is_partner),
+        .is_partner = question->is_partner ||
+                      (question->fingerprint &&
+                          client_is_listed(dialogue->connector, question->fingerprint)),
+        .is_tls = question->is_tls || question->has_certificate || question->is_partner ||
+                  dialogue->connector->tls == TLS_MODE_IMPLICIT,
     };
     client_know(dialogue->settings, dialogue->connector, &dialogue->client);
 }

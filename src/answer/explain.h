@@ -13,11 +13,14 @@ struct explain_question {
     struct arrival arrival; /* of the client, whoever handed it over */
     bool has_via;           /* a balancer did, by a PROXY header */
     struct ip via;
-    const char *helo;   /* NULL: nothing was asked about it: "client.invalid" */
-    const char *user;   /* logged in as; NULL: nobody */
-    bool is_tls;        /* STARTTLS was done */
-    bool is_partner;    /* showed a client certificate that the connector knows */
-    const char *sender; /* NULL: no more than the connector; "": the null sender */
+    const char *helo; /* NULL: nothing was asked about it: "client.invalid" */
+    const char *user; /* logged in as; NULL: nobody */
+    bool is_tls;      /* STARTTLS was done */
+    /* He showed a certificate, which is TLS; one with this fingerprint: the connector may list it;
+     * or one that it knows whatever its fingerprint is. */
+    bool has_certificate, is_partner;
+    const char *fingerprint; /* "sha256:HEX"; NULL: some other one */
+    const char *sender;      /* NULL: no more than the connector; "": the null sender */
     uint64_t size_bytes;
     const char *const *recipients;
     size_t recipient_count;

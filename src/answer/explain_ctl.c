@@ -72,6 +72,25 @@ static bool read_local(
     return ip_parse(host, &out->local);
 }
 
+/* Any other word than a fingerprint could be one that is misspelt, and be taken for unknown. */
+static bool read_certificate(
+    const struct ctl_object *request, struct explain_request *out, char why[EXPLAIN_WHY_BYTES])
+{
+    const char *text = ctl_text(request, "certificate");
+
+    if (!text)
+        return true;
+    out->question.has_certificate = true;
+    if (strcmp(text, "unknown") == 0)
+        return true;
+    out->question.fingerprint = out->fingerprint;
+    if (fingerprint_parse(text, "sha256:", out->fingerprint))
+        return true;
+    snprintf(why, EXPLAIN_WHY_BYTES,
+        "'%.80s' is no fingerprint: \"sha256:\" and 64 hex digits, or \"unknown\"", text);
+    return false;
+}
+
 bool explain_read(const struct settings *settings, const struct ctl_object *request,
     struct explain_request *out, char why[EXPLAIN_WHY_BYTES])
 {
@@ -117,7 +136,7 @@ bool explain_read(const struct settings *settings, const struct ctl_object *requ
     }
     for (size_t i = 0; i < question->recipient_count; i++)
         out->recipients[i] = ctl_list_text(request, "rcpt", i);
-    return true;
+    return read_certificate(request, out, why);
 }
 
 struct ctl_object *explain_row(const struct finding *finding)

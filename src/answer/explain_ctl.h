@@ -13,10 +13,11 @@ enum { EXPLAIN_RECIPIENTS_MAX = 16, EXPLAIN_WHY_BYTES = 200 };
 struct explain_request {
     struct explain_question question;
     const char *recipients[EXPLAIN_RECIPIENTS_MAX];
+    char fingerprint[FINGERPRINT_BYTES];
 };
 
 /* The request's members: from ("192.0.2.1"), via (a balancer, likewise), to (":25", "192.0.2.1:25", "unix:/path"), helo, user,
- * tls, partner, mail, rcpt (a list), size.  Where `to` has no address the one of a binding of
+ * tls, certificate ("sha256:HEX", or "unknown"), partner, mail, rcpt (a list), size.  Where `to` has no address the one of a binding of
  * that port stands in; without `to` it is the first binding's port.  False: WHY says what is wrong. */
 bool explain_read(const struct settings *settings, const struct ctl_object *request,
     struct explain_request *out, char why[EXPLAIN_WHY_BYTES]);

@@ -1,6 +1,9 @@
 #include "base/certificate.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
 bool certificate_is_meant(const struct certificate_choice *choice)
 {
@@ -23,4 +26,23 @@ void certificate_choice_format(
             choice->certificate_file ? choice->certificate_file
             : choice->fingerprint    ? choice->fingerprint
                                      : "");
+}
+
+bool fingerprint_parse(const char *text, const char *kind, char out[FINGERPRINT_BYTES])
+{
+    size_t n = strlen(kind), digits = 0, digits_max = strcmp(kind, "sha1:") == 0 ? 40 : 64;
+
+    if (strncasecmp(text, kind, n) != 0)
+        return false;
+    memcpy(out, kind, n);
+    for (text += n; *text; text++) {
+        if (*text == ':' && digits % 2 == 0 && digits > 0 && digits < digits_max &&
+            text[-1] != ':')
+            continue;
+        if (!isxdigit((unsigned char)*text) || digits == digits_max)
+            return false;
+        out[n + digits++] = (char)tolower((unsigned char)*text);
+    }
+    out[n + digits] = 0;
+    return digits == digits_max;
 }

@@ -22,4 +22,9 @@ enum { CERTIFICATE_TEXT_BYTES = 1024 };
 void certificate_choice_format(
     const struct certificate_choice *choice, char out[CERTIFICATE_TEXT_BYTES]);
 
+/* KIND, "sha256:" or "sha1:", and its hex digits, which may have colons between them, as openssl(1)
+ * prints them; OUT has small letters and no colons. */
+enum { FINGERPRINT_BYTES = 72 };
+bool fingerprint_parse(const char *text, const char *kind, char out[FINGERPRINT_BYTES]);
+
 #endif

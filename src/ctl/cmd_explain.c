@@ -106,7 +106,7 @@ static int explain_from_file(
 /* --- The command ------------------------------------------------------------------------- */
 
 struct asked {
-    const char *from, *via, *to, *helo, *user, *mail;
+    const char *from, *via, *to, *helo, *user, *mail, *certificate;
     struct option_texts rcpt;
     uint64_t size;
     bool is_tls, is_partner, uses_file;
@@ -117,7 +117,8 @@ static struct ctl_object *request_of(const struct asked *asked)
     const struct {
         const char *name, *text;
     } texts[] = { { "from", asked->from }, { "via", asked->via }, { "to", asked->to },
-        { "helo", asked->helo }, { "user", asked->user }, { "mail", asked->mail } };
+        { "helo", asked->helo }, { "user", asked->user }, { "mail", asked->mail },
+        { "certificate", asked->certificate } };
     struct ctl_object *request = link_request("explain");
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -147,6 +148,8 @@ int cmd_explain(struct tool *tool, int argc, char **argv)
         { "helo", 0, OPTION_TEXT, &asked.helo, "NAME", "what it says in EHLO" },
         { "user", 0, OPTION_TEXT, &asked.user, "NAME", "as if it had logged in" },
         { "tls", 0, OPTION_FLAG, &asked.is_tls, NULL, "as if it had started TLS" },
+        { "cert", 0, OPTION_TEXT, &asked.certificate, "FINGERPRINT",
+            "as if it had shown that client certificate; \"unknown\": one that nobody knows" },
         { "partner", 0, OPTION_FLAG, &asked.is_partner, NULL,
             "as if it had shown a client certificate that is known" },
         { "mail", 0, OPTION_TEXT, &asked.mail, "ADDRESS", "the sender; \"\" is the null one" },

@@ -4,10 +4,7 @@
 
 #include "directory/option.h"
 
-/* certificate_choice.c.  KIND is "sha256:" or "sha1:"; OUT has small letters and no colons. */
-enum { FINGERPRINT_BYTES = 72 };
-bool fingerprint_parse(const char *text, const char *kind, char out[FINGERPRINT_BYTES]);
-/* As read_file(), of the value number AT; the second takes a fingerprint or names as well. */
+/* certificate_choice.c.  As read_file(), of the value number AT; the second takes a fingerprint or names as well. */
 void read_file_of_list(struct reader *reader, const struct option *option,
     const struct config_item *item, size_t at, char **into);
 void read_choice_of_list(struct reader *reader, const struct option *option,

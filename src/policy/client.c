@@ -193,6 +193,11 @@ static bool lists(const struct receive_connector *connector, const char *fingerp
     return false;
 }
 
+bool client_is_listed(const struct receive_connector *connector, const char *fingerprint)
+{
+    return connector->asks_client_certificate && lists(connector, fingerprint);
+}
+
 bool client_is_still_partner(const struct receive_connector *before,
     const struct receive_connector *now, const char *fingerprint)
 {

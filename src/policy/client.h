@@ -39,6 +39,9 @@ unsigned client_groups(const struct settings *settings,
 unsigned client_rights(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client);
 
+/* Whether CONNECTOR asks for certificates and lists FINGERPRINT among those it knows. */
+bool client_is_listed(const struct receive_connector *connector, const char *fingerprint);
+
 /* Whether a partner whose certificate has FINGERPRINT, and whom BEFORE knew, is one on NOW, as far
  * as can be said without asking for the certificate again. */
 bool client_is_still_partner(const struct receive_connector *before,

@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from tests.kit import process, relais, sink
+from tests.kit import certificate, process, relais, sink
 from tests.kit.talk import Talk
 
 HOST = "127.86.0.1"
@@ -109,6 +109,8 @@ CASES = [
     (S, "tls", "x", "a@else.test", 0, "a@example.com", "Tls 530-5.7.0 - -"),
     (O, "port", "", "a@else.test", 0, "a@example.com", "Everybody-501 - - -"),
     (O, "port", "[192.0.2.1]", "a@else.test", 0, "a@example.com", "Everybody 250 250 Small"),
+    (S, "port", "x", "root@mfp.local", 40000000, "a@example.com", "Scanners 552-5.3.4 - -"),
+    (O, "port", "x", "a@else.test", 0, "@example.com", "Everybody 250 501-5.1.3 -"),
     (O, "port", "[nonsense]", "a@else.test", 0, "a@example.com", "Everybody 250 250 Small"),
 ]
 
@@ -207,6 +209,69 @@ def test_users_may_send_as_themselves(start, folder, server_certificate):
             assert said == [f"{code} {text.decode()}" for code, text in lived], (user, sender)
         text = node.tool("explain", "--to", f":{port}", "--user", "alice", "--tls", "--mail", "alice@example.com", "--rcpt", "b@c.test").stdout
         assert "any-recipient (group users)" in text and "rule own-address" in text
+
+
+@pytest.fixture(scope="module")
+def certificates(module_folder):
+    """Of a known client, by its fingerprint, of one by its authority, and of a stranger."""
+    authority, stranger = (certificate.Authority(module_folder, name) for name in ("Ours", "Strangers"))
+    return authority, {"listed": stranger.sign("Scanner"), "signed": authority.sign("Printer"), "stranger": stranger.sign("Other")}
+
+
+@pytest.mark.parametrize("asked, shown, code, rule", [
+    ({}, None, "530 5.7.0 Must issue a STARTTLS", "tls"),
+    ({"tls": True}, "nothing", "530 5.7.0 Client certificate required", "client-certificate"),
+    ({"certificate": "unknown"}, "stranger", "550 5.7.1 SMTP; Client certificate is not known", "client-certificate"),
+    ({"certificate": "stranger"}, "stranger", "550 5.7.1 SMTP; Client certificate is not known", "client-certificate"),
+    ({"certificate": "listed"}, "listed", "250 2.1.0", "any-sender"),
+    ({"partner": True}, "signed", "250 2.1.0", "any-sender"),
+])
+def test_certificates(start, certificates, asked, shown, code, rule):
+    """What a client's certificate changes: explain beforehand, a session that shows it afterwards."""
+    authority, pairs = certificates
+    port = process.free_port()
+    node = start(relais.receive("Partners", f"127.0.0.1:{port}", tls="required", client_certificate="require", allow=[],
+                                permission_groups=["partners"], client_ca=authority.file,
+                                client_fingerprints=[certificate.fingerprint(pairs["listed"][0])]) +
+                 relais.send("Out", smart_hosts=["[127.0.0.1]:1"]), port)
+    if asked.get("certificate") in pairs:
+        asked = {"certificate": certificate.fingerprint(pairs[asked["certificate"]][0])}
+    rows, _ = node.ask("explain", **{"to": f":{port}", "mail": "a@b.test", **asked})
+    said = next(r for r in rows if r["stage"] == "mail")
+    context = ssl._create_unverified_context()
+    if shown in pairs:
+        context.load_cert_chain(*pairs[shown])
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        if shown:
+            client.starttls(context=context)
+        client.ehlo()
+        number, text = client.docmd("MAIL", "FROM:<a@b.test>")
+    assert said["reply"] == f"{number} {text.decode()}" and said["reply"].startswith(code) and said["rule"] == rule
+    if rule != "any-sender":
+        node.wait_log(f"reject .*stage=MAIL rule={rule} ")
+    assert node.tool("explain", "--cert", "nonsense", check=False).returncode == 64
+
+
+def test_rules_that_depend_on_groups_and_counts(start):
+    """authentication, submit, and the recipients of one message."""
+    port = process.free_port()
+    node = start(relais.receive("Users", f"127.0.0.1:{port}", ranges=["127.0.0.1"], allow=[], permission_groups=["users"], auth=["plain"],
+                                auth_without_tls=True, require_auth=True) +
+                 relais.receive("Nobody", f"127.0.0.1:{port}", ranges=["127.0.0.2"], allow=[], permission_groups=["partners"]) +
+                 relais.receive("Few", f"127.0.0.1:{port}", ranges=["127.0.0.3"], recipients_max=1) +
+                 relais.send("Out", smart_hosts=["[127.0.0.1]:1"]), port)
+    cases = [("127.0.0.1", [], "530 5.7.0 Authentication required", "authentication"),
+             ("127.0.0.2", [], "550 5.7.1 SMTP; Client has no right", "submit"),
+             ("127.0.0.3", ["a@c.test", "b@c.test"], "452 4.5.3 too many recipients", "recipients")]
+    for source, recipients, want, rule in cases:
+        rows, _ = node.ask("explain", **{"from": source, "to": f":{port}", "mail": "a@b.test", "rcpt": recipients})
+        said = [r for r in rows if r["stage"] in ("mail", "recipient")][-1]
+        with Talk(port, source=source) as talk:
+            for line in ["MAIL FROM:<a@b.test>", *(f"RCPT TO:<{r}>" for r in recipients)]:
+                lived = talk.say(line)
+            address = "{}:{}".format(*talk.socket.getsockname())
+        assert said["reply"] == lived and lived.startswith(want) and said["rule"] == rule
+        assert node.wait_log(rf"reject .*client={re.escape(address)} .*rule={rule} ")
 
 
 def test_there_are_fifty_cases():
