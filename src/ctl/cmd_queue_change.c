@@ -18,6 +18,8 @@ struct change {
     const char *queues;  /* ... and for queues as a whole; NULL: there is none */
     const char *done;    /* "removed" */
     const char *filter, *queue;
+    const char *to, *server; /* of a redirection */
+    bool undo;
     bool all, what_if, yes, ndr, no_ndr;
     bool of_queues; /* FILTER and the argument are about queues */
     struct print_table *table;
@@ -59,6 +61,12 @@ static struct ctl_object *request_for(
         ctl_set_text(request, "queue", bytes_text(change->queue));
     if (change->all)
         ctl_set_bool(request, "all", true);
+    if (change->to)
+        ctl_set_text(request, "to", bytes_text(change->to));
+    if (change->server)
+        ctl_set_text(request, "server", bytes_text(change->server));
+    if (change->undo)
+        ctl_set_bool(request, "undo", true);
     ctl_set_bool(request, "ndr", change->ndr);
     return request;
 }
@@ -230,6 +238,36 @@ static bool read_options(struct change *change, int *argc, char **argv, int *cod
     return true;
 }
 
+static bool read_redirection(struct change *change, int *argc, char **argv, int *code)
+{
+    const struct option options[] = {
+        { "to", 't', OPTION_TEXT, &change->to, "HOST[:PORT]",
+            "the host, or the name of a node; its port is 25" },
+        { "undo", 0, OPTION_FLAG, &change->undo, NULL,
+            "what was redirected follows its route again: all of it, or what is named" },
+        { "server", 0, OPTION_TEXT, &change->server, "NODE", "this node, to make sure" },
+        { "filter", 'f', OPTION_TEXT, &change->filter, "FILTER",
+            "those it fits: \"from ~ *@example.com and age > 2h\"" },
+        { "what-if", 0, OPTION_FLAG, &change->what_if, NULL, "only say what would be done" },
+        { "yes", 'y', OPTION_FLAG, &change->yes, NULL,
+            "do not ask when the filter fits everything" },
+        { "all", 'a', OPTION_FLAG, &change->all, NULL, "everything" },
+        { "queue", 0, OPTION_TEXT, &change->queue, "QUEUE", "all messages of a queue" },
+    };
+
+    if (!tool_options(change->tool, argc, argv, options, OPTION_COUNT(options), code))
+        return false;
+    if (!change->to == !change->undo) {
+        *code = tool_usage(change->tool, "--to HOST, or --undo?");
+        return false;
+    }
+    if (change->undo)
+        change->done = "undone";
+    if (change->undo && !*argc && !change->all && !change->filter && !change->queue)
+        change->all = change->yes = true;
+    return true;
+}
+
 /* One of these says what is meant: ids, a queue, a filter, all. */
 static int check_choice(const struct change *change, int argc)
 {
@@ -283,6 +321,24 @@ int cmd_resume(struct tool *tool, int argc, char **argv)
 {
     return run(tool, argc, argv,
         (struct change){ .command = "resume", .queues = "resume-queue", .done = "resumed" });
+}
+
+static int run_redirection(struct change *change, int argc, char **argv)
+{
+    int code = check_choice(change, argc);
+
+    if (code != EX_OK)
+        return code;
+    return argc ? run_ids(change, argc, argv) : run_picked(change);
+}
+
+int cmd_redirect(struct tool *tool, int argc, char **argv)
+{
+    struct change change = { .tool = tool, .command = "redirect", .done = "redirected" };
+    int code;
+
+    return read_redirection(&change, &argc, argv, &code) ? run_redirection(&change, argc, argv)
+                                                         : code;
 }
 
 /* --- Cmdlets ----------------------------------------------------------------------------- */
@@ -341,6 +397,19 @@ int cmd_resume_message(struct tool *tool, int argc, char **argv)
 {
     return run_messages(
         tool, argc, argv, (struct change){ .command = "resume", .done = "resumed" });
+}
+
+/* Without a word of what is meant it is the whole queue of this node, as one is used to. */
+int cmd_redirect_message(struct tool *tool, int argc, char **argv)
+{
+    struct change change = { .tool = tool, .command = "redirect", .done = "redirected" };
+    int code;
+
+    cmdlet_arguments(&argc, argv);
+    if (!read_redirection(&change, &argc, argv, &code))
+        return code;
+    change.all = change.all || !(argc || change.filter || change.queue);
+    return run_redirection(&change, argc, argv);
 }
 
 int cmd_retry_queue(struct tool *tool, int argc, char **argv)

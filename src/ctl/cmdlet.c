@@ -12,6 +12,8 @@ static struct parameter {
     { "Filter", false, "--filter", "" },
     { "Queue", false, "--queue", "" },
     { "ResultSize", false, "--limit", "" },
+    { "Server", false, "--server", "" },
+    { "Target", false, "--to", "" },
     { "Path", false, "--output", "" },
     { "Identity", false, "", "" },
     { "Sender", false, "--sender", "" },

@@ -75,6 +75,8 @@ int cmd_message_show(struct tool *tool, int argc, char **argv);
 int cmd_message_export(struct tool *tool, int argc, char **argv);
 int cmd_retry(struct tool *tool, int argc, char **argv);
 int cmd_remove(struct tool *tool, int argc, char **argv);
+int cmd_redirect(struct tool *tool, int argc, char **argv);
+int cmd_redirect_message(struct tool *tool, int argc, char **argv);
 int cmd_suspend(struct tool *tool, int argc, char **argv);
 int cmd_resume(struct tool *tool, int argc, char **argv);
 int cmd_get_queue(struct tool *tool, int argc, char **argv);

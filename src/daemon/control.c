@@ -20,6 +20,7 @@ static const struct command {
     { "export", command_export },
     { "retry", command_retry },
     { "remove", command_remove },
+    { "redirect", command_redirect },
     { "suspend", command_suspend },
     { "resume", command_resume },
     { "retry-queue", command_retry_queue },

@@ -41,10 +41,29 @@ static bool remove_one(struct pick *pick, struct message *message)
         pick->client->control->path, message, is_picked, pick, pick->with_notice);
 }
 
-static const struct pick_verb retrying = { "retried", retry, false };
-static const struct pick_verb removing = { "removed", remove_one, false };
-static const struct pick_verb suspending = { "suspended", suspend, true };
-static const struct pick_verb resuming = { "resumed", resume, true };
+static const struct pick_verb retrying = { .done = "retried", .act = retry };
+static const struct pick_verb removing = { .done = "removed", .act = remove_one };
+static const struct pick_verb suspending = {
+    .done = "suspended", .act = suspend, .is_flushed = true
+};
+static const struct pick_verb resuming = {
+    .done = "resumed", .act = resume, .is_flushed = true
+};
+
+static bool redirect(struct pick *pick, struct message *message)
+{
+    return path_redirect(pick->client->control->path, message, pick->target, is_picked, pick);
+}
+
+static bool undo_redirect(struct pick *pick, struct message *message)
+{
+    return path_undo_redirect(pick->client->control->path, message, is_picked, pick);
+}
+
+static const struct pick_verb redirecting = { .done = "redirected", .act = redirect };
+static const struct pick_verb undoing_redirect = {
+    .done = "undone", .act = undo_redirect, .is_of_redirected = true
+};
 
 /* --- One --------------------------------------------------------------------------------- */
 
@@ -157,7 +176,7 @@ static void suspend_or_resume(struct client *client, const struct ctl_object *re
     } else if (ctl_text(request, "id")) {
         message = wanted_message(client, request);
         if (message)
-            pick_one(client, message, command, verb);
+            pick_one(client, message, command, verb, NULL);
     } else if (says_which(client, request, command)) {
         pick_run(client, request, command, verb);
     }
@@ -171,4 +190,37 @@ void command_suspend(struct client *client, const struct ctl_object *request)
 void command_resume(struct client *client, const struct ctl_object *request)
 {
     suspend_or_resume(client, request, "resume", &resuming);
+}
+
+/* "server" is who is asked, for those who tell more than one: it must be this node. */
+static bool is_this_node(const struct client *client, const char *name)
+{
+    const struct settings *settings = client->control->path->routed_by->settings;
+
+    return bytes_equal_nocase(bytes_text(name), bytes_text(settings->node)) ||
+           bytes_equal_nocase(bytes_text(name), bytes_text(settings->fqdn));
+}
+
+void command_redirect(struct client *client, const struct ctl_object *request)
+{
+    const char *to = ctl_text(request, "to"), *server = ctl_text(request, "server");
+    bool undoes = ctl_bool(request, "undo");
+    const struct pick_verb *verb = undoes ? &undoing_redirect : &redirecting;
+    char target[PATH_TARGET_BYTES];
+    struct message *message;
+
+    if (server && !is_this_node(client, server)) {
+        client_error(client, EX_USAGE, "this is %s: '%.255s' is to be told there",
+            client->control->path->routed_by->settings->node, server);
+    } else if (!undoes && !(to && path_redirect_target(client->control->path, to, target))) {
+        client_error(client, EX_USAGE, "to whom?  '%.255s' is no host", to ? to : "");
+    } else if (ctl_text(request, "id") && ctl_bool(request, "what_if")) {
+        say_what_if(client, request);
+    } else if (ctl_text(request, "id")) {
+        message = wanted_message(client, request);
+        if (message)
+            pick_one(client, message, "redirect", verb, undoes ? NULL : target);
+    } else if (undoes || says_which(client, request, "redirect")) {
+        pick_run(client, request, "redirect", verb);
+    }
 }

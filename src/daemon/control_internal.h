@@ -41,12 +41,12 @@ void client_end_work(struct client *client); /* the client may be gone then */
 
 typedef void command_function(struct client *client, const struct ctl_object *request);
 command_function command_status, command_queue, command_queues, command_message, command_export,
-    command_retry, command_remove, command_trace, command_reload, command_stop,
-    command_get_transport, command_set_transport, command_shadow, command_shadow_list,
-    command_explain, command_devices, command_track, command_metrics, command_tls_counts,
-    command_weak_tls, command_address_list, command_logins, command_get_receive,
-    command_get_send, command_get_domain, command_suspend, command_resume, command_ages,
-    command_retry_queue, command_suspend_queue, command_resume_queue;
+    command_retry, command_remove, command_redirect, command_trace, command_reload,
+    command_stop, command_get_transport, command_set_transport, command_shadow,
+    command_shadow_list, command_explain, command_devices, command_track, command_metrics,
+    command_tls_counts, command_weak_tls, command_address_list, command_logins,
+    command_get_receive, command_get_send, command_get_domain, command_suspend, command_resume,
+    command_ages, command_retry_queue, command_suspend_queue, command_resume_queue;
 
 /* --- control_queue.c --------------------------------------------------------------------- */
 

@@ -177,6 +177,8 @@ bool pick_fits(struct pick *pick, const struct message *message, const struct it
 
     if (item->state == ITEM_DONE || !item->hop || item->recipient_count == 0)
         return false;
+    if (pick->verb->is_of_redirected && !hop_is_redirection(item->hop))
+        return false;
     if (pick->hop_number && item->hop->number != pick->hop_number)
         return false;
     if (!pick->filter)
@@ -365,6 +367,11 @@ static bool take_choice(struct pick *pick, const struct ctl_object *request)
     pick->is_what_if = ctl_bool(request, "what_if");
     pick->ends_at_miss = pick->is_what_if && ctl_bool(request, "until_miss");
     pick->with_notice = ctl_bool(request, "ndr");
+    if (ctl_text(request, "to") && !path_redirect_target(pick->client->control->path,
+                                       ctl_text(request, "to"), pick->target)) {
+        client_error(pick->client, EX_USAGE, "'%.255s' is no host", ctl_text(request, "to"));
+        return false;
+    }
     if (queue) {
         hop = queue_find_hop(&pick->client->control->path->queue, bytes_text(queue));
         if (!hop && !is_poison_name(queue)) {
@@ -397,10 +404,12 @@ static struct pick *pick_new(
 }
 
 void pick_one(struct client *client, struct message *message, const char *command,
-    const struct pick_verb *verb)
+    const struct pick_verb *verb, const char *target)
 {
     struct pick *pick = pick_new(client, command, verb);
 
+    if (target)
+        snprintf(pick->target, sizeof pick->target, "%s", target);
     client_begin_work(client);
     pick->matched = 1;
     if (verb->act(pick, message))

@@ -29,7 +29,8 @@ struct pick_verb {
     const char *done; /* "removed": what the answer counts */
     /* Returns whether it could be.  The message may be gone then.  NULL: it is listed. */
     bool (*act)(struct pick *pick, struct message *message);
-    bool is_flushed; /* the answer waits until it is durable */
+    bool is_of_redirected; /* those that were redirected alone */
+    bool is_flushed;       /* the answer waits until it is durable */
 };
 
 /* Some of the next hops that were met, and whether the filter lets their messages through, as far
@@ -49,7 +50,8 @@ struct pick {
     bool is_what_if, with_notice;
     bool with_node;                /* the filter names queues by node and name, or number */
     bool ends_at_miss, has_missed; /* all that is asked is whether the filter fits everything */
-    int64_t limit;                 /* rows */
+    char target[PATH_TARGET_BYTES]; /* of a redirection: path_redirect() */
+    int64_t limit;                  /* rows */
     int64_t matched, done, busy, rows;
     struct queue_walk walk;
     struct loop_step step;
@@ -64,8 +66,9 @@ void pick_run(struct client *client, const struct ctl_object *request, const cha
     const struct pick_verb *verb);
 
 /* The same with one message. */
+/* TARGET: whereto it is redirected; NULL: it is not. */
 void pick_one(struct client *client, struct message *message, const char *command,
-    const struct pick_verb *verb);
+    const struct pick_verb *verb, const char *target);
 
 /* Whether one of the message's items is picked; ITEM alone. */
 bool pick_fits(struct pick *pick, const struct message *message, const struct item *item);

@@ -3,20 +3,27 @@
 #include "report/report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { NOTICES_MAX = 200 };
 
 /* --- secure -> route -> queue ------------------------------------------------------------ */
 
-static void route(struct path *path, struct message *message)
+static void route_pinned(
+    struct path *path, struct message *message, const struct route_pins *pins)
 {
     struct crash_work before = crash_begin(message->entry.by_mid.mid, "route");
 
     message->revision = (uint32_t)path->routed_by->settings->revision;
-    route_message(&path->router, message);
+    route_message(&path->router, message, pins);
     if (message->is_poison)
         path_label_poison(path, message);
     crash_end(before);
+}
+
+static void route(struct path *path, struct message *message)
+{
+    route_pinned(path, message, NULL);
 }
 
 /* Whether it is ours to deliver, or to give up: nodes that are back may have taken it (R6). */
@@ -71,10 +78,16 @@ bool path_has_right(struct path *path, const struct message *message)
 
 bool path_reroute(struct path *path, struct message *message)
 {
-    if (!queue_unlink_items(&path->queue, message))
+    struct route_pins pins = { .count = 0 };
+
+    if (message->delivering_count)
         return false;
-    route(path, message);
+    path_pins(message, &pins);
+    if (!queue_unlink_items(&path->queue, message))
+        abort(); /* nothing of it is being delivered */
+    route_pinned(path, message, &pins);
     queue_items(&path->queue, message);
+    free(pins.list);
     return true;
 }
 
@@ -171,7 +184,11 @@ static void on_finished(
     struct deliver *deliver, struct item *item, const struct result *results, const char *host)
 {
     struct path *path = deliver->me;
-    discard_item(&path->discard, item, results, host);
+
+    if (hop_is_redirection(item->hop))
+        path_finish_redirected(path, item, results, host);
+    else
+        discard_item(&path->discard, item, results, host);
 }
 
 static void on_hop_down(struct deliver *deliver, struct hop *hop, const char *error)

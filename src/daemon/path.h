@@ -74,9 +74,9 @@ struct path {
     uint32_t house_count, next_house;
     struct suspended_names suspended;
     struct path_poison poison;
-    uint64_t damage_count;  /* records set aside at recovery */
-    struct mid_table taking;    /* another's messages that are about to be queued here */
-    uint32_t reading_count; /* of those: their envelopes are being read */
+    uint64_t damage_count;   /* records set aside at recovery */
+    struct mid_table taking; /* another's messages that are about to be queued here */
+    uint32_t reading_count;  /* of those: their envelopes are being read */
     /* Stopping. */
     bool is_stopping;
     uint32_t houses_left;
@@ -122,6 +122,19 @@ bool path_is_suspended_name(const struct path *path, const char *name);
 size_t path_poison_count(const struct path *path);
 void path_poison_why(
     const struct path *path, const struct message *message, char out[POISON_WHY_BYTES]);
+
+/* By command: those queued items that WANTS picks leave by another host: TARGET.  False: none was
+ * picked, all are being delivered just now, or other nodes are being asked whose it is. */
+enum { PATH_TARGET_BYTES = 280 };
+bool path_redirect(struct path *path, struct message *message, const char *target,
+    bool (*wants)(void *me, const struct item *item), void *me);
+/* They follow their route again. */
+bool path_undo_redirect(struct path *path, struct message *message,
+    bool (*wants)(void *me, const struct item *item), void *me);
+/* TO: "host", "host:port", "[2001:db8::1]:25", or the name of a node of the cluster.  False: it is
+ * none of these. */
+bool path_redirect_target(
+    const struct path *path, const char *to, char out[PATH_TARGET_BYTES]) MUST_USE;
 
 uint32_t path_session_count(const struct path *path);
 

@@ -20,7 +20,9 @@ static void change_hops(struct path *path)
     list_each (node, &path->queue.all_hops) {
         struct hop *hop = container_of(node, struct hop, in_hops);
         const struct send_connector *connector = NULL;
-        if (hop->connector) {
+        if (hop_is_redirection(hop)) {
+            connector = &path->routed_by->settings->redirection;
+        } else if (hop->connector) {
             connector = find_connector(path->routed_by->settings, hop->connector->name);
             if (!connector || !connector->enabled)
                 continue;

@@ -23,8 +23,8 @@ struct hop {
     struct list in_wanted; /* is served in deliver's next step */
     uint32_t number;       /* "node\number" in commands */
     char *name;            /* see route_hop_name() */
-    char *domain;          /* what is looked up for MX; empty otherwise */
-    struct setup *setup;   /* held: where CONNECTOR lies */
+    char *domain; /* what is looked up for MX; "[host]:port" of a redirection; or empty */
+    struct setup *setup;                    /* held: where CONNECTOR lies */
     const struct send_connector *connector; /* NULL: the Unreachable queue */
     struct list ready[PRIORITY_COUNT];      /* items that may go now, oldest first */
     struct list waiting;                    /* items refused for now, by their next attempt */
@@ -62,6 +62,12 @@ static inline bool hop_is_resting(const struct hop *hop)
 static inline bool hop_is_poison(const struct hop *hop)
 {
     return !hop->connector && strcmp(hop->name, HOP_POISON) == 0;
+}
+
+/* What is here was redirected, by command, to the host that `domain` is. */
+static inline bool hop_is_redirection(const struct hop *hop)
+{
+    return hop && hop->connector && hop->connector->is_redirection;
 }
 
 static inline bool hop_may_go(const struct hop *hop)

@@ -42,7 +42,9 @@ struct item {
     } recipients;
     uint32_t recipient_count;
     uint16_t attempt_count;
-    uint8_t state;       /* enum item_state */
+    uint8_t state; /* enum item_state */
+    /* It was redirected, and is to follow its route again. */
+    bool is_unpinned : 1;
     bool is_further : 1; /* not its message's first */
 };
 

@@ -14,11 +14,13 @@ enum err setup_new(struct settings **settings, struct setup **out, char why[512]
     setup->settings = *settings;
     *settings = NULL;
     setup->receive_tls = mem_new(setup->settings->receive_count * sizeof *setup->receive_tls);
-    setup->send_tls = mem_new(setup->settings->send_count * sizeof *setup->send_tls);
+    setup->send_tls = mem_new((setup->settings->send_count + 1) * sizeof *setup->send_tls);
     for (size_t i = 0; i < setup->settings->receive_count && err == OK; i++)
         err = setup_renew_receive(setup, &setup->settings->receive[i], why);
     for (size_t i = 0; i < setup->settings->send_count && err == OK; i++)
         err = setup_renew_send(setup, &setup->settings->send[i], why);
+    if (err == OK)
+        err = setup_renew_send(setup, &setup->settings->redirection, why);
     if (err != OK) {
         setup_free(setup);
         return err;
@@ -39,7 +41,7 @@ void setup_free(struct setup *setup)
         return;
     for (size_t i = 0; i < setup->settings->receive_count; i++)
         tls_context_free(setup->receive_tls[i]);
-    for (size_t i = 0; i < setup->settings->send_count; i++) {
+    for (size_t i = 0; i <= setup->settings->send_count; i++) {
         for (size_t level = 0; level < SEND_TLS_COUNT; level++)
             tls_context_free(setup->send_tls[i][level]);
     }

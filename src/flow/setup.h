@@ -16,7 +16,7 @@ struct setup {
     struct settings *settings;
     pthread_mutex_t tls_lock;         /* around these pointers: they are renewed */
     struct tls_context **receive_tls; /* one a receive connector; NULL: TLS is off */
-    /* One a send connector and level; NULL: that connector has no use for it. */
+    /* One a send connector, the last the redirection, and level; NULL: that connector has no use for it. */
     struct tls_context *(*send_tls)[SEND_TLS_COUNT];
 };
 

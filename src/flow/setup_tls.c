@@ -184,6 +184,14 @@ static struct tls_context *hold(struct setup *setup, struct tls_context **place)
     return context;
 }
 
+static size_t send_place(const struct setup *setup, const struct send_connector *connector)
+{
+    const struct settings *settings = setup->settings;
+
+    return connector->is_redirection ? settings->send_count
+                                     : (size_t)(connector - settings->send);
+}
+
 enum err setup_renew_receive(
     struct setup *setup, const struct receive_connector *connector, char why[512])
 {
@@ -198,7 +206,7 @@ enum err setup_renew_receive(
 enum err setup_renew_send(
     struct setup *setup, const struct send_connector *connector, char why[512])
 {
-    struct tls_context **places = setup->send_tls[connector - setup->settings->send];
+    struct tls_context **places = setup->send_tls[send_place(setup, connector)];
     struct tls_context *contexts[SEND_TLS_COUNT] = { NULL };
     enum err err = make_send_tls(setup->settings, connector, contexts, why);
 
@@ -220,5 +228,5 @@ struct tls_context *setup_hold_receive_tls(
 struct tls_context *setup_hold_send_tls(
     struct setup *setup, const struct send_connector *connector, enum send_tls level)
 {
-    return hold(setup, &setup->send_tls[connector - setup->settings->send][context_of(level)]);
+    return hold(setup, &setup->send_tls[send_place(setup, connector)][context_of(level)]);
 }

@@ -272,6 +272,8 @@ struct settings *settings_new(const char *hostname)
     settings->node[strcspn(settings->node, ".")] = '\0';
     transport_settings_init(&settings->transport);
     add_loopback_connector(settings);
+    send_connector_init(&settings->redirection, "redirect");
+    settings->redirection.is_redirection = true;
     return settings;
 }
 
@@ -383,6 +385,7 @@ void settings_free(struct settings *settings)
     free_blocks(settings);
     free_lists(settings);
     free_accounts(settings);
+    send_connector_done(&settings->redirection);
     free_texts(settings->source_files, settings->source_file_count);
     free_texts(settings->dns_servers, settings->dns_server_count);
     free(settings->dns_trust_anchor);

@@ -339,6 +339,7 @@ struct send_connector {
     int64_t *retry_ms; /* plan of a next hop that is down; the last goes on for ever */
     size_t retry_count;
     int64_t message_retry_ms; /* after a 4xx */
+    bool is_redirection;      /* of `relais redirect`: its next hop says which host */
 };
 
 enum log_target { LOG_STDERR, LOG_FILE, LOG_SYSLOG };
@@ -359,6 +360,7 @@ struct settings {
     struct accepted_domain *domains;
     size_t domain_count;
     struct domain_index *domain_index; /* policy/domain_index.h; NULL: each is looked at */
+    struct send_connector redirection; /* in no list: is_redirection */
     struct send_connector *send;
     size_t send_count;
     struct route_index *route_index; /* policy/route_index.h; NULL: each is looked at */

@@ -81,6 +81,7 @@ static const struct event_shape shapes[REPORT_EVENT_COUNT] = {
     [REPORT_LINK_FAULT] = { "link_fault", REPORT_WARNING },
     [REPORT_ALARM] = { "alarm", REPORT_WARNING },
     [REPORT_ALARM_CLEARED] = { "alarm_cleared", REPORT_INFO },
+    [REPORT_REDIRECT] = { "redirect", REPORT_INFO, IDS },
     [REPORT_ADMIN] = { "admin", REPORT_INFO },
     [REPORT_NOTICE] = { "notice", REPORT_INFO },
 };

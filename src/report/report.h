@@ -119,8 +119,9 @@ enum report_event {
     REPORT_LINK_FAULT,    /* a peer link: the other side breaks the rules */
     REPORT_ALARM,         /* an alarm is raised */
     REPORT_ALARM_CLEARED, /* and is over */
-    REPORT_ADMIN,         /* a command that changed something */
-    REPORT_NOTICE,        /* free text */
+    REPORT_REDIRECT, /* what is queued leaves by another host, by command; or not any more */
+    REPORT_ADMIN,    /* a command that changed something */
+    REPORT_NOTICE,   /* free text */
     REPORT_EVENT_COUNT
 };
 

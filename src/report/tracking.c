@@ -139,6 +139,14 @@ static const struct source of_admin[] = {
     { TRACKING_COLUMN_COUNT, NULL, WHOLE },
 };
 
+static const struct source of_redirect[] = {
+    { TRACKING_MID, "id", WHOLE },
+    { TRACKING_QUEUE, "queue", WHOLE },
+    { TRACKING_COUNT, "nrcpt", WHOLE },
+    { TRACKING_INFO, "to", WHOLE },
+    { TRACKING_COLUMN_COUNT, NULL, WHOLE },
+};
+
 /* EVENT_ID NULL: name_event() finds it. */
 static const struct {
     const char *source, *event_id;
@@ -150,6 +158,7 @@ static const struct {
     [REPORT_DELIVERY] = { "QUEUE", NULL, of_delivery },
     [REPORT_POISON] = { "QUEUE", "POISONMESSAGE", of_poison },
     [REPORT_DSN] = { "DSN", "DSN", of_dsn },
+    [REPORT_REDIRECT] = { "QUEUE", "REDIRECT", of_redirect },
     [REPORT_ADMIN] = { "ADMIN", NULL, of_admin },
     [REPORT_HA_RECEIVE] = { "SHADOW", "HARECEIVE", of_shadow },
     [REPORT_HA_REDIRECT] = { "SHADOW", "HAREDIRECT", of_shadow },

@@ -64,6 +64,18 @@ static void add_smart_hosts(struct destination *destination)
     destination->lookup = LOOKUP_DONE;
 }
 
+/* The domain is "[host]:port". */
+static void add_redirection_host(struct destination *destination)
+{
+    const char *name = destination->hop->domain + 1, *end = strrchr(name, ']');
+    char host[256];
+
+    assert(end && end[1] == ':');
+    snprintf(host, sizeof host, "%.*s", (int)(end - name), name);
+    add_host(destination, host, (uint16_t)strtoul(end + 2, NULL, 10));
+    destination->lookup = LOOKUP_DONE;
+}
+
 /* The name whose MX says who the hosts are; NULL: the connector lists them. */
 static const char *mx_domain(const struct hop *hop)
 {
@@ -106,7 +118,9 @@ struct destination *destination_get(struct deliver *deliver, struct hop *hop)
     list_init(&destination->ready);
     destination_init_turn(destination);
     list_add_last(&deliver->destinations, &destination->in_deliver);
-    if (hop->connector->delivery != DELIVERY_MAILDIR && !mx_domain(hop))
+    if (hop->connector->is_redirection)
+        add_redirection_host(destination);
+    else if (hop->connector->delivery != DELIVERY_MAILDIR && !mx_domain(hop))
         add_smart_hosts(destination);
     hop->destination = destination;
     return destination;

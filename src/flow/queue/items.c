@@ -199,6 +199,14 @@ bool queue_unlink_items(struct queue *queue, struct message *message)
     return true;
 }
 
+void queue_move_item(struct queue *queue, struct item *item, struct hop *hop)
+{
+    queue_unlink_item(item);
+    item_set_error(item, NULL);
+    item->hop = hop;
+    push_ready(queue, item, false);
+}
+
 void queue_take_item(struct queue *queue, struct item *item)
 {
     (void)queue;

@@ -15,8 +15,8 @@ struct queue_walk {
 struct queue {
     struct loop *loop;
     struct mid_table messages;
-    struct list in_order;  /* the same */
-    struct table hops;     /* by name */
+    struct list in_order; /* the same */
+    struct table hops;    /* by name */
     struct list all_hops;
     uint32_t hop_count_ever;
     int64_t expiry_ms;
@@ -78,6 +78,9 @@ void queue_items(struct queue *queue, struct message *message);
 /* Takes all items that are not being delivered out of their hops, to be made anew; false when
  * one is being delivered: nothing was done. */
 bool queue_unlink_items(struct queue *queue, struct message *message);
+
+/* An item, queued, goes to another hop. */
+void queue_move_item(struct queue *queue, struct item *item, struct hop *hop);
 
 /* What is queued of it leaves its hops, for good: nothing of it is started any more.  What is
  * being delivered goes on, and ends by queue_take_out() or queue_item_done(). */

@@ -76,7 +76,16 @@ static void put_away(struct router *router, struct message *message)
             add_to(message, hop, i);
 }
 
-void route_message(struct router *router, struct message *message)
+static struct hop *pinned_hop(const struct route_pins *pins, uint32_t recipient)
+{
+    for (uint32_t i = 0; pins && i < pins->count; i++)
+        if (pins->list[i].recipient == recipient)
+            return pins->list[i].hop;
+    return NULL;
+}
+
+void route_message(
+    struct router *router, struct message *message, const struct route_pins *pins)
 {
     struct envelope_cursor cursor;
     struct recipient recipient;
@@ -96,8 +105,13 @@ void route_message(struct router *router, struct message *message)
     facts.receive_name = envelope.connector;
     envelope_recipients(message_envelope(message), &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
+        struct hop *pinned = pinned_hop(pins, i);
         if (!is_to_be_routed(message, &recipient, i))
             continue;
+        if (pinned) {
+            add_to(message, pinned, i);
+            continue;
+        }
         route_domain(router->setup->settings, recipient.address, domain);
         if (!hop || strcmp(domain, last_domain) != 0) {
             facts.domain = bytes_text(domain);

@@ -16,9 +16,20 @@ struct router {
     const struct setup *setup; /* the present one; borrowed, changed by the owner */
 };
 
-/* Makes the message's items: one for each next hop, none of them queued yet.  The message has
+/* Recipients that have their next hop already, ascending or not. */
+struct route_pin {
+    uint32_t recipient;
+    struct hop *hop;
+};
+struct route_pins {
+    struct route_pin *list;
+    uint32_t count;
+};
+
+/* PINS: NULL: none.  Makes the message's items: one for each next hop, none of them queued yet.  The message has
  * no items before.  Recipients with an outcome are left out.  Of poison nothing is looked at: it
  * goes to the queue of that name, whole. */
-void route_message(struct router *router, struct message *message);
+void route_message(
+    struct router *router, struct message *message, const struct route_pins *pins);
 
 #endif

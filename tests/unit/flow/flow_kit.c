@@ -51,7 +51,7 @@ static void on_message(void *me, struct message *message)
     struct world *world = me;
 
     assert_true(list_is_linked(&message->entry.in_segment)); /* adopted */
-    route_message(&world->router, message);
+    route_message(&world->router, message, NULL);
     world->latest = message;
     world->message_count++;
     queue_add(&world->queue, message);

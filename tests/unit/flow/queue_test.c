@@ -171,7 +171,7 @@ static void test_priority(void **state)
             message->priority = *c == 'h'   ? PRIORITY_HIGH
                                 : *c == 'l' ? PRIORITY_LOW
                                             : PRIORITY_NORMAL;
-            route_message(&world.router, message);
+            route_message(&world.router, message, NULL);
             queue_items(&world.queue, message);
         }
         hop = world_hop(&world, "out");
@@ -330,7 +330,7 @@ static void test_aside_ends(void **state)
             assert_int_equal(hop->ready_count, 1);
         } else if (end == 1) {
             assert_true(queue_unlink_items(&world.queue, message)); /* it is routed anew */
-            route_message(&world.router, message);
+            route_message(&world.router, message, NULL);
             queue_items(&world.queue, message);
             assert_int_equal(hop->ready_count, 1);
         } else if (end == 2) {

@@ -69,7 +69,7 @@ static void test_those_with_an_outcome_stay_out(void **state)
     assert_int_equal(world.idle_count, 1);
     assert_int_equal(world.pending_when_idle, 1);
     assert_true(queue_unlink_items(&world.queue, message));
-    route_message(&world.router, message);
+    route_message(&world.router, message, NULL);
     assert_int_equal(item_count(message), 1);
     assert_int_equal(message->first.recipient_count, 1);
     assert_int_equal(item_recipient(&message->first, 0), 1);
@@ -90,7 +90,7 @@ static void test_poison_goes_nowhere(void **state)
     message = world_send(&world, &mail);
     assert_true(queue_unlink_items(&world.queue, message));
     message->is_poison = message->is_suspended = true;
-    route_message(&world.router, message);
+    route_message(&world.router, message, NULL);
     queue_items(&world.queue, message);
     hop = world_hop(&world, HOP_POISON);
     assert_true(hop_is_poison(hop));
@@ -104,7 +104,7 @@ static void test_poison_goes_nowhere(void **state)
     /* Resumed. */
     message->is_poison = message->is_suspended = false;
     assert_true(queue_unlink_items(&world.queue, message));
-    route_message(&world.router, message);
+    route_message(&world.router, message, NULL);
     queue_items(&world.queue, message);
     assert_int_equal(hop_item_count(hop), 0);
     assert_int_equal(item_at(message, world_hop(&world, "out"))->recipient_count, 2);

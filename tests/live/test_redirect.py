@@ -1,0 +1,110 @@
+"""What is queued leaves by another host, by command (QU-5)."""
+import pytest
+
+from tests.kit import process, relais, sink
+from tests.live.test_queue import put
+
+
+@pytest.fixture
+def pair(start):
+    """A, whose next hops are down; B, which would send all to END, and takes anything from anybody."""
+    ports = {name: process.free_port() for name in ("a", "b", "one", "two", "end")}
+    b = start(relais.receive("In", f"127.0.0.1:{ports['b']}") +
+              relais.send("End", smart_hosts=[f"[127.0.0.1]:{ports['end']}"], retry=["1h"]), ports["b"], name="b")
+    a = start(relais.receive("In", f"127.0.0.1:{ports['a']}") +
+              relais.send("One", spaces=["one.test"], smart_hosts=[f"[127.0.0.1]:{ports['one']}"], retry=["1h"]) +
+              relais.send("Two", spaces=["two.test"], smart_hosts=[f"[127.0.0.1]:{ports['two']}"], retry=["1h"]),
+              ports["a"], name="a")
+    a.where, b.where = f"127.0.0.1:{ports['a']}", f"127.0.0.1:{ports['b']}"
+    a.next, b.next = ports["one"], ports["end"]
+    return a, b
+
+
+def queues(node):
+    return {row["name"]: row["messages"] for row in node.ask("queues")[0] if row["messages"]}
+
+
+def test_all_goes_to_the_other_node(pair):
+    a, b = pair
+    for n in range(3):
+        put(a, f"u{n}@one.test")
+    put(a, "u@two.test")
+    put(a, "u@nowhere.test")  # no route takes it
+    said = a.tool("redirect", "--to", b.where, "--all", "--what-if").stdout
+    assert "5 messages would be redirected" in said and len(queues(a)) == 3
+    assert a.tool("redirect", "--to", b.where, "--all", "--yes").stdout == "redirected: 5 messages\n"
+    process.wait_for("all at the other node", lambda: a.queued() == 0 and b.queued() == 5)
+    with sink.Sink(port=b.next) as end:
+        b.tool("retry", "--all", "--yes")
+        process.wait_for("delivery", lambda: len(end.mails) == 5)
+
+
+def test_those_that_a_filter_picks(pair):
+    a, b = pair
+    put(a, "u@one.test")
+    put(a, "u@two.test")
+    assert a.tool("redirect", "--to", b.where, "--queue", "Two").stdout == "redirected: 1 message\n"
+    process.wait_for("it", lambda: queues(a) == {"One": 1} and b.queued() == 1)
+    id = a.ask("queue")[0][0]["id"]
+    a.tool("redirect-message", "-Target", b.where, "-Identity", id)
+    process.wait_for("the other", lambda: a.queued() == 0 and b.queued() == 2)
+
+
+def test_undone_and_over_a_reload(pair):
+    a, _ = pair
+    dead = f"127.0.0.1:{process.free_port()}"
+    put(a, "u@one.test")
+    put(a, "u@two.test")
+    a.tool("redirect", "--to", dead, "--all", "--yes")
+    name = f"redirect/[127.0.0.1]:{dead.split(':')[1]}"
+    assert queues(a) == {name: 2}
+    a.tool("reload")
+    assert queues(a) == {name: 2}
+    assert a.tool("redirect", "--undo", "--filter", "to ~ *@two.test").stdout == "undone: 1 message\n"
+    assert queues(a) == {name: 1, "Two": 1}
+    a.tool("redirect", "--undo")
+    assert queues(a) == {"One": 1, "Two": 1}
+
+
+def test_what_is_refused_there_follows_its_route(pair):
+    a, _ = pair
+    put(a, "u@one.test")
+    with sink.Sink(answer=lambda stage, _: "550 5.7.54 not here" if stage == "rcpt" else None) as wrong:
+        a.tool("redirect", "--to", f"127.0.0.1:{wrong.port}", "--all", "--yes")
+        process.wait_for("it to come back", lambda: queues(a) == {"One": 1})
+    with sink.Sink(port=a.next) as right:
+        a.tool("retry", "One")
+        process.wait_for("delivery", lambda: len(right.mails) == 1)
+
+
+def test_there_and_back_again(pair):
+    """What two nodes send one another goes on when nobody sends it any more."""
+    a, b = pair
+    put(a, "u@one.test")
+    for _ in range(2):
+        a.tool("redirect", "--to", b.where, "--all", "--yes")
+        process.wait_for("it at B", lambda: b.queued() == 1 and a.queued() == 0)
+        b.tool("redirect", "--to", a.where, "--all", "--yes")
+        process.wait_for("it at A", lambda: a.queued() == 1 and b.queued() == 0)
+    with sink.Sink(port=a.next) as end:
+        a.tool("retry", "One")
+        process.wait_for("delivery", lambda: len(end.mails) == 1)
+        assert end.mails[0].content.count(b"Received: from") == 5
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--to", "no host!", "--all"], "no host"),
+    (["--all"], "--to HOST, or --undo?"),
+    (["--to", "b.test"], "which?"),
+], ids=["no host", "whereto", "what"])
+def test_mistakes(pair, words, says):
+    a, _ = pair
+    done = a.tool("redirect", *words, check=False)
+    assert done.returncode == 64 and says in done.stderr
+
+
+def test_the_server_is_the_one_that_is_asked(pair):
+    a, b = pair
+    put(a, "u@one.test")
+    done = a.tool("redirect-message", "-Server", "elsewhere", "-Target", b.where, check=False)
+    assert done.returncode == 64 and "elsewhere" in done.stderr and a.queued() == 1
