@@ -120,6 +120,42 @@ static int tell_daemon(struct tool *tool)
     return code == LINK_DOWN ? EX_OK : code;
 }
 
+/* What this node makes salts of already, so that those of unknown names stay as they are; ERR_NONE:
+ * nothing. */
+static enum err read_secret(const struct change *change, uint8_t key[ACCOUNT_SALT_KEY_BYTES])
+{
+    char *file = with(tool_settings(change->tool)->state_folder, "/salt-secret");
+    struct buf text;
+    enum err err;
+
+    buf_init(&text, ACCOUNT_LINE_BYTES_MAX);
+    err = file_read_all(file, ACCOUNT_LINE_BYTES_MAX, &text);
+    if (err == OK && text.n != ACCOUNT_SALT_KEY_BYTES)
+        err = ERR_NONE;
+    if (err == OK)
+        memcpy(key, text.at, ACCOUNT_SALT_KEY_BYTES);
+    buf_done(&text);
+    free(file);
+    return err;
+}
+
+/* A file that has none yet gets its key for the salts of unknown names. */
+static enum err add_salt_key(const struct change *change, struct buf *text)
+{
+    uint8_t key[ACCOUNT_SALT_KEY_BYTES];
+    enum err err = OK;
+
+    if (!accounts_find_salt_key(buf_bytes(&change->text), key)) {
+        err = read_secret(change, key);
+        if (err != OK)
+            err = sasl_secret_make(key);
+        if (err == OK)
+            err = accounts_add_salt_key(key, text);
+    }
+    explicit_bzero(key, sizeof key);
+    return err;
+}
+
 /* Puts ACCOUNT in the file, or (NULL) takes the one of that name out. */
 static int commit(struct change *change, const struct account *account, const char *done)
 {
@@ -127,7 +163,9 @@ static int commit(struct change *change, const struct account *account, const ch
     enum err err;
 
     buf_init(&text, ACCOUNT_FILE_BYTES_MAX);
-    err = accounts_edit(buf_bytes(&change->text), change->name, account, &text);
+    err = add_salt_key(change, &text);
+    if (err == OK)
+        err = accounts_edit(buf_bytes(&change->text), change->name, account, &text);
     if (err == OK)
         err = file_replace(change->file, buf_bytes(&text), ACCOUNT_FILE_MODE);
     if (text.at)

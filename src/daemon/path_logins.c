@@ -2,6 +2,7 @@
  * threads that look at passwords. */
 #include "base/mem.h"
 #include "daemon/path_inside.h"
+#include "directory/accounts.h"
 #include "os/file.h"
 #include "os/sasl.h"
 #include "os/workers.h"
@@ -54,6 +55,24 @@ static bool offers_scram(const struct settings *settings)
     return mechanisms & (AUTH_SCRAM_SHA_256 | AUTH_SCRAM_SHA_256_PLUS);
 }
 
+/* The key that the accounts' file has for this: nodes that share the file share it. */
+static bool use_salt_key(const struct settings *settings)
+{
+    uint8_t key[ACCOUNT_SALT_KEY_BYTES];
+    bool is_there = false;
+    struct buf text;
+
+    buf_init(&text, ACCOUNT_FILE_BYTES_MAX);
+    if (file_read_all(settings->account_file, ACCOUNT_FILE_BYTES_MAX, &text) == OK) {
+        is_there = accounts_find_salt_key(buf_bytes(&text), key);
+        explicit_bzero(text.at, text.n);
+    }
+    buf_done(&text);
+    if (is_there)
+        sasl_use_secret(key);
+    return is_there;
+}
+
 static void keep_secret(const struct settings *settings)
 {
     size_t n = strlen(settings->state_folder) + sizeof "/salt-secret";
@@ -76,7 +95,7 @@ enum err path_open_logins(struct path *path, const struct settings *settings)
 
     snprintf(file, n, "%s/logins", settings->state_folder);
     path->logins = logins_new(file);
-    if (offers_scram(settings))
+    if (offers_scram(settings) && !use_salt_key(settings))
         keep_secret(settings);
     free(file);
     timer_init(&path->logins_due, path->home, on_due);

@@ -1,5 +1,6 @@
 #include "directory/accounts.h"
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "os/password.h"
@@ -233,4 +234,34 @@ enum err accounts_find(struct bytes text, const char *name, struct account *out,
     if (err == OK)
         *out = found;
     return err;
+}
+
+#define SALT_KEY "# salt-key: "
+
+bool accounts_find_salt_key(struct bytes text, uint8_t out[ACCOUNT_SALT_KEY_BYTES])
+{
+    bool is_found = false;
+
+    while (text.n && !is_found) {
+        struct bytes line = accounts_next_line(&text);
+        struct buf key;
+        if (!bytes_starts(line, BYTES(SALT_KEY)))
+            continue;
+        buf_init(&key, ACCOUNT_LINE_BYTES_MAX);
+        is_found = base64_decode(bytes_skip(line, strlen(SALT_KEY)), &key) == OK &&
+                   key.n == ACCOUNT_SALT_KEY_BYTES;
+        if (is_found)
+            memcpy(out, key.at, ACCOUNT_SALT_KEY_BYTES);
+        buf_done(&key);
+    }
+    return is_found;
+}
+
+enum err accounts_add_salt_key(const uint8_t key[ACCOUNT_SALT_KEY_BYTES], struct buf *out)
+{
+    enum err err = buf_add_text(out, SALT_KEY);
+
+    if (err == OK)
+        err = base64_encode(bytes_of(key, ACCOUNT_SALT_KEY_BYTES), out);
+    return err == OK ? buf_add_text(out, "\n") : err;
 }

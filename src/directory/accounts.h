@@ -2,6 +2,7 @@
  * Plain values; any thread; the readers block.
  *
  *     # comment
+ *     # salt-key: BASE64
  *     NAME [hash=CRYPT] [scram=VERIFIER] [disabled] [address=PATTERN]...
  *
  * One account a line, the words with blanks between them.  A NAME has no case; without hash= the
@@ -44,6 +45,14 @@ enum err accounts_edit(struct bytes text, const char *name, const struct account
 /* The account of that name in a file's text, its last line wins.  ERR_NONE, ERR_SYNTAX. */
 enum err accounts_find(
     struct bytes text, const char *name, struct account *out, char why[200]) MUST_USE;
+
+/* A line that stands in the file as a comment and goes with it from node to node: what the salts of
+ * unknown names are made of, so that all nodes give such a name the same one.  False: there is
+ * none. */
+enum { ACCOUNT_SALT_KEY_BYTES = 16 };
+bool accounts_find_salt_key(struct bytes text, uint8_t out[ACCOUNT_SALT_KEY_BYTES]);
+enum err accounts_add_salt_key(
+    const uint8_t key[ACCOUNT_SALT_KEY_BYTES], struct buf *out) MUST_USE;
 
 /* The first line of TEXT, without its end; *TEXT is what is behind it. */
 struct bytes accounts_next_line(struct bytes *text);

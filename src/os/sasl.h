@@ -82,6 +82,10 @@ bool sasl_verifier_is_good(const char *text);
  * is put there.  Else a new start would change them, and tell them from those of users.  On an
  * error it is a secret of this process alone. */
 enum err sasl_keep_secret(const char *file) MUST_USE;
+/* The same with a secret that other nodes have too; and such a one, new. */
+enum { SASL_SECRET_BYTES = 16 };
+void sasl_use_secret(const uint8_t key[SASL_SECRET_BYTES]);
+enum err sasl_secret_make(uint8_t out[SASL_SECRET_BYTES]) MUST_USE;
 /* What an unknown NAME seems to have: always the same, and no password fits. */
 void sasl_verifier_of_nobody(const char *name, char out[SASL_VERIFIER_BYTES]);
 

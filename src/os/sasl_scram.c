@@ -150,6 +150,19 @@ static void make_secret(void)
         abort(); /* without random bytes nothing here is safe */
 }
 
+_Static_assert((int)SALT_BYTES == (int)SASL_SECRET_BYTES, "the secret is as long as a salt");
+
+void sasl_use_secret(const uint8_t key[SASL_SECRET_BYTES])
+{
+    memcpy(secret, key, sizeof secret);
+    has_secret = true;
+}
+
+enum err sasl_secret_make(uint8_t out[SASL_SECRET_BYTES])
+{
+    return gsasl_random((char *)out, SASL_SECRET_BYTES) == GSASL_OK ? OK : ERR_SYSTEM;
+}
+
 enum err sasl_keep_secret(const char *file)
 {
     enum { SECRET_FILE_MODE = 0600, SECRET_FILE_BYTES_MAX = 4096 };

@@ -218,6 +218,29 @@ def test_salts_of_nobody_stay(node):
     assert [salt("scanner"), salt("nobody"), salt("somebody")] == before and len(set(before)) == 3
 
 
+def test_salts_of_nobody_are_the_same_on_two_nodes(start, folder):
+    """Who asks both nodes learns no names: what such salts are made of goes with the accounts' file."""
+    salts = []
+    with open(f"{folder}/password", "w") as f:
+        f.write("correct horse\n")
+    for name in ("one", "two"):
+        port = process.free_port()
+        node = start(f'account_file = "{folder}/accounts"\n' +
+                     relais.receive("In", f"127.0.0.1:{port}", auth=["scram-sha-256"], auth_without_tls=True) +
+                     relais.send("Out", smart_hosts=["[127.0.0.1]:1"]), port, name=name)
+        if not salts:
+            node.tool("user", "add", "scanner", "--password-file", f"{folder}/password")
+        for user in ("scanner", "nobody"):
+            with smtplib.SMTP("127.0.0.1", port) as s:
+                s.ehlo()
+                code, text = s.docmd("AUTH", "SCRAM-SHA-256 " + base64.b64encode(f"n,,n={user},r=abc".encode()).decode())
+                assert code == 334 and s.docmd("*")[0] == 501
+                salts.append(base64.b64decode(text).split(b",")[1])
+    assert salts[:2] == salts[2:] and salts[0] != salts[1]
+    with open(f"{folder}/accounts") as f:
+        assert f.read().count("# salt-key: ") == 1
+
+
 def test_tarpit(node):
     """Wrong passwords are answered late, and what comes next waits too."""
     relay = node(tarpit="1s", logins_max=3)
@@ -331,7 +354,7 @@ def test_bad_file(node):
     with open(f"{relay.folder}/accounts", "a") as f:
         f.write("other hash=plaintext\n")
     done = relay.tool("reload", check=False)
-    assert done.returncode and "accounts:2: error: 'hash'" in done.stdout + done.stderr + relay.log()
+    assert done.returncode and "accounts:3: error: 'hash'" in done.stdout + done.stderr + relay.log()
     assert swaks(relay.port, "PLAIN").returncode == 0
     relay.tool("user", "remove", "other")
 

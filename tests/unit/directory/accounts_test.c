@@ -117,6 +117,29 @@ static void test_edit(void **state)
     buf_done(&out);
 }
 
+static void test_salt_key(void **state)
+{
+    static const char *const none[] = { "", "# salt-key:\n", "# salt-key: AAAA\n",
+        " # salt-key: AAECAwQFBgcICQoLDA0ODw==\n", "x # salt-key: AAECAwQFBgcICQoLDA0ODw==" };
+    uint8_t key[ACCOUNT_SALT_KEY_BYTES], again[ACCOUNT_SALT_KEY_BYTES];
+    struct account account;
+    char why[200];
+    struct buf out;
+
+    (void)state;
+    for (size_t i = 0; i < CASES(none); i++)
+        check(none[i], !accounts_find_salt_key(bytes_text(none[i]), key));
+    for (uint8_t i = 0; i < sizeof key; i++)
+        key[i] = i;
+    buf_init(&out, 1000);
+    check("added", accounts_add_salt_key(key, &out) == OK);
+    check_bytes("as text", buf_bytes(&out), BYTES("# salt-key: AAECAwQFBgcICQoLDA0ODw==\n"));
+    check("a comment", account_parse(buf_bytes(&out), &account, why) == ERR_NONE);
+    check("found", accounts_find_salt_key(buf_bytes(&out), again));
+    check("the same", memcmp(key, again, sizeof key) == 0);
+    buf_done(&out);
+}
+
 static void test_settings(void **state)
 {
     char folder[] = "/tmp/relais-accounts-XXXXXX", text[400], said[8000];
@@ -157,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_cut_lines),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_edit),
+        cmocka_unit_test(test_salt_key),
         cmocka_unit_test(test_settings),
     };
 
