@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { NAMES_BYTES_MAX = 4096, FILES_MAX = 1000 };
+enum { NAMES_BYTES_MAX = 4096, FILES_MAX = 1000, FILE_BYTES_MAX = 1 << 20 };
 
 /* --- One file ---------------------------------------------------------------------------- */
 
@@ -126,11 +126,32 @@ static void try_key(struct tls_folder_entry *entry)
     tls_context_free(context);
 }
 
+/* Whoever opens a pipe, or reads what has no end, waits for ever, and with him the whole loop. */
+static bool is_readable(const char *file, char why[TLS_ERROR_BYTES])
+{
+    const char *wrong = "it is no file";
+    struct stat s;
+
+    if (stat(file, &s) != 0)
+        return true; /* who opens it has the reason */
+    if (S_ISREG(s.st_mode) && s.st_size <= FILE_BYTES_MAX)
+        return true;
+    if (S_ISREG(s.st_mode))
+        wrong = "it is too large for a certificate or a key";
+    snprintf(why, TLS_ERROR_BYTES, "%.150s: %s", file, wrong);
+    return false;
+}
+
 static void read_entry(struct tls_folder_entry *entry)
 {
-    BIO *bio = BIO_new_file(entry->certificate_file, "r");
-    X509 *certificate = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
+    X509 *certificate;
+    BIO *bio;
 
+    if (!is_readable(entry->certificate_file, entry->why) ||
+        (entry->key_file && !is_readable(entry->key_file, entry->why)))
+        return;
+    bio = BIO_new_file(entry->certificate_file, "r");
+    certificate = bio ? PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     if (!certificate) {
         (void)tls_why(entry->certificate_file, entry->why);

@@ -188,6 +188,47 @@ static void what_cannot_be_used_says_why(void **state)
     check("no state", tls_folder_state("/nowhere") == 0);
 }
 
+/* Whoever reads on the home loop waits for nobody. */
+static void what_is_no_file_is_not_opened(void **state)
+{
+    static const char *const wants[] = { "as-key.pem: as-key.key: it is no file",
+        "dir.pem: it is no file", "endless.pem: it is no file", "huge.pem: it is too large",
+        "loop.pem: ", "pipe.pem: it is no file" };
+    char path[160], to[160], why[TLS_ERROR_BYTES];
+    struct tls_folder entries;
+    size_t seen = 0;
+
+    (void)state;
+    path_of("pipe.pem", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    path_of("as-key.key", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    put("as-key.pem", paper_certificate_file(&first), NULL);
+    path_of("dir.pem", path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    path_of("endless.pem", path);
+    assert_int_equal(symlink("/dev/zero", path), 0);
+    path_of("loop.pem", path);
+    assert_int_equal(symlink("loop.pem", path), 0);
+    put("huge.pem", paper_certificate_file(&first), NULL);
+    path_of("huge.pem", path);
+    assert_int_equal(truncate(path, 1LL << 40), 0);
+
+    assert_int_equal(tls_folder_read(folder, &entries, why), OK);
+    for (size_t i = 0; i < entries.count; i++) {
+        const struct tls_folder_entry *entry = &entries.list[i];
+        for (size_t k = 0; k < sizeof wants / sizeof *wants; k++) {
+            snprintf(to, sizeof to, "%.*s", (int)strcspn(wants[k], ":"), wants[k]);
+            if (strcmp(strrchr(entry->certificate_file, '/') + 1, to) != 0)
+                continue;
+            check(entry->why, strstr(entry->why, strrchr(wants[k], ':')));
+            seen++;
+        }
+    }
+    check("all", seen == sizeof wants / sizeof *wants);
+    tls_folder_done(&entries);
+}
+
 static void a_path_is_itself(void **state)
 {
     char certificate[] = "/a.pem", key[] = "/b.key", why[TLS_ERROR_BYTES];
@@ -226,6 +267,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_used_says_why),
         cmocka_unit_test(a_path_is_itself),
         cmocka_unit_test(changes_are_seen),
+        cmocka_unit_test(what_is_no_file_is_not_opened),
     };
 
     return cmocka_run_group_tests(tests, set_up, clean_up);
