@@ -28,8 +28,9 @@ static enum err open_file(const char *path, int *fd, uint64_t *bytes)
     return OK;
 }
 
-/* Writes it all; a slow reader of a pipe or terminal is waited for at most a second. */
-static bool write_all(int fd, struct bytes bytes)
+/* Writes it all, or returns what is left; a slow reader of a pipe or terminal is waited for at most
+ * a second. */
+static struct bytes write_most(int fd, struct bytes bytes)
 {
     while (bytes.n) {
         ssize_t n = write(fd, bytes.at, bytes.n);
@@ -38,12 +39,17 @@ static bool write_all(int fd, struct bytes bytes)
         } else if (n < 0 && errno == EAGAIN) {
             struct pollfd wait = { .fd = fd, .events = POLLOUT };
             if (poll(&wait, 1, 1000) <= 0)
-                return false;
+                break;
         } else if (n == 0 || errno != EINTR) {
-            return false;
+            break;
         }
     }
-    return true;
+    return bytes;
+}
+
+static bool write_all(int fd, struct bytes bytes)
+{
+    return write_most(fd, bytes).n == 0;
 }
 
 static void begin(struct out *out)
@@ -89,26 +95,27 @@ static void numbered(const char *path, unsigned number, char name[4096])
         snprintf(name, 4096, "%s", path);
 }
 
-/* path.1 to path.2 and so on, path to path.1.  When something fails the old file is gone on
- * with: a log that is too large is better than none. */
+/* path.1 to path.2 and so on, path to path.1, the new file to path.  When there can be no new one
+ * the old one is gone on with, and none is moved: a log that is too large is better than none. */
 static void rotate(struct out *out)
 {
-    char from[4096], to[4096];
+    char next[4096], from[4096], to[4096];
     int fd;
     uint64_t bytes;
 
+    snprintf(next, sizeof next, "%s.next", out->path);
+    if (open_file(next, &fd, &bytes) != OK)
+        return;
     for (unsigned n = out->files_max; n > 0; n--) {
         numbered(out->path, n - 1, from);
         numbered(out->path, n, to);
         err_ignore(file_rename(from, to)); /* the first times there are fewer files */
     }
-    if (out->files_max == 0)
-        err_ignore(file_remove(out->path));
-    if (open_file(out->path, &fd, &bytes) != OK)
-        return;
+    err_ignore(file_rename(next, out->path)); /* with no old ones to be kept, over the last */
     close(out->fd);
     out->fd = fd;
     out->bytes = bytes;
+    out->is_torn = false;
     begin(out);
 }
 
@@ -121,19 +128,33 @@ static uint64_t count_lines(struct bytes lines)
     return n;
 }
 
+/* A full disk may have cut a line in the middle: the next one must not go on with it. */
+static bool end_torn_line(struct out *out)
+{
+    if (out->is_torn && !write_all(out->fd, BYTES("\n")))
+        return false;
+    out->bytes += out->is_torn;
+    out->is_torn = false;
+    return true;
+}
+
 uint64_t out_write(struct out *out, struct bytes lines)
 {
+    struct bytes left;
     uint64_t lost;
 
     if (out->fd < 0 || lines.n == 0)
         return 0;
     if (out->path && out->bytes_max && out->bytes && out->bytes + lines.n > out->bytes_max)
         rotate(out);
-    if (!write_all(out->fd, lines)) {
-        out->lost += count_lines(lines);
+    left = end_torn_line(out) ? write_most(out->fd, lines) : lines;
+    out->bytes += lines.n - left.n;
+    if (left.n) {
+        out->lost += count_lines(left);
+        if (left.n < lines.n)
+            out->is_torn = left.at[-1] != '\n';
         return 0;
     }
-    out->bytes += lines.n;
     lost = out->lost;
     out->lost = 0;
     return lost;

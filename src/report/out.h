@@ -8,6 +8,7 @@
 struct out {
     int fd; /* -1: closed */
     bool is_borrowed;
+    bool is_torn; /* the last line was cut in the middle */
     char *path;
     const char *header; /* written at the start of each new file; NULL: none */
     uint64_t bytes;
@@ -24,8 +25,9 @@ enum err out_open(const char *path, const char *header, uint64_t bytes_max, unsi
 void out_stderr(struct out *out);
 void out_close(struct out *out); /* a closed one too */
 
-/* Appends LINES, all or nothing as far as can be.  Returns how many lines were lost before,
- * the first time that writing works again; else 0. */
+/* Appends LINES, or as many as there is room for; a line that is cut is lost, and the next one
+ * begins a line of its own.  Returns how many lines were lost before, the first time that writing
+ * works again; else 0. */
 uint64_t out_write(struct out *out, struct bytes lines);
 
 /* The same from a signal's handler: nothing is rotated or counted. */

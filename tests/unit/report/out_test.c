@@ -1,0 +1,127 @@
+/* A disk that is full, and has room again. */
+#include "kit.h"
+
+#include "os/file.h"
+#include "report/out.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/relais-out-XXXXXX", path[64];
+
+static int setup(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof path, "%s/log", folder);
+    signal(SIGXFSZ, SIG_IGN);
+    return 0;
+}
+
+static enum err remove_one(const char *name, void *me)
+{
+    char file[200];
+
+    (void)me;
+    snprintf(file, sizeof file, "%s/%s", folder, name);
+    return file_remove(file);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return folder_each(folder, remove_one, NULL) == OK ? remove(folder) : -1;
+}
+
+/* Files may have so many bytes; a write beyond that is cut, as on a full disk. */
+static void let_files_be(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void check_file(const char *name, struct bytes want)
+{
+    char file[200];
+    struct buf text;
+
+    snprintf(file, sizeof file, "%s/%s", folder, name);
+    buf_init(&text, 4096);
+    assert_int_equal(file_read_all(file, 4096, &text), OK);
+    check_bytes(name, buf_bytes(&text), want);
+    buf_done(&text);
+}
+
+static void a_line_that_was_cut_is_a_line_of_its_own(void **state)
+{
+    struct out out;
+    char why[256];
+
+    (void)state;
+    assert_int_equal(out_open(path, NULL, 0, 0, &out, why), OK);
+    let_files_be(13);
+    check("nothing lost before", out_write(&out, BYTES("one 1\ntwo 2\nthree\nfour\n")) == 0);
+    check("full", out_write(&out, BYTES("five\n")) == 0);
+    let_files_be(RLIM_INFINITY);
+    check("three, four and five", out_write(&out, BYTES("six\n")) == 3);
+    check("told once", out_write(&out, BYTES("seven\n")) == 0);
+    out_close(&out);
+    check_file("log", BYTES("one 1\ntwo 2\nt\nsix\nseven\n"));
+}
+
+static void cut_between_lines(void **state)
+{
+    struct out out;
+    char why[256];
+
+    (void)state;
+    assert_int_equal(file_remove(path), OK);
+    assert_int_equal(out_open(path, NULL, 0, 0, &out, why), OK);
+    let_files_be(12);
+    check("cut", out_write(&out, BYTES("one 1\ntwo 2\nthree\n")) == 0);
+    let_files_be(RLIM_INFINITY);
+    check("one", out_write(&out, BYTES("four\n")) == 1);
+    out_close(&out);
+    check_file("log", BYTES("one 1\ntwo 2\nfour\n"));
+}
+
+/* Were the old ones moved each time, they would be gone soon. */
+static void without_a_new_file_none_is_moved(void **state)
+{
+    struct out out;
+    char why[256], next[80];
+
+    (void)state;
+    assert_int_equal(file_remove(path), OK);
+    assert_int_equal(out_open(path, NULL, 8, 2, &out, why), OK);
+    for (unsigned i = 0; i < 2; i++)
+        check("rotates", out_write(&out, i ? BYTES("second\n") : BYTES("first\n")) == 0);
+    snprintf(next, sizeof next, "%s.next", path);
+    assert_int_equal(folder_make(next, 0700), OK);
+    for (unsigned i = 0; i < 5; i++)
+        check("goes on", out_write(&out, BYTES("more\n")) == 0);
+    check_file("log", BYTES("second\nmore\nmore\nmore\nmore\nmore\n"));
+    check_file("log.1", BYTES("first\n"));
+    assert_int_equal(rmdir(next), 0);
+    check("rotates again", out_write(&out, BYTES("last\n")) == 0);
+    out_close(&out);
+    check_file("log", BYTES("last\n"));
+    check_file("log.2", BYTES("first\n"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_that_was_cut_is_a_line_of_its_own),
+        cmocka_unit_test(cut_between_lines),
+        cmocka_unit_test(without_a_new_file_none_is_moved),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
