@@ -51,12 +51,24 @@ static void refuse(struct header_wait *wait, const char *what)
     accept_refuse(accept, let_go(wait), &arrival, NULL, &decision);
 }
 
-static void admit(struct header_wait *wait)
+/* By the settings of now: while it was waited for, the peer may have been struck off the list. */
+static void admit(struct header_wait *wait, struct arrival client, bool has_header)
 {
     struct accept *accept = wait->accept;
     struct arrival arrival = wait->arrival;
+    struct setup *setup = setup_slot_hold(accept->setup);
+    struct endpoint local = { .ip = arrival.local, .port = arrival.port };
+    char where[ENDPOINT_TEXT_BYTES];
+    struct decision decision;
+    int fd = let_go(wait);
 
-    accept_admit(accept, let_go(wait), &arrival, setup_slot_hold(accept->setup));
+    endpoint_format(&local, where);
+    if (balancer_takes(setup->settings, &arrival, has_header, where, &decision)) {
+        accept_admit(accept, fd, &client, setup);
+        return;
+    }
+    accept_refuse(accept, fd, &arrival, NULL, &decision);
+    setup_free(setup);
 }
 
 /* In version 1 HAProxy names its own socket in health checks, where version 2 has LOCAL. */
@@ -69,19 +81,19 @@ static bool is_own(const struct arrival *arrival, const struct proxy_header *hea
 
 static void on_header(struct header_wait *wait, const struct proxy_header *header)
 {
-    struct arrival *arrival = &wait->arrival;
+    struct arrival client = wait->arrival;
 
-    arrival->balanced.is_probe = is_own(arrival, header);
-    if (header->kind == PROXY_IP && !arrival->balanced.is_probe) {
-        arrival->balanced = (struct balanced){ .has_client = true,
-            .balancer = arrival->peer,
-            .balancer_port = arrival->peer_port,
+    client.balanced.is_probe = is_own(&client, header);
+    if (header->kind == PROXY_IP && !client.balanced.is_probe) {
+        client.balanced = (struct balanced){ .has_client = true,
+            .balancer = client.peer,
+            .balancer_port = client.peer_port,
             .destination = header->destination,
             .destination_port = header->destination_port };
-        arrival->peer = header->source;
-        arrival->peer_port = header->source_port;
+        client.peer = header->source;
+        client.peer_port = header->source_port;
     }
-    admit(wait);
+    admit(wait, client, true);
 }
 
 /* Closed without a byte is how balancers look whether we are there: nothing to be said. */
@@ -109,7 +121,7 @@ static bool read_header(struct header_wait *wait)
         return false;
     }
     if (wait->may_lack_it && proxy_look(bytes_of(bytes, (size_t)got)) == PROXY_LOOKS_OTHER) {
-        admit(wait);
+        admit(wait, wait->arrival, false);
         return false;
     }
     if (wait->may_lack_it && wait->watch) /* from here on it has as long as the others */
@@ -140,7 +152,7 @@ static void on_timeout(struct timer *timer)
     struct header_wait *wait = container_of(timer, struct header_wait, timer);
 
     if (wait->may_lack_it)
-        admit(wait);
+        admit(wait, wait->arrival, false);
     else
         refuse(wait, wait->reader.n ? "a PROXY header that does not end in time"
                                     : "no PROXY header in time");

@@ -299,7 +299,9 @@ static const struct header_case {
     { "optional, and a header", PROXY_MODE_OPTIONAL, "127.0.0.1", CLIENT("9"), "10.1.0.9", "" },
 };
 
-static void say(struct bench *bench, const char *text)
+/* The first part up to "|" is read before the second one comes, and MEANWHILE (NULL: nothing) is
+ * what the administrator has changed his mind to. */
+static void say_while(struct bench *bench, const char *text, struct settings *meanwhile)
 {
     const char *cut = strchr(text, '|');
     size_t n = cut ? (size_t)(cut - text) : strlen(text);
@@ -311,8 +313,19 @@ static void say(struct bench *bench, const char *text)
     timer_init(&bench->look, bench->loop, on_look_for_wait);
     timer_start(&bench->look, 0);
     loop_run(bench->loop);
+    if (meanwhile) {
+        struct setup *setup;
+        char why[512];
+        assert_int_equal(setup_new(&meanwhile, &setup, why), OK);
+        setup_slot_change(&bench->slot, &setup);
+    }
     n = strlen(cut + 1);
     assert_int_equal(send(bench->clients[0], cut + 1, n, 0), (ssize_t)n);
+}
+
+static void say(struct bench *bench, const char *text)
+{
+    say_while(bench, text, NULL);
 }
 
 static void check_kept(const struct header_case *c, const struct bench *bench)
@@ -347,6 +360,22 @@ static void test_headers(void **state)
             check(c->name, strncmp(bench.heard[0], c->left, strlen(c->left)) == 0);
         bench_done(&bench);
     }
+}
+
+/* New settings count at once: who is no balancer any more names nobody. */
+static void test_struck_off_while_it_is_waited(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench, settings_behind(PROXY_MODE_LISTED, "127.0.0.1"));
+    say_while(&bench, "PROXY TCP4 10.1.0.|7 10.1.0.9 1 2\r\n",
+        settings_behind(PROXY_MODE_LISTED, "127.0.0.2"));
+    wait_for_answers(&bench);
+    check("nobody is let in", bench.kept_count == 0);
+    check("why", strncmp(bench.heard[0], "554 5.7.1 No PROXY header is taken from your address",
+                     52) == 0);
+    bench_done(&bench);
 }
 
 /* Those that have not said yet for whom they come take room, and give it back at the end. */
@@ -405,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_room_comes_back),
         cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_struck_off_while_it_is_waited),
         cmocka_unit_test(test_who_waits_counts),
         cmocka_unit_test(test_binding_in_use),
     };
