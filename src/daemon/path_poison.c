@@ -260,8 +260,8 @@ struct message *path_make_unread(const struct path *path, const struct spool_ent
 
 bool path_forgive(struct path *path, struct message *message)
 {
-    if (!path_has_right(path, message))
-        return false;
+    if (message->is_unread && !path_has_right(path, message))
+        return false; /* that it is held back would be forgotten with it */
     poison_forgive(&path->poison.notes, message->entry.by_mid.mid, message->crash_count);
     write_notes(&path->poison);
     spool_suspend(path->spool, &message->entry, false); /* by command, before */

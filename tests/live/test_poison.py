@@ -354,3 +354,34 @@ def test_the_node_comes_back_with_two(folder, request):
             process.wait_for("it to be delivered", lambda: one.queued() == 0)
             process.wait_for("its copy to go", lambda: not other.held())
             assert len([m for m in there.mails if m.recipients == ["bad@example.com"]]) == 1
+
+
+def test_the_count_goes_with_the_copy(folder, request):
+    """R10: what was poison there is poison for who takes it over, without a crash of its own."""
+    target = process.free_port()
+    with cluster.Cluster(folder, relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target}"])) as both:
+        request.module._nodes = both.nodes
+        one, other = both.nodes
+        other.stop()
+        killing = Killing(one)
+        one.stop()
+        killing.start()
+        bad = put(one.port, "bad@example.com", content=KILLER)
+        killing.arm()
+        with sink.Sink(port=target):
+            killing.go_on(lambda: len(poison(one)) == 1)
+        killing.disarm()
+        assert killing.crashes == 2
+        other.start()
+        process.wait_for("its copy", lambda: bad in other.held())
+        one.kill()
+        with sink.Sink(port=target) as there:
+            process.wait_for("the take-over", lambda: [row["id"] for row in poison(other)] == [bad])
+            assert poison(other)[0]["last_error"] == "other nodes crashed 2 times with it"
+            assert not there.mails
+            other.kill()
+            other.start()
+            assert [row["id"] for row in poison(other)] == [bad]
+            other.tool("resume", bad)
+            process.wait_for("it to be delivered", lambda: len(there.mails) == 1)
+        one.start()
