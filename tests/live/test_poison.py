@@ -24,7 +24,8 @@ def is_sanitized():
     return "libasan" in linked or "libtsan" in linked
 
 
-IS_SANITIZED = is_sanitized()
+# The library stands in for memcpy, and so do they: there is nothing to be seen with both.
+__test__ = not is_sanitized()
 
 
 def put(port, recipient, sender="a@sender.test", content=mails.PLAIN):
@@ -41,8 +42,6 @@ class Killing:
         self.node, self.crashes = node, 0
         self.armed = os.path.join(node.folder, "armed")
         self.env = dict(DIE_OF=mark, DIE_IN=place, DIE_BY=by, DIE_WHILE=self.armed)
-        # The library stands in for memcpy before the sanitizer does, which need not mind.
-        self.env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.signal = signal.SIGABRT if by == "ABRT" else signal.SIGSEGV
 
     def spawn(self):
@@ -63,9 +62,7 @@ class Killing:
         """Until IS_DONE; each crash is one, and followed by a new start."""
         def step():
             if self.node.process.poll() is not None:
-                # A sanitizer reports what it sees, and ends the process its own way.
-                code = self.node.process.returncode
-                assert code == -self.signal or (IS_SANITIZED and code), self.node.log()[-3000:]
+                assert self.node.process.returncode == -self.signal, self.node.log()[-3000:]
                 self.crashes += 1
                 self.spawn()
                 return False
