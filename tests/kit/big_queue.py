@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 
-from . import process, relais, unbound
+from . import cluster, process, relais, unbound
 
 LIVE, DEAD, SLOW = "127.85.1.1", "127.85.2.1", "127.85.3.1"
 CONTENT = b"From: <a@sender.test>\r\nSubject: one of many\r\n\r\nA line.\r\n"
@@ -36,6 +36,53 @@ def send(port, recipients, sender="a@sender.test", extra=""):
             assert reply.startswith(b"250"), reply
     s.sendall(b"QUIT\r\n")
     s.close()
+
+
+def memory(node):
+    with open(f"/proc/{node.pid}/status") as f:
+        return int(next(line.split()[1] for line in f if line.startswith("VmRSS"))) * 1024
+
+
+def fill(port, recipients):
+    with concurrent.futures.ThreadPoolExecutor(SESSIONS) as pool:
+        list(pool.map(lambda at: send(port, recipients[at::SESSIONS]), range(SESSIONS)))
+
+
+class BigPair:
+    """A node with a long queue to a host that is down, and the one that holds the copies."""
+
+    def __init__(self, folder):
+        self.primary, self.holder = (cluster.Node(folder, number) for number in (1, 2))
+        down = relais.send("Out", smart_hosts=[f"[{DEAD}]:{process.free_port()}"], retry=["1h"])
+        for node, other in (self.primary, self.holder), (self.holder, self.primary):
+            node.configure_in([other], down)
+            node.start()
+        process.wait_for("both to see one another", lambda: all(
+            n["state"] == "live" for node in (self.primary, self.holder) for n in node.shadow()["nodes"]))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.primary.kill()
+        self.holder.kill()
+
+    def fill(self, count):
+        """Bytes a message, of the primary and of the holder."""
+        fill(self.primary.port, ["warm@dead.test"] * 100)
+        before = [memory(node) for node in (self.primary, self.holder)]
+        fill(self.primary.port, [f"u{i}@d{i % 1000}.test" for i in range(count)])
+        return [(memory(node) - was) / count for node, was in zip((self.primary, self.holder), before)]
+
+
+def time_tool(node, *arguments, times=3, check=True):
+    """The shortest of some runs of the tool, in seconds, and what it said."""
+    best, done = 1e9, None
+    for _ in range(times):
+        began = time.monotonic()
+        done = node.tool(*arguments, check=check)
+        best = min(best, time.monotonic() - began)
+    return best, done
 
 
 class BigQueue:
@@ -83,8 +130,7 @@ class BigQueue:
     def fill(self, first, per_hop):
         """FIRST 0: those that live; 1: the dead."""
         all_of_them = [f"u{i}@d{n}.example" for i in range(per_hop) for n in range(first, self.hops, 2)]
-        with concurrent.futures.ThreadPoolExecutor(SESSIONS) as pool:
-            list(pool.map(lambda at: send(self.port, all_of_them[at::SESSIONS]), range(SESSIONS)))
+        fill(self.port, all_of_them)
 
     def start_slow_sink(self, delay):
         self.slow_sink = subprocess.Popen([process.RELAIS, "sink", "--listen", f"{SLOW}:{self.mx_port}",
@@ -110,17 +156,10 @@ class BigQueue:
         return count / (time.monotonic() - began), (self.cpu_us() - used) / count
 
     def time(self, *arguments, times=3, check=True):
-        """The shortest of some runs of the tool, in seconds, and what it said."""
-        best, done = 1e9, None
-        for _ in range(times):
-            began = time.monotonic()
-            done = self.node.tool(*arguments, check=check)
-            best = min(best, time.monotonic() - began)
-        return best, done
+        return time_tool(self.node, *arguments, times=times, check=check)
 
     def memory(self):
-        with open(f"/proc/{self.node.pid}/status") as f:
-            return int(next(line.split()[1] for line in f if line.startswith("VmRSS"))) * 1024
+        return memory(self.node)
 
     def counts(self):
         """How many wait at each next hop that lives."""

@@ -71,3 +71,27 @@ def test_a_slow_next_hop_takes_nothing_from_the_others(big):
 def test_much_is_removed_while_others_are_served(big):
     big.node.tool("remove", "--filter", "to ~ *@d*1.example")
     assert big.node.ask("queue", filter="to ~ *@d*1.example")[1]["matched"] == 0
+
+
+# --- With a second node ---------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def pair(module_folder):
+    with big_queue.BigPair(os.path.join(module_folder, "pair")) as made:
+        made.memory = made.fill(HOPS * PER_HOP)
+        yield made
+
+
+def test_memory_of_two(pair):
+    assert pair.primary.queued() == len(pair.holder.held()) == HOPS * PER_HOP + 100
+    if process.SLOWER == 1:  # as above: so few have some 100 bytes more
+        assert max(pair.memory) < 500, pair.memory
+
+
+@pytest.mark.parametrize("words", [
+    ["queue", "--limit", "20"], ["shadow", "status"], ["shadow", "list", "--limit", "20"],
+], ids=" ".join)
+def test_both_answer_at_once(pair, words):
+    for node in pair.primary, pair.holder:
+        seconds, _ = big_queue.time_tool(node, *words, times=5)
+        assert seconds < ANSWER_SECONDS, (node.name, seconds)
