@@ -3,15 +3,18 @@
 #include "base/dn.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/tls_inside.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { NAMES_BYTES_MAX = 4096, FILES_MAX = 1000, FILE_BYTES_MAX = 1 << 20 };
 
@@ -109,11 +112,16 @@ static void note_sha1(const X509 *certificate, char out[TLS_FINGERPRINT_BYTES])
         at += snprintf(out + at, TLS_FINGERPRINT_BYTES - (size_t)at, "%02x", digest[i]);
 }
 
-/* Whether the pair can be used, as a context of TLS would. */
+/* Whether the pair can be used, as a context of TLS would.  That costs a hundred times what reading
+ * a certificate does. */
 static void try_key(struct tls_folder_entry *entry)
 {
-    struct tls_context *context = tls_context_new_server(TLS_1_2);
+    struct tls_context *context;
 
+    if (entry->is_tried || entry->why[0])
+        return;
+    entry->is_tried = true;
+    context = tls_context_new_server(TLS_1_2);
     if (!context)
         (void)tls_why("TLS", entry->why);
     else if (tls_use_certificate(
@@ -124,6 +132,7 @@ static void try_key(struct tls_folder_entry *entry)
             "%.150s: there is no key in it, and no .key file beside it",
             entry->certificate_file);
     tls_context_free(context);
+    ERR_clear_error();
 }
 
 /* Whoever opens a pipe, or reads what has no end, waits for ever, and with him the whole loop. */
@@ -163,7 +172,7 @@ static void read_entry(struct tls_folder_entry *entry)
     note_sha1(certificate, entry->sha1);
     X509_free(certificate);
     if (tls_certificate_look(entry->certificate_file, "", &entry->facts, entry->why) == OK)
-        try_key(entry);
+        entry->why[0] = '\0';
     ERR_clear_error();
 }
 
@@ -197,7 +206,8 @@ static int by_file(const void *a, const void *b)
     return strcmp(x->certificate_file, y->certificate_file);
 }
 
-enum err tls_folder_read(const char *path, struct tls_folder *out, char why[TLS_ERROR_BYTES])
+/* No key is tried yet. */
+static enum err read_folder(const char *path, struct tls_folder *out, char why[TLS_ERROR_BYTES])
 {
     struct tls_folder folder = { 0 };
     enum err err = folder_each(path, list_file, &(struct listing){ path, &folder });
@@ -219,6 +229,15 @@ enum err tls_folder_read(const char *path, struct tls_folder *out, char why[TLS_
     return OK;
 }
 
+enum err tls_folder_read(const char *path, struct tls_folder *out, char why[TLS_ERROR_BYTES])
+{
+    enum err err = read_folder(path, out, why);
+
+    for (size_t i = 0; err == OK && i < out->count; i++)
+        try_key(&out->list[i]);
+    return err;
+}
+
 void tls_folder_done(struct tls_folder *folder)
 {
     for (size_t i = 0; i < folder->count; i++) {
@@ -231,6 +250,100 @@ void tls_folder_done(struct tls_folder *folder)
     }
     free(folder->list);
     *folder = (struct tls_folder){ 0 };
+}
+
+/* --- Watching ---------------------------------------------------------------------------- */
+
+struct summing {
+    const char *path;
+    uint64_t sum;    /* the same in any order of the files */
+    time_t newest_s; /* when the last of them was changed */
+};
+
+static enum err sum_file(const char *name, void *me)
+{
+    struct summing *summing = me;
+    struct {
+        int64_t seconds, nanoseconds, bytes;
+        uint64_t inode, name;
+    } facts = { .name = hash64(bytes_text(name), 0) };
+    char *path;
+    struct stat s;
+
+    if (!is_certificate_name(name) && !has_ending(name, ".key"))
+        return OK;
+    path = join(summing->path, name);
+    if (stat(path, &s) == 0) {
+        facts.seconds = s.st_ctim.tv_sec; /* of its rights too */
+        facts.nanoseconds = s.st_ctim.tv_nsec;
+        facts.bytes = s.st_size;
+        facts.inode = s.st_ino;
+        if (s.st_ctim.tv_sec > summing->newest_s)
+            summing->newest_s = s.st_ctim.tv_sec;
+    }
+    free(path);
+    summing->sum += hash64(bytes_of(&facts, sizeof facts), 0);
+    return OK;
+}
+
+/* *SETTLED: nothing was changed just now, so whatever is changed after this has another time. */
+static uint64_t folder_state(const char *path, bool *settled)
+{
+    struct summing summing = { path, 1, 0 };
+    enum err err = folder_each(path, sum_file, &summing);
+
+    *settled = summing.newest_s < time(NULL) - 1;
+    return err == OK ? summing.sum : 0;
+}
+
+uint64_t tls_folder_state(const char *path)
+{
+    bool settled;
+
+    return folder_state(path, &settled);
+}
+
+/* --- What was read last ------------------------------------------------------------------ */
+
+/* Each connector asks the same folder, and so does whoever asks how the node is: it is read again
+ * only when it has changed. */
+enum { READ_AGAIN_MS = 100 }; /* all connectors ask one after the other */
+
+static struct {
+    pthread_mutex_t lock;
+    char *path; /* NULL: none */
+    uint64_t state;
+    bool is_settled; /* a change after it was read shows in the state for sure */
+    struct moment read_at;
+    struct tls_folder folder;
+} last = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void forget_last(void)
+{
+    free(last.path);
+    last.path = NULL;
+    tls_folder_done(&last.folder);
+}
+
+/* The folder at PATH as it is now, until the lock is given back. */
+static enum err read_last(const char *path, char why[TLS_ERROR_BYTES])
+{
+    bool settled;
+    uint64_t state = folder_state(path, &settled);
+    enum err err;
+
+    if (last.path && state && state == last.state && strcmp(last.path, path) == 0 &&
+        (last.is_settled || clock_moment().ms - last.read_at.ms < READ_AGAIN_MS))
+        return OK;
+    forget_last();
+    err = read_folder(path, &last.folder, why);
+    if (err != OK)
+        return err;
+    last.path = mem_text(path);
+    last.state = state;
+    last.is_settled = settled;
+    last.read_at = clock_moment();
+    return OK;
 }
 
 /* --- Choosing ---------------------------------------------------------------------------- */
@@ -309,11 +422,20 @@ static void tell_what_is_there(const char *path, const struct tls_folder *folder
     }
 }
 
+static const struct tls_folder_entry *choose_last(
+    const struct certificate_choice *choice, struct wall now)
+{
+    const struct tls_folder_entry *best;
+
+    while ((best = tls_folder_choose(&last.folder, choice, now)) && !best->is_tried)
+        try_key(&last.folder.list[best - last.folder.list]); /* when it is none, the next one */
+    return best;
+}
+
 enum err tls_files_find(const char *path, const struct certificate_choice *choice,
     struct wall now, struct tls_files *out, char why[TLS_ERROR_BYTES])
 {
-    const struct tls_folder_entry *entry;
-    struct tls_folder folder;
+    const struct tls_folder_entry *entry = NULL;
     enum err err;
 
     if (choice->certificate_file) {
@@ -321,17 +443,19 @@ enum err tls_files_find(const char *path, const struct certificate_choice *choic
             choice->key_file ? mem_text(choice->key_file) : NULL };
         return OK;
     }
-    err = tls_folder_read(path, &folder, why);
-    if (err != OK)
-        return err;
-    entry = tls_folder_choose(&folder, choice, now);
+    pthread_mutex_lock(&last.lock);
+    err = read_last(path, why);
+    if (err == OK)
+        entry = choose_last(choice, now);
     if (entry)
         *out = (struct tls_files){ mem_text(entry->certificate_file),
             entry->key_file ? mem_text(entry->key_file) : NULL };
-    else
-        tell_what_is_there(path, &folder, choice, why);
-    tls_folder_done(&folder);
-    return entry ? OK : ERR_NONE;
+    else if (err == OK)
+        tell_what_is_there(path, &last.folder, choice, why);
+    if (!entry) /* what could not be read for want of memory or descriptors may be the next time */
+        forget_last();
+    pthread_mutex_unlock(&last.lock);
+    return err == OK && !entry ? ERR_NONE : err;
 }
 
 void tls_files_done(struct tls_files *files)
@@ -339,42 +463,4 @@ void tls_files_done(struct tls_files *files)
     free(files->certificate_file);
     free(files->key_file);
     *files = (struct tls_files){ NULL, NULL };
-}
-
-/* --- Watching ---------------------------------------------------------------------------- */
-
-struct summing {
-    const char *path;
-    uint64_t sum; /* the same in any order of the files */
-};
-
-static enum err sum_file(const char *name, void *me)
-{
-    struct summing *summing = me;
-    struct {
-        int64_t seconds, nanoseconds, bytes;
-        uint64_t inode, name;
-    } facts = { .name = hash64(bytes_text(name), 0) };
-    char *path;
-    struct stat s;
-
-    if (!is_certificate_name(name) && !has_ending(name, ".key"))
-        return OK;
-    path = join(summing->path, name);
-    if (stat(path, &s) == 0) {
-        facts.seconds = s.st_mtim.tv_sec;
-        facts.nanoseconds = s.st_mtim.tv_nsec;
-        facts.bytes = s.st_size;
-        facts.inode = s.st_ino;
-    }
-    free(path);
-    summing->sum += hash64(bytes_of(&facts, sizeof facts), 0);
-    return OK;
-}
-
-uint64_t tls_folder_state(const char *path)
-{
-    struct summing summing = { path, 1 };
-
-    return folder_each(path, sum_file, &summing) == OK ? summing.sum : 0;
 }

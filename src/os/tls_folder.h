@@ -1,8 +1,8 @@
 /* The folder of certificates: PEM files NAME.pem, NAME.crt or NAME.cer, each with its chain, and
  * with its key in it or in NAME.key beside it.  Any thread; these calls block.
  *
- * Nothing is kept between two calls: who drops a renewed certificate in has it taken at the next
- * look. */
+ * Who drops a renewed certificate in has it taken at the next look: what was read is kept only until
+ * something in the folder is another file, or has another time. */
 #ifndef OS_TLS_FOLDER_H
 #define OS_TLS_FOLDER_H
 
@@ -16,6 +16,7 @@ struct tls_folder_entry {
     char *names;                       /* "mx.example.com, 192.0.2.1"; may be "" */
     char sha1[TLS_FINGERPRINT_BYTES];  /* "sha1:HEX" */
     struct tls_certificate_facts facts;
+    bool is_tried;             /* its key */
     char why[TLS_ERROR_BYTES]; /* it cannot be used; "": it can */
 };
 
