@@ -165,7 +165,8 @@ uint8_t path_crash_count(void *me, struct mid mid, uint8_t carried)
 void path_poison_why(
     const struct path *path, const struct message *message, char out[POISON_WHY_BYTES])
 {
-    const struct poison_note *note = poison_find(&path->poison.notes, message->entry.by_mid.mid);
+    const struct poison_note *note =
+        poison_find(&path->poison.notes, message->entry.by_mid.mid);
 
     out[0] = '\0';
     if (message->is_poison)
@@ -246,7 +247,8 @@ struct message *path_make_unread(const struct path *path, const struct spool_ent
     buf_init(&encoded, ENVELOPE_BYTES_MAX);
     if (envelope_encode(&envelope, &encoded) != OK)
         abort(); /* fewer bytes than the true one had room for */
-    message = message_new(entry->by_mid.mid, buf_bytes(&encoded), entry->recipient_count, note->when);
+    message =
+        message_new(entry->by_mid.mid, buf_bytes(&encoded), entry->recipient_count, note->when);
     message->is_unread = true;
     message->is_delay_told = true;
     for (uint32_t i = 0; i < count; i++)
