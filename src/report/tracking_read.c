@@ -76,14 +76,16 @@ static void read_layout(struct bytes names, struct tracking_layout *layout)
 
 static bool is_time(struct bytes text)
 {
-    static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ";
+    const struct bytes shape = BYTES("dddd-dd-ddTdd:dd:dd.dddZ");
 
-    for (size_t i = 0; i < sizeof shape - 1; i++) {
-        if (i >= text.n ||
-            (shape[i] == 'd' ? text.at[i] < '0' || text.at[i] > '9' : text.at[i] != shape[i]))
+    if (text.n != shape.n)
+        return false;
+    for (size_t i = 0; i < shape.n; i++) {
+        if (shape.at[i] == 'd' ? text.at[i] < '0' || text.at[i] > '9'
+                               : text.at[i] != shape.at[i])
             return false;
     }
-    return text.n == sizeof shape - 1;
+    return true;
 }
 
 static bool is_line(const struct tracking_line *line)
