@@ -121,9 +121,16 @@ static int teardown(void **state)
     return 0;
 }
 
+/* Without a configuration file: the defaults hold. */
 static struct tool tool_of(const struct place *place)
 {
-    return (struct tool){ .spool_folder = place->folder };
+    return (struct tool){ .spool_folder = place->folder, .config_file = "/nowhere/at/all" };
+}
+
+static void tool_done(struct tool *tool)
+{
+    offline_done(tool);
+    settings_free(tool->settings);
 }
 
 static void keep_row(void *me, const struct spool_found *found)
@@ -150,6 +157,7 @@ static void test_row(void **state)
     assert_int_equal(ctl_number(row, "size", 0), sizeof CONTENT - 1);
     assert_int_equal(ctl_list_count(row, "recipients"), 0);
     ctl_free(row);
+    tool_done(&tool);
 }
 
 static void test_message(void **state)
@@ -172,6 +180,7 @@ static void test_message(void **state)
     assert_string_equal(ctl_text(row, "connector"), "Default");
     ctl_free(row);
     buf_done(&content);
+    tool_done(&tool);
 }
 
 static void test_none(void **state)
@@ -186,6 +195,7 @@ static void test_none(void **state)
     assert_null(row);
     assert_int_equal(offline_scan(&tool, &reader), EX_NOINPUT);
     buf_done(&content);
+    tool_done(&tool);
 }
 
 /* Copies are shown as copies, and what is over only as a word. */
