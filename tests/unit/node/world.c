@@ -197,6 +197,15 @@ static void do_answer(struct world *world, int node, const struct ledger_action 
     ledger_page_free(action->answer.page);
 }
 
+/* One that is known by its copies alone is no machine of this world, and has no links. */
+static void do_cut(struct world *world, int node, const struct ledger_action *action)
+{
+    int to = world_number(world, node, action->peer);
+
+    if (to >= 0)
+        cut(world, node, to);
+}
+
 static void do_action(struct world *world, int node, const struct ledger_action *action)
 {
     struct machine *machine = &world->machine[node];
@@ -252,7 +261,7 @@ static void do_action(struct world *world, int node, const struct ledger_action 
         copy_outcome(world, world->tags[action->tag % 4096].node, node, action->mid, &outcome);
         break;
     case LEDGER_CUT:
-        cut(world, node, world_number(world, node, action->peer));
+        do_cut(world, node, action);
         break;
     case LEDGER_EVENT:
         machine->events[action->event]++;
@@ -261,6 +270,13 @@ static void do_action(struct world *world, int node, const struct ledger_action 
     case LEDGER_ACTION_COUNT:
         break;
     }
+}
+
+/* What a node that died, or a story that ended, does no more. */
+static void drop(const struct ledger_action *action)
+{
+    if (action->type == LEDGER_ANSWER)
+        ledger_page_free(action->answer.page);
 }
 
 /* Until no node has anything to do at this time. */
@@ -279,6 +295,8 @@ void run(struct world *world)
                 any = true;
                 if (machine->ledger)
                     do_action(world, i, &actions.list[n]);
+                else
+                    drop(&actions.list[n]);
             }
             free(actions.list);
         }
@@ -388,6 +406,8 @@ static void world_free(struct world *world)
 {
     for (int i = 0; i < world->count; i++) {
         ledger_free(world->machine[i].ledger);
+        for (unsigned n = 0; n < world->machine[i].actions.count; n++)
+            drop(&world->machine[i].actions.list[n]);
         free(world->machine[i].actions.list);
     }
     free(world);
