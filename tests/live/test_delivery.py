@@ -45,6 +45,23 @@ def check_notice(notice, recipient, status, action="failed"):
     return about_recipient
 
 
+def test_text_without_a_header_stays_text(start):
+    """Behind our Received field it would be its last line, or a field of its own."""
+    texts = [b" folded: no, this is text\r\n", b"just text\r\nFrom: nobody\r\n", b"word", b"\r\nhas an empty line\r\n"]
+    with sink.Sink() as target:
+        node, port = one_hop(start, target.port)
+        for text in texts:
+            with Talk(port) as talk:
+                talk.say("MAIL FROM:<a@sender.test>"), talk.say("RCPT TO:<b@example.com>")
+                talk.raw(b"BDAT %d LAST\r\n" % len(text) + text)
+                assert talk.reply().startswith("250 2.")
+        process.wait_for("all of them", lambda: len(target.mails) == len(texts), 30)
+        for text in texts:
+            body = text.removeprefix(b"\r\n").rstrip(b"\r\n") + b"\r\n"
+            mail, = [m for m in target.mails if m.content.endswith(body)]
+            assert mail.content.count(b"\r\n\r\n") == 1 and mail.content.endswith(b"\r\n\r\n" + body), mail.content
+
+
 def test_a_later_try_succeeds(start):
     tries = []
 

@@ -208,6 +208,13 @@ void receipt_free(struct receipt *receipt)
     free(receipt);
 }
 
+/* It begins with text, not with a field or an empty line: as it stands it would go on where our
+ * last field ends, or be taken for one. */
+static bool lacks_header(const struct scan *scan)
+{
+    return scan->bytes && scan->header_bytes == 0;
+}
+
 /* The header fields of ours that go before the content. */
 static void write_prepend(struct receipt *receipt, const struct session *session,
     struct wall now, struct bytes ip, struct buf *out)
@@ -239,6 +246,8 @@ static void write_prepend(struct receipt *receipt, const struct session *session
         err = trace_from(receipt_sender(receipt), receipt->is_smtputf8, out);
     if (err == OK && adds && !receipt->scan.has_message_id)
         err = trace_message_id(receipt->mid, fqdn, out);
+    if (err == OK && lacks_header(&receipt->scan))
+        err = buf_add_text(out, "\r\n");
     if (err != OK)
         abort(); /* all parts are bounded far below the ceiling */
 }
