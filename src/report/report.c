@@ -118,7 +118,11 @@ enum err report_init(const struct report_settings *settings, char why[256])
 
     if (err != OK)
         return err;
-    writer_change(out);
+    if (!writer_change(out)) {
+        close_all(out);
+        snprintf(why, 256, "the disk of the logs hangs");
+        return ERR_IO;
+    }
     if (settings->target == TARGET_SYSLOG)
         openlog("relais", LOG_PID | LOG_NDELAY, LOG_MAIL);
     atomic_store(&shared.pid, getpid());
@@ -152,11 +156,11 @@ static void on_flush(struct loop_flush *flush)
     writer_hand_over(&container_of(flush, struct desk, flush)->lane);
 }
 
-void report_sync(void)
+bool report_sync(void)
 {
     if (mine)
         writer_hand_over(&mine->lane);
-    writer_sync();
+    return writer_sync();
 }
 
 void report_done(void)
@@ -169,7 +173,8 @@ void report_done(void)
     }
     out_stderr(&out[LOG]); /* what comes later is still said somewhere */
     report_sync();
-    writer_change(out);
+    if (!writer_change(out))
+        close_all(out); /* the old ones hang, and it is as if they were not there */
     if (load(&shared.target) == TARGET_SYSLOG)
         closelog();
     atomic_store(&shared.target, TARGET_STDERR);
@@ -212,9 +217,9 @@ void report_thread_done(void)
     loop_flush_cancel(&desk->flush);
     writer_hand_over(&desk->lane);
     mine = NULL;
-    writer_remove(&desk->lane);
     unlink_desk(desk);
-    free(desk);
+    if (writer_remove(&desk->lane))
+        free(desk);
 }
 
 /* What the process is about to die of is said by the next handler, or by the kernel. */
@@ -284,13 +289,18 @@ static size_t format(char *to, const char *time, enum report_event event,
                                    : line_text(to, &head, event, fields, field_count);
 }
 
-/* Room for one more line of this thread's.  When the writer has fallen behind, we write. */
+/* Room for one more line of this thread's.  When the writer has fallen behind we wait for him;
+ * NULL: he is stuck, and the line is lost. */
 static char *line_room(enum stream stream)
 {
     char *to;
 
-    while (!(to = ring_room(&mine->lane.ring[stream], LINE_BYTES_MAX)))
-        report_sync();
+    while (!(to = ring_room(&mine->lane.ring[stream], LINE_BYTES_MAX))) {
+        if (report_sync())
+            continue;
+        writer_lose_line();
+        return NULL;
+    }
     return to;
 }
 
@@ -322,6 +332,8 @@ static void say(enum report_event event, enum report_level level,
         wrote(LOG, line, format(line, time_text(&clock), event, level, fields, field_count));
     } else {
         char *to = line_room(LOG);
+        if (!to)
+            return;
         wrote(LOG, to, format(to, time_text(&mine->clock), event, level, fields, field_count));
         if (level >= REPORT_WARNING)
             report_sync(); /* a crash may follow */
@@ -335,6 +347,8 @@ static void track(
     struct line_clock clock = { 0 };
     char *to = mine ? line_room(TRACKING) : stack;
 
+    if (!to)
+        return;
     wrote(TRACKING, to,
         (is_set(&shared.is_json) ? tracking_json : tracking_text)(
             to, time_text(mine ? &mine->clock : &clock), event, fields, field_count));
@@ -377,6 +391,10 @@ void report_protocol(struct report_session *session, char sign, struct bytes tex
     if (!is_set(&shared.has[PROTOCOL]))
         return;
     to = mine ? line_room(PROTOCOL) : stack;
+    if (!to) {
+        session->sequence++; /* the gap shows that there was one */
+        return;
+    }
     n = (is_set(&shared.is_json) ? line_protocol_json : line_protocol_text)(
         to, time_text(mine ? &mine->clock : &clock), session, sign, text);
     session->sequence++;
@@ -394,6 +412,8 @@ void report_connectivity(const struct report_session *session, const char *sourc
     if (!report_connects())
         return;
     to = mine ? line_room(CONNECTIVITY) : stack;
+    if (!to)
+        return;
     wrote(CONNECTIVITY, to,
         (is_set(&shared.is_json) ? line_connectivity_json : line_connectivity_text)(
             to, time_text(mine ? &mine->clock : &clock), &line));

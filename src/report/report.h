@@ -35,11 +35,11 @@ void report_done(void); /* writes what waits */
 /* Makes this thread's rings of lines, handed over by LOOP once a turn.  The first such thread
  * starts the one that writes, the last one ends it. */
 void report_thread_init(struct loop *loop);
-void report_thread_done(void); /* its lines are in the files */
+void report_thread_done(void); /* its lines are in the files, unless their disk hangs */
 
 /* What was handed over before, and this thread's own lines, are in the files when it returns: for
- * whoever reads them.  Blocks. */
-void report_sync(void);
+ * whoever reads them.  Blocks.  False: they are not yet, for the disk of the logs hangs. */
+bool report_sync(void);
 
 /* From now on the lines that wait are written when the process crashes (SIGSEGV, abort() and their
  * like), unless somebody else cares for that signal already. */

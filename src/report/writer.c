@@ -1,6 +1,6 @@
-/* Two locks.  `files` is held by whoever writes; he is the taker of all rings.  `queue` is held for
- * moments: around the list of what was handed over, and around going to sleep.  Who has `files` may
- * ask for `queue`, not the other way round. */
+/* Two locks.  `files` is held by whoever writes; he is the taker of all rings: the thread, and who
+ * has no lane.  `queue` is held for moments: around the list of what was handed over, and around
+ * going to sleep.  Who has `files` may ask for `queue`, not the other way round. */
 #include "report/writer.h"
 
 #include "os/clock.h"
@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -34,20 +35,25 @@ static struct {
     struct {
         char at[GATHERED_BYTES];
         size_t n;
-    } gathered[STREAM_COUNT]; /* empty when `files` is given back */
-    unsigned lane_count;
-    uint64_t lost; /* lines, not told of yet */
+    } gathered[STREAM_COUNT];          /* empty when `files` is given back */
+    uint64_t lost;                     /* lines, not told of yet */
+    atomic_uint_fast64_t without_room; /* the same, not counted yet */
     pthread_t thread;
 
     pthread_mutex_t queue;
-    pthread_cond_t change;
+    pthread_cond_t change, written;
+    unsigned lane_count;
     struct handed handed[HANDED_MAX]; /* a ring, in the order of handing over */
     unsigned first, count;
+    uint64_t asked,
+        done; /* numbers of those who wait for all to be written: the last, served */
     bool is_idle, is_hurried, is_ending;
+    bool is_stuck; /* somebody waited in vain, and the thread was not seen since */
 } writer = {
     .files = PTHREAD_MUTEX_INITIALIZER,
     .queue = PTHREAD_MUTEX_INITIALIZER,
     .change = PTHREAD_COND_INITIALIZER,
+    .written = PTHREAD_COND_INITIALIZER,
     .out = { [LOG] = { .fd = STDERR_FILENO, .is_borrowed = true },
         [PROTOCOL] = { .fd = -1 },
         [TRACKING] = { .fd = -1 },
@@ -134,7 +140,7 @@ static void write_handed(void)
 /* Lines lost before (a full disk) are told of once writing works again. */
 static void unlock_files(void)
 {
-    uint64_t lost = writer.lost;
+    uint64_t lost = writer.lost + atomic_exchange(&writer.without_room, 0);
 
     writer.lost = 0;
     unlock(&writer.files);
@@ -151,22 +157,74 @@ void writer_write(enum stream stream, struct bytes lines)
     unlock_files();
 }
 
-void writer_sync(void)
+static void write_all(void)
 {
     lock(&writer.files);
     write_handed();
     unlock_files();
 }
 
-void writer_change(struct out out[STREAM_COUNT])
+static struct timespec in_ms(long ms)
 {
-    lock(&writer.files);
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms % 1000 * 1000000L;
+    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    return until;
+}
+
+/* Behind `queue`. */
+static bool is_written(uint64_t number)
+{
+    struct timespec until = in_ms(WRITER_PATIENCE_MS);
+
+    while (writer.done < number && !writer.is_stuck)
+        writer.is_stuck |= pthread_cond_clockwait(
+                               &writer.written, &writer.queue, CLOCK_MONOTONIC, &until) != 0;
+    return writer.done >= number;
+}
+
+bool writer_sync(void)
+{
+    bool has_thread, is_good = true;
+
+    lock(&writer.queue);
+    has_thread = writer.lane_count;
+    if (has_thread) {
+        writer.asked++;
+        writer.is_hurried = true;
+        pthread_cond_signal(&writer.change);
+        is_good = is_written(writer.asked);
+    }
+    unlock(&writer.queue);
+    if (!has_thread)
+        write_all();
+    return is_good;
+}
+
+bool writer_change(struct out out[STREAM_COUNT])
+{
+    struct timespec until;
+
+    if (!writer_sync())
+        return false;
+    until = in_ms(WRITER_PATIENCE_MS);
+    if (pthread_mutex_clocklock(&writer.files, CLOCK_MONOTONIC, &until) != 0)
+        return false;
     write_handed();
     for (unsigned i = 0; i < STREAM_COUNT; i++) {
         out_close(&writer.out[i]);
         writer.out[i] = out[i];
     }
     unlock_files();
+    return true;
+}
+
+void writer_lose_line(void)
+{
+    atomic_fetch_add(&writer.without_room, 1);
 }
 
 /* --- Handing over ------------------------------------------------------------------------ */
@@ -191,7 +249,8 @@ void writer_hand_over(struct lane *lane)
     lock(&writer.queue);
     while (writer.count == HANDED_MAX) {
         unlock(&writer.queue);
-        writer_sync();
+        if (!writer_sync())
+            return;
         lock(&writer.queue);
     }
     handed = handed_of(lane);
@@ -234,12 +293,8 @@ static bool take_credit(struct credit *credit)
 /* Behind `queue`.  Many lines come while we wait, and go out in one piece. */
 static void pause_between(void)
 {
-    struct timespec until;
+    struct timespec until = in_ms(WRITER_PAUSE_MS);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WRITER_PAUSE_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     while (!writer.is_ending && !writer.is_hurried) {
         if (pthread_cond_clockwait(&writer.change, &writer.queue, CLOCK_MONOTONIC, &until))
             return;
@@ -250,7 +305,7 @@ static void pause_between(void)
 static void wait_for_work(void)
 {
     writer.is_idle = true;
-    while (!writer.is_ending && !writer.count)
+    while (!writer.is_ending && !writer.count && writer.asked == writer.done)
         pthread_cond_wait(&writer.change, &writer.queue);
     writer.is_idle = false;
 }
@@ -258,6 +313,7 @@ static void wait_for_work(void)
 static void *run(void *unused)
 {
     struct credit credit = { .paid_us = clock_us() };
+    uint64_t asked;
 
     (void)unused;
     lock(&writer.queue);
@@ -265,9 +321,13 @@ static void *run(void *unused)
         if (!take_credit(&credit))
             pause_between();
         writer.is_hurried = false;
+        asked = writer.asked;
         unlock(&writer.queue);
-        writer_sync();
+        write_all();
         lock(&writer.queue);
+        writer.done = asked;
+        writer.is_stuck = false;
+        pthread_cond_broadcast(&writer.written);
     }
     unlock(&writer.queue);
     return NULL;
@@ -309,25 +369,27 @@ void writer_add(struct lane *lane)
 
     for (unsigned i = 0; i < STREAM_COUNT; i++)
         ring_init(&lane->ring[i], LANE_BYTES);
-    lock(&writer.files);
+    lock(&writer.queue);
     is_first = writer.lane_count++ == 0;
-    unlock(&writer.files);
+    unlock(&writer.queue);
     if (is_first)
         start();
 }
 
-void writer_remove(struct lane *lane)
+bool writer_remove(struct lane *lane)
 {
     bool was_last;
 
-    lock(&writer.files);
-    write_handed();
+    if (!writer_sync())
+        return false;
+    lock(&writer.queue);
     was_last = --writer.lane_count == 0;
-    unlock_files();
+    unlock(&writer.queue);
     if (was_last)
         end();
     for (unsigned i = 0; i < STREAM_COUNT; i++)
         ring_done(&lane->ring[i]);
+    return true;
 }
 
 /* --- A crash ----------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,9 +148,9 @@ static void test_order_of_handing_over(void **state)
     hand_over(&two, "d\n");
     writer_write(LOG, BYTES("e\n"));
     hand_over(&one, "f\n");
-    writer_remove(&one);
+    assert_true(writer_remove(&one));
     hand_over(&two, "g\n");
-    writer_remove(&two);
+    assert_true(writer_remove(&two));
     assert_int_equal(file_read_all(path_of("order"), LOG_BYTES_MAX, &text), OK);
     check_bytes("order", buf_bytes(&text), BYTES("a\nb\nc\nd\ne\nf\ng\n"));
     buf_done(&text);
@@ -180,6 +181,90 @@ static void test_soon(void **state)
     report_thread_done();
     report_done();
     buf_done(&text);
+    loop_free(loop);
+}
+
+/* --- A disk that hangs ------------------------------------------------------------------- */
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    bool hangs, is_waited;
+} disk = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER };
+
+/* In place of the C library's: all writes of the program come here. */
+ssize_t write(int fd, const void *bytes, size_t n)
+{
+    pthread_mutex_lock(&disk.lock);
+    while (disk.hangs) {
+        disk.is_waited = true;
+        pthread_cond_broadcast(&disk.change);
+        pthread_cond_wait(&disk.change, &disk.lock);
+    }
+    pthread_mutex_unlock(&disk.lock);
+    return syscall(SYS_write, fd, bytes, n);
+}
+
+static void let_disk_hang(bool hangs)
+{
+    pthread_mutex_lock(&disk.lock);
+    disk.hangs = hangs;
+    pthread_cond_broadcast(&disk.change);
+    pthread_mutex_unlock(&disk.lock);
+}
+
+static void wait_for_victim(void)
+{
+    pthread_mutex_lock(&disk.lock);
+    while (!disk.is_waited)
+        pthread_cond_wait(&disk.change, &disk.lock);
+    pthread_mutex_unlock(&disk.lock);
+}
+
+/* Who logs goes on, a warning too; so do reload and the end.  What there is no room for is counted. */
+static void test_a_disk_that_hangs(void **state)
+{
+    struct report_settings settings = { .target = 1 };
+    struct loop *loop;
+    struct buf text;
+    unsigned long lost = 0, kept = 0;
+    const char *told;
+    char why[256];
+
+    (void)state;
+    init("hangs");
+    assert_int_equal(loop_new(&loop), OK);
+    report_thread_init(loop);
+    let_disk_hang(true);
+    report_notice(REPORT_WARNING, "the first one waits for its time");
+    wait_for_victim();
+    for (int i = 0; i < LINES; i++)
+        report(REPORT_HOP_UP, R_NUMBER("n", i));
+    report_notice(REPORT_WARNING, "the second one does not wait");
+    assert_false(report_sync());
+    settings.log_file = path_of("other");
+    assert_int_equal(report_init(&settings, why), ERR_IO);
+    check_bytes("why", bytes_text(why), BYTES("the disk of the logs hangs"));
+
+    let_disk_hang(false);
+    while (!report_sync())
+        ; /* the test's time is up if it never comes */
+    assert_true(report_sync());
+    buf_init(&text, LOG_BYTES_MAX);
+    assert_int_equal(file_read_all(path_of("hangs"), LOG_BYTES_MAX, &text), OK);
+    assert_int_equal(buf_add(&text, BYTES("\0")), OK);
+    for (const char *at = (char *)text.at; (at = strstr(at, "hop_up")); at++)
+        kept++;
+    told = strstr((char *)text.at, " lines of the log could not be written");
+    assert_non_null(told);
+    while (told[-1] != '"')
+        told--;
+    lost = strtoul(told, NULL, 10);
+    check("some were kept", kept > 100);
+    check("each is there or counted", kept + lost == LINES + 1); /* with the second warning */
+    buf_done(&text);
+    report_thread_done();
+    report_done();
     loop_free(loop);
 }
 
@@ -224,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_lost_or_out_of_order),
         cmocka_unit_test(test_order_of_handing_over),
         cmocka_unit_test(test_soon),
+        cmocka_unit_test(test_a_disk_that_hangs),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
