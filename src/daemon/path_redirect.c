@@ -151,15 +151,30 @@ void path_finish_redirected(
 
 /* --- New settings ------------------------------------------------------------------------ */
 
+static int by_recipient(const void *a, const void *b)
+{
+    const struct route_pin *one = a, *other = b;
+
+    return one->recipient < other->recipient ? -1 : one->recipient > other->recipient;
+}
+
+static bool is_pinned(const struct item *item)
+{
+    return item->recipient_count && hop_is_redirection(item->hop) && !item->is_unpinned;
+}
+
 void path_pins(const struct message *message, struct route_pins *pins)
 {
+    uint32_t count = 0;
+
+    for (const struct item *item = &message->first; item; item = item->next)
+        count += is_pinned(item) ? item->recipient_count : 0;
+    *pins = (struct route_pins){ count ? mem_new(count * sizeof *pins->list) : NULL, 0 };
     for (const struct item *item = &message->first; item; item = item->next) {
-        if (!item->recipient_count || !hop_is_redirection(item->hop) || item->is_unpinned)
-            continue;
-        for (uint32_t i = 0; i < item->recipient_count; i++) {
-            pins->list = mem_grow(pins->list, (pins->count + 1) * sizeof *pins->list);
+        for (uint32_t i = 0; is_pinned(item) && i < item->recipient_count; i++)
             pins->list[pins->count++] =
                 (struct route_pin){ item_recipient(item, i), item->hop };
-        }
     }
+    if (count)
+        qsort(pins->list, count, sizeof *pins->list, by_recipient);
 }

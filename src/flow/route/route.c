@@ -76,12 +76,14 @@ static void put_away(struct router *router, struct message *message)
             add_to(message, hop, i);
 }
 
-static struct hop *pinned_hop(const struct route_pins *pins, uint32_t recipient)
+/* Recipients are asked for in their order; AT is how far the pins are gone through. */
+static struct hop *pinned_hop(const struct route_pins *pins, uint32_t recipient, uint32_t *at)
 {
-    for (uint32_t i = 0; pins && i < pins->count; i++)
-        if (pins->list[i].recipient == recipient)
-            return pins->list[i].hop;
-    return NULL;
+    while (pins && *at < pins->count && pins->list[*at].recipient < recipient)
+        ++*at;
+    return pins && *at < pins->count && pins->list[*at].recipient == recipient
+               ? pins->list[*at].hop
+               : NULL;
 }
 
 void route_message(
@@ -93,6 +95,7 @@ void route_message(
     struct route_facts facts = { .size_bytes = message->entry.content_bytes };
     struct envelope envelope;
     struct hop *hop = NULL;
+    uint32_t pin = 0;
 
     assert(message->first.recipient_count == 0);
     if (message->is_poison) {
@@ -105,7 +108,7 @@ void route_message(
     facts.receive_name = envelope.connector;
     envelope_recipients(message_envelope(message), &cursor);
     for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
-        struct hop *pinned = pinned_hop(pins, i);
+        struct hop *pinned = pinned_hop(pins, i, &pin);
         if (!is_to_be_routed(message, &recipient, i))
             continue;
         if (pinned) {

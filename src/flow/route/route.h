@@ -16,7 +16,7 @@ struct router {
     const struct setup *setup; /* the present one; borrowed, changed by the owner */
 };
 
-/* Recipients that have their next hop already, ascending or not. */
+/* Recipients that have their next hop already, ascending. */
 struct route_pin {
     uint32_t recipient;
     struct hop *hop;

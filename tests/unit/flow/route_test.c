@@ -77,6 +77,34 @@ static void test_those_with_an_outcome_stay_out(void **state)
     world_done(&world);
 }
 
+/* Those that were redirected stay where they are, the others follow their route. */
+static void test_pins_hold(void **state)
+{
+    static const struct world_mail mail = { "a@example.com",
+        { "b@example.net", "c@inside.example", "d@other.example", "e@INSIDE.example" } };
+    struct message *message;
+    struct route_pins pins;
+    struct route_pin list[2];
+    struct world world;
+
+    (void)state;
+    open_world(&world, false);
+    message = world_send(&world, &mail);
+    assert_true(queue_unlink_items(&world.queue, message));
+    list[0] = (struct route_pin){ 0, world_hop(&world, "inside") };
+    list[1] = (struct route_pin){ 3, world_hop(&world, "out") };
+    pins = (struct route_pins){ list, 2 };
+    route_message(&world.router, message, &pins);
+    queue_items(&world.queue, message);
+    assert_int_equal(item_count(message), 2);
+    assert_int_equal(item_at(message, list[0].hop)->recipient_count, 2);
+    assert_int_equal(item_recipient(item_at(message, list[0].hop), 0), 0);
+    assert_int_equal(item_recipient(item_at(message, list[0].hop), 1), 1);
+    assert_int_equal(item_recipient(item_at(message, list[1].hop), 0), 2);
+    assert_int_equal(item_recipient(item_at(message, list[1].hop), 1), 3);
+    world_done(&world);
+}
+
 static void test_poison_goes_nowhere(void **state)
 {
     static const struct world_mail mail = { "a@example.com",
@@ -178,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_split_by_hops),
+        cmocka_unit_test(test_pins_hold),
         cmocka_unit_test(test_poison_goes_nowhere),
         cmocka_unit_test(test_those_with_an_outcome_stay_out),
         cmocka_unit_test(test_failover),
