@@ -1,5 +1,4 @@
 /* relaisd: the daemon.  Reads the settings, joins the path, waits for signals. */
-#include "base/mem.h"
 #include "daemon/control.h"
 #include "daemon/notify.h"
 #include "daemon/path.h"
@@ -221,7 +220,7 @@ static int fail(int code, const char *what, const char *why)
 static int run(struct daemon *daemon, struct settings **settings)
 {
     char why[512] = "";
-    char *socket_name = mem_text((*settings)->control_socket);
+    const struct settings *now;
 
     raise_limits();
     sasl_use_keytab((*settings)->kerberos_keytab);
@@ -236,13 +235,13 @@ static int run(struct daemon *daemon, struct settings **settings)
     report_watch_crashes();
     if (path_open(&daemon->path, daemon->home, settings, why) != OK)
         return fail(EX_CANTCREAT, "cannot start", why);
-    if (control_open(&daemon->path, socket_name, reload, stop, daemon, &daemon->control) != OK)
-        return fail(EX_CANTCREAT, "control socket", socket_name);
-    free(socket_name);
-    report(REPORT_STARTED, R_CHARS("version", RELAIS_VERSION),
-        R_CHARS("node", daemon->path.routed_by->settings->node),
+    now = daemon->path.routed_by->settings;
+    if (control_open(
+            &daemon->path, now->control_socket, reload, stop, daemon, &daemon->control) != OK)
+        return fail(EX_CANTCREAT, "control socket", now->control_socket);
+    report(REPORT_STARTED, R_CHARS("version", RELAIS_VERSION), R_CHARS("node", now->node),
         R_CHARS("config", daemon->file));
-    if (daemon->path.routed_by->settings->node_count == 0) /* else the node knows better */
+    if (now->node_count == 0) /* else the node knows better */
         report(REPORT_NOT_REDUNDANT,
             R_CHARS("text", "single node: accepted messages are on this disk alone"));
     notify_state("READY=1");
