@@ -340,7 +340,7 @@ def test_a_hundred_thousand_ranges(start, port):
     after = process.memory_bytes(node.pid, "RssAnon")
     print(f"100,001 ranges from a file: reload {took * 1000:.0f} ms, {(after - before) / 1e6:.1f} MB more")
     assert took < 1 * process.SLOWER
-    assert after - before < 40e6
+    assert after - before < 40e6 * process.SLOWER ** 2  # the sanitizers' own memory is in it
     with talk(port, SCANNER, hello=False) as client, talk(port, STORAGE, hello=False) as other:
         assert "World" not in client.banner and "World" in other.banner
     node.tool("reload")
