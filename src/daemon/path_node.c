@@ -74,7 +74,12 @@ static void set_takeover(
     if (trace_taken_over(bytes_text(from), bytes_text(settings->fqdn), generation,
             loop_wall(path->home), &header) != OK)
         abort(); /* its parts are bounded far below the ceiling */
-    message_set_takeover(message, generation, bytes_text(from), buf_bytes(&header));
+    if (!path->takeover ||
+        !takeover_is(path->takeover, generation, bytes_text(from), buf_bytes(&header))) {
+        takeover_free(path->takeover);
+        path->takeover = takeover_new(generation, bytes_text(from), buf_bytes(&header));
+    }
+    message_set_takeover(message, path->takeover);
     buf_done(&header);
 }
 
@@ -193,7 +198,7 @@ static void take(void *me, struct spool_entry *entry, uint16_t generation, const
 
 void path_reopen(struct path *path, struct message *message)
 {
-    const struct takeover *takeover = message->takeover;
+    const struct takeover *takeover = message_takeover(message);
 
     take(path, &message->entry, takeover ? takeover->generation : 0,
         takeover ? takeover->from : NULL);
@@ -272,4 +277,6 @@ void path_leave_node(struct path *path)
 {
     mid_table_each(&path->taking, leave_taking, path);
     mid_table_done(&path->taking);
+    takeover_free(path->takeover);
+    path->takeover = NULL;
 }

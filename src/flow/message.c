@@ -1,9 +1,55 @@
 #include "flow/message.h"
 
 #include "base/mem.h"
+#include "base/small.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
+
+/* The envelopes of those that rest; home loop.  With a million of them what an allocator keeps of
+ * each one, and what it rounds up, would be a good part. */
+static struct small at_rest;
+
+static struct small *small_at_rest(void)
+{
+    if (!at_rest.slabs[0].size)
+        small_init(&at_rest);
+    return &at_rest;
+}
+
+/* The messages; any thread: one is made where it is received, and ends at home. */
+static struct {
+    pthread_mutex_t lock; /* around what follows */
+    struct slab slab;
+} messages = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static struct message *message_take(void)
+{
+    struct message *message;
+
+    pthread_mutex_lock(&messages.lock);
+    if (!messages.slab.size)
+        slab_init(&messages.slab, sizeof *message);
+    message = slab_take(&messages.slab);
+    pthread_mutex_unlock(&messages.lock);
+    return message;
+}
+
+static void message_give(struct message *message)
+{
+    pthread_mutex_lock(&messages.lock);
+    slab_give(&messages.slab, message);
+    pthread_mutex_unlock(&messages.lock);
+}
+
+static void drop_envelope(struct message *message)
+{
+    if (message->is_resting)
+        small_give(small_at_rest(), message->envelope, message->envelope_bytes);
+    else
+        free(message->envelope);
+}
 
 static void item_init(struct item *item)
 {
@@ -32,7 +78,7 @@ static void item_done(struct item *item)
 struct message *message_new(
     struct mid mid, struct bytes envelope, uint32_t recipient_count, struct wall arrived)
 {
-    struct message *message = mem_new(sizeof *message);
+    struct message *message = message_take();
 
     list_init(&message->in_queue);
     list_init(&message->entry.in_segment);
@@ -60,30 +106,65 @@ void message_clear_items(struct message *message)
     item_init(&message->first);
 }
 
+static void let_go(struct message *message)
+{
+    if (message->is_taken_over)
+        takeover_free(message->has.takeover);
+    else
+        spool_content_free(message->has.content);
+    message->has.content = NULL;
+    message->is_taken_over = false;
+}
+
 void message_free(struct message *message)
 {
     if (!message)
         return;
     message_clear_items(message);
-    spool_content_free(message->content);
-    free(message->envelope);
-    free(message->takeover);
-    free(message);
+    let_go(message);
+    drop_envelope(message);
+    message_give(message);
 }
 
-void message_set_takeover(
-    struct message *message, uint16_t generation, struct bytes from, struct bytes header)
+/* --- Taken over -------------------------------------------------------------------------- */
+
+struct takeover *takeover_new(uint16_t generation, struct bytes from, struct bytes header)
 {
     struct takeover *takeover = mem_new(sizeof *takeover + from.n + 1 + header.n);
 
+    takeover->holders = 1;
     takeover->generation = generation;
     memcpy(takeover->from, from.at, from.n);
     takeover->header_at = (uint16_t)(from.n + 1);
     takeover->header_bytes = (uint16_t)header.n;
     memcpy(takeover->from + takeover->header_at, header.at, header.n);
-    free(message->takeover);
-    message->takeover = takeover;
+    return takeover;
 }
+
+bool takeover_is(const struct takeover *takeover, uint16_t generation, struct bytes from,
+    struct bytes header)
+{
+    return takeover->generation == generation &&
+           bytes_equal(bytes_text(takeover->from), from) &&
+           bytes_equal(
+               bytes_of(takeover->from + takeover->header_at, takeover->header_bytes), header);
+}
+
+void takeover_free(struct takeover *takeover)
+{
+    if (takeover && --takeover->holders == 0)
+        free(takeover);
+}
+
+void message_set_takeover(struct message *message, struct takeover *takeover)
+{
+    takeover->holders++;
+    let_go(message);
+    message->has.takeover = takeover;
+    message->is_taken_over = true;
+}
+
+/* --- At rest ----------------------------------------------------------------------------- */
 
 static void shorten_envelope(struct message *message)
 {
@@ -104,12 +185,17 @@ static void shorten_envelope(struct message *message)
     envelope.recipients = recipients;
     envelope.prepend = envelope.message_id = BYTES_NONE;
     envelope.client_name = envelope.client_user = BYTES_NONE; /* its address: for filters */
+    envelope.arrived.ms = 0;
+    envelope.content_bytes = 0;
     buf_init(&shorter, ENVELOPE_BYTES_MAX);
     if (envelope_encode(&envelope, &shorter) != OK)
         abort(); /* shorter than it was */
+    drop_envelope(message);
+    message->is_resting = true;
     message->envelope_bytes = (uint32_t)shorter.n;
-    free(message->envelope);
-    message->envelope = mem_copy(shorter.at, shorter.n);
+    message->envelope = small_take(small_at_rest(), shorter.n);
+    if (shorter.n)
+        memcpy(message->envelope, shorter.at, shorter.n);
     buf_done(&shorter);
     if (recipients != few)
         free(recipients);
@@ -119,11 +205,10 @@ void message_rest(struct message *message)
 {
     if (message->delivering_count)
         return;
-    spool_content_free(message->content);
-    message->content = NULL;
+    if (!message->is_taken_over)
+        let_go(message);
     if (!message->is_resting)
         shorten_envelope(message);
-    message->is_resting = true;
 }
 
 struct shared_text *shared_text_new(const char *text)

@@ -54,8 +54,10 @@ struct further_item {
     struct message *message;
 };
 
-/* This node delivers it in the place of another, which may have done so too (SH-8). */
+/* This node delivers it in the place of another, which may have done so too (SH-8).  Many have the
+ * same: those that were taken over together. */
 struct takeover {
+    uint32_t holders;
     uint16_t generation;
     uint16_t header_at, header_bytes; /* in `from`: the field that says so, with its CRLF */
     char from[];                      /* that node's name */
@@ -66,7 +68,10 @@ struct takeover {
 struct message {
     struct list in_queue; /* all messages, in the order they came here */
     struct spool_entry entry;
-    struct spool_content *content; /* NULL: read it from the spool */
+    union {
+        struct spool_content *content; /* NULL: read it from the spool */
+        struct takeover *takeover;     /* is_taken_over: its content is never here */
+    } has;
     struct wall arrived;
     struct item first;
     uint32_t pending_count : 24; /* recipients without an outcome */
@@ -87,8 +92,8 @@ struct message {
      * the administrator resumes it. */
     bool is_poison : 1;
     bool is_unread : 1; /* the process died while it was recovered: its envelope is made up */
-    uint8_t *envelope;  /* encoded: mail/envelope.h; malloc */
-    struct takeover *takeover; /* NULL for all but those taken over */
+    bool is_taken_over : 1;
+    uint8_t *envelope; /* encoded: mail/envelope.h; malloc, until it rests */
 };
 
 /* A copy of the encoded ENVELOPE, no recipient done; of normal priority. */
@@ -97,22 +102,40 @@ struct message *message_new(
 void message_free(struct message *message); /* its items too; the spool entry must be settled */
 
 /* The message will wait: lets go of its content, and of what of its envelope is needed only
- * when it leaves (trace fields, the client's names).  The spool has both (spool_read,
- * wants_envelope). Nothing when it is being delivered. */
+ * when it leaves (trace fields, the client's names), or stands in the message, too (when it
+ * arrived, its size).  The spool has both (spool_read, wants_envelope). Nothing when it is being
+ * delivered. */
 void message_rest(struct message *message);
 
-/* It was FROM's before; HEADER (a whole field) says so and goes in front of all others. */
-void message_set_takeover(
-    struct message *message, uint16_t generation, struct bytes from, struct bytes header);
+/* Messages were FROM's before; HEADER (a whole field) says so and goes in front of all others. */
+struct takeover *takeover_new(uint16_t generation, struct bytes from, struct bytes header);
+bool takeover_is(const struct takeover *takeover, uint16_t generation, struct bytes from,
+    struct bytes header);
+void takeover_free(struct takeover *takeover); /* lets go; NULL too */
+/* TAKEOVER is borrowed, and held.  The message has no content here, nor will have. */
+void message_set_takeover(struct message *message, struct takeover *takeover);
+
+/* NULL: not here, read it from the spool. */
+static inline struct spool_content *message_content(const struct message *message)
+{
+    return message->is_taken_over ? NULL : message->has.content;
+}
+
+/* NULL for all but those taken over. */
+static inline const struct takeover *message_takeover(const struct message *message)
+{
+    return message->is_taken_over ? message->has.takeover : NULL;
+}
 
 static inline struct bytes message_takeover_header(const struct message *message)
 {
-    const struct takeover *takeover = message->takeover;
+    const struct takeover *takeover = message_takeover(message);
 
     return takeover ? bytes_of(takeover->from + takeover->header_at, takeover->header_bytes)
                     : BYTES_NONE;
 }
 
+/* As it is here.  What a resting one lacks is told by message_rest(). */
 static inline struct bytes message_envelope(const struct message *message)
 {
     return bytes_of(message->envelope, message->envelope_bytes);

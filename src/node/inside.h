@@ -8,6 +8,7 @@
 #ifndef NODE_INSIDE_H
 #define NODE_INSIDE_H
 
+#include "base/slab.h"
 #include "mail/scan.h"
 #include "node/node.h"
 #include "node/stores.h"
@@ -305,6 +306,7 @@ struct node {
     int64_t heartbeat_timeout_ms, copy_timeout_ms;
 
     struct mid_table keeps, acceptances;
+    struct slab keep_slab;
     struct table copies_in;
     struct peer *peers[LEDGER_PEERS_MAX];
     struct list links_in;

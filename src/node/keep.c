@@ -36,7 +36,7 @@ struct spool_entry *entry_of(const struct node *node, struct mid mid)
 
 struct keep *keep_take(struct node *node, struct spool_entry *from)
 {
-    struct keep *keep = mem_new(sizeof *keep);
+    struct keep *keep = slab_take(&node->keep_slab);
 
     assert(!keep_find(node, from->by_mid.mid));
     list_init(&keep->entry.in_segment);
@@ -48,7 +48,7 @@ struct keep *keep_take(struct node *node, struct spool_entry *from)
 void keep_free(struct node *node, struct keep *keep)
 {
     mid_table_remove(&node->keeps, &keep->entry.by_mid);
-    free(keep);
+    slab_give(&node->keep_slab, keep);
 }
 
 /* --- Outcomes ---------------------------------------------------------------------------- */

@@ -231,6 +231,7 @@ static struct node *make(const struct node_config *config)
     node->path = config->path;
     node->name = mem_text(config->settings->fqdn);
     mid_table_init(&node->keeps);
+    slab_init(&node->keep_slab, sizeof(struct keep));
     mid_table_init(&node->acceptances);
     table_init(&node->copies_in);
     list_init(&node->links_in);
@@ -292,6 +293,7 @@ void node_free(struct node *node)
     node_step_done(node);
     mid_table_each(&node->keeps, leave_one, node);
     mid_table_done(&node->keeps);
+    slab_done(&node->keep_slab);
     mid_table_done(&node->acceptances);
     words_free(node);
     stores_free(node->stores);

@@ -242,7 +242,6 @@ static void on_moved(struct spool *spool, struct move *move)
     entry->at = move->request.at;
     entry->first = move->first;
     entry->record_bytes = (uint32_t)record_bytes(&move->record);
-    entry->envelope_bytes = move->record.envelope_bytes;
     entry->content_bytes = move->record.content_bytes;
     entry->is_in_chunks = move->record.chunk_count > 0;
     entry->is_moving = false;

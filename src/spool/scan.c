@@ -174,7 +174,6 @@ static void take_message(
                                .at = record->at,
                                .first = record->at,
                                .record_bytes = (uint32_t)record_bytes(record),
-                               .envelope_bytes = record->envelope_bytes,
                                .content_bytes = record->content_bytes,
                                .recipient_count = record->recipient_count,
                                .is_in_chunks = record->chunk_count > 0,

@@ -69,18 +69,18 @@ struct spool_entry {
     struct list in_segment; /* the spool's own */
     /* Its mid; and a place in whatever table of his whoever has the entry keeps it in. */
     struct mid_node by_mid;
-    uint64_t at;           /* position of the commit record in the log */
-    uint64_t first;        /* of the message's first record: AT, or its first chunk */
-    uint32_t record_bytes; /* of that record, content in it included */
-    uint32_t envelope_bytes;
+    uint64_t at;    /* position of the commit record in the log */
+    uint64_t first; /* of the message's first record: AT, or its first chunk */
     uint64_t content_bytes;
-    uint32_t recipient_count;
-    bool has_standing; /* asked for when the record is copied forward: spool_set_standings() */
-    bool is_word;      /* SETTLED: content and envelope are not needed any more; a small record
-                   * stands for it when it is copied forward */
-    bool is_in_chunks; /* the content lies in chunk records; the commit record lists them */
-    bool is_moving;    /* the spool is copying it forward */
-    union {            /* enum spool_outcome for each recipient */
+    uint32_t record_bytes; /* of that record, content in it included */
+    uint32_t recipient_count : 28;
+    bool
+        has_standing : 1; /* asked for when the record is copied forward: spool_set_standings() */
+    bool is_word : 1;     /* SETTLED: content and envelope are not needed any more; a small
+                            * record stands for it when it is copied forward */
+    bool is_in_chunks : 1; /* the content lies in chunk records; the commit record lists them */
+    bool is_moving : 1;    /* the spool is copying it forward */
+    union {                /* enum spool_outcome for each recipient */
         uint8_t few[8];
         uint8_t *many; /* more than 8: malloc */
     } outcome;

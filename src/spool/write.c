@@ -229,7 +229,6 @@ static struct spool_entry entry_of(const struct record *record)
     struct spool_entry entry = {
         .by_mid.mid = record->mid,
         .record_bytes = (uint32_t)record_bytes(record),
-        .envelope_bytes = record->envelope_bytes,
         .content_bytes = record->content_bytes,
         .recipient_count = record->recipient_count,
         .has_standing = record->flags & RECORD_HAS_STANDING,

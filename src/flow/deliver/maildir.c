@@ -402,8 +402,8 @@ static void start(struct destination *destination, struct item *item)
     snprintf(job->name, sizeof job->name, "%lld.%s.%s", (long long)(message->arrived.ms / 1000),
         mid, destination->hop->setup->settings->node);
     job->content_bytes = message->entry.content_bytes;
-    if (message->content)
-        job->content = spool_content_hold(message->content);
+    if (message_content(message))
+        job->content = spool_content_hold(message_content(message));
     destination->job_count++;
     if (!message->is_resting) {
         begin(job, message_envelope(message));

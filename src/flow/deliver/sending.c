@@ -75,8 +75,8 @@ struct sending *sending_new(struct delivery *delivery, struct item *item)
     }
     sending->content_bytes = message->entry.content_bytes;
     sending->takeover = message_takeover_header(message);
-    if (message->content)
-        sending->content = spool_content_hold(message->content);
+    if (message_content(message))
+        sending->content = spool_content_hold(message_content(message));
     if (!message->is_resting)
         fill_offer(sending, message_envelope(message));
     return sending;

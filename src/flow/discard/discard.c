@@ -40,7 +40,8 @@ static const char *source_of(const struct item *item, const char *host)
 static void report_delivery(const struct item *item, const struct recipient *recipient,
     const struct envelope *envelope, const struct result *result, const char *host, int64_t now)
 {
-    const struct takeover *takeover = item_message(item)->takeover;
+    const struct message *message = item_message(item);
+    const struct takeover *takeover = message_takeover(message);
     char status[STATUS_TEXT_BYTES], text[VERDICT_TEXT_BYTES];
 
     status_format(verdict_status(&result->verdict), status);
@@ -54,14 +55,14 @@ static void report_delivery(const struct item *item, const struct recipient *rec
         R_CHARS("queue", item->hop->name),
         R_CHARS("relay", *host ? host : "none"),
         R_CHARS("tls", result->tls && *result->tls ? result->tls : "none"),
-        R_MS("delay", now - envelope->arrived.ms),
+        R_MS("delay", now - message->arrived.ms),
         R_CHARS("dsn", status),
         R_CHARS("status", status_word(result)),
         R_CHARS("text", text),
         R_SESSION(envelope->session),
         R_TRACKED_CHARS("source", source_of(item, host)),
         R_TRACKED("message-id", envelope->message_id),
-        R_TRACKED_NUMBER("size", (int64_t)envelope->content_bytes),
+        R_TRACKED_NUMBER("size", (int64_t)message->entry.content_bytes),
         /* That other node may have delivered it too: of taken over messages alone (SH-8). */
         R_CHARS("taken-over-from", takeover ? takeover->from : ""),
         R_NUMBER("generation", takeover ? takeover->generation : 0),

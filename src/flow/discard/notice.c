@@ -102,8 +102,9 @@ static void report_notice_sent(const struct notice *notice)
 
     if (envelope_decode(envelope_of(notice), &envelope) != OK)
         abort(); /* the notification was made from it */
-    report(REPORT_DSN, R_MID(notice->message->entry.by_mid.mid), R_CHARS("about", about(notice)),
-        R_MID_AS("notification", notice->mid), R_TRACKED("to", envelope.sender));
+    report(REPORT_DSN, R_MID(notice->message->entry.by_mid.mid),
+        R_CHARS("about", about(notice)), R_MID_AS("notification", notice->mid),
+        R_TRACKED("to", envelope.sender));
 }
 
 static void on_secured(struct securing *securing, const struct verdict *verdict)
@@ -179,7 +180,7 @@ static void format_notice(
         .fqdn = bytes_text(setup->settings->fqdn),
         .to = envelope.sender,
         .envid = envelope.envid,
-        .arrived = envelope.arrived,
+        .arrived = notice->message->arrived,
         .now = now,
         .original_message_id = envelope.message_id,
         .is_utf8 = envelope.is_smtputf8,
@@ -188,7 +189,7 @@ static void format_notice(
         .recipient_count = notice->count,
         .original_prepend = envelope.prepend,
         .original = buf_bytes(&notice->original),
-        .headers_only = notice->original.n < envelope.content_bytes ||
+        .headers_only = notice->original.n < notice->message->entry.content_bytes ||
                         envelope.ret == RET_HDRS || is_of_delay(notice),
     };
     if (dsn_format(&dsn, out) != OK) {
@@ -242,8 +243,8 @@ static void derive_mid(struct notice *notice)
 
     for (uint32_t i = 0; i < notice->count; i++)
         numbers[i] = notice->results[i].recipient;
-    notice->mid = dsn_mid(
-        notice->message->entry.by_mid.mid, numbers, notice->count, action_of(&notice->results[0]));
+    notice->mid = dsn_mid(notice->message->entry.by_mid.mid, numbers, notice->count,
+        action_of(&notice->results[0]));
     free(numbers);
 }
 
@@ -324,7 +325,8 @@ static size_t attached_bytes(struct notice *notice)
 static void take_from_memory(struct notice *notice, size_t bytes)
 {
     while (notice->original.n < bytes) {
-        struct bytes run = spool_content_at(notice->message->content, notice->original.n);
+        struct bytes run =
+            spool_content_at(message_content(notice->message), notice->original.n);
         run = bytes_first(run, bytes - notice->original.n);
         if (run.n == 0 || buf_add(&notice->original, run) != OK)
             return;
@@ -349,7 +351,7 @@ static void start(struct discard *discard, struct message *message,
     message->delivering_count++;
     bytes = attached_bytes(notice);
     buf_init(&notice->original, bytes ? bytes : 1);
-    if (message->content || (bytes == 0 && !message->is_resting)) {
+    if (message_content(message) || (bytes == 0 && !message->is_resting)) {
         take_from_memory(notice, bytes);
         commit(notice);
         return;

@@ -126,7 +126,7 @@ static void take_ticket(struct securing *securing)
 
     message->entry = securing->ticket.entry;
     list_init(&message->entry.in_segment);
-    message->content = securing->ticket.content;
+    message->has.content = securing->ticket.content;
 }
 
 static void drop_message(struct securing *securing)

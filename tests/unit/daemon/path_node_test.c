@@ -353,7 +353,7 @@ static void test_held_back(void **state)
         assert_int_equal(fake.started_count, 2);
         message = queue_find(&world.path.queue, mid);
         assert_non_null(message);
-        assert_null(message->takeover);
+        assert_null(message_takeover(message));
         assert_ptr_equal(entry_of(mid), &message->entry);
         assert_null(queue_take(&world.path.queue, message->first.hop, 0));
         assert_true(is_aside(&world, mid));
@@ -435,9 +435,9 @@ static void check_takeover(const struct message *message)
 {
     struct bytes header = message_takeover_header(message);
 
-    assert_non_null(message->takeover);
-    assert_int_equal(message->takeover->generation, 3);
-    assert_string_equal(message->takeover->from, "ex01.test");
+    assert_non_null(message_takeover(message));
+    assert_int_equal(message_takeover(message)->generation, 3);
+    assert_string_equal(message_takeover(message)->from, "ex01.test");
     check_bytes("header", bytes_first(header, sizeof taken_over - 1), BYTES(taken_over));
     check_bytes("its end", bytes_skip(header, header.n - 2), BYTES("\r\n"));
 }

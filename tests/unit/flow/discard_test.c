@@ -42,8 +42,8 @@ static void check_notice(
     envelope_recipients(message_envelope(notice), &cursor);
     check(name, envelope_next_recipient(&cursor, &recipient));
     check_bytes(name, recipient.address, bytes_text(to));
-    check(name, notice->content);
-    text = spool_content_at(notice->content, 0);
+    check(name, message_content(notice));
+    text = spool_content_at(message_content(notice), 0);
     if (!memmem(text.at, text.n, says, strlen(says)))
         fail_msg("%s: no \"%s\" in: %.*s", name, says, BYTES_ARGS(text));
 }

@@ -260,7 +260,7 @@ static void test_deferred(void **state)
     assert_int_equal(hop->waiting_count, 2);
     assert_int_equal(hop->ready_count, 0);
     assert_true(first->is_resting);
-    assert_null(first->content);
+    assert_null(message_content(first));
     assert_true(first->first.next_attempt.ms <= second->first.next_attempt.ms);
     assert_non_null(strstr(first->first.last_error->text, "451 4.7.1 greylisted"));
     assert_non_null(strstr(first->first.last_error->text, "mx.example.net"));
