@@ -53,6 +53,16 @@ static bool read_title(
     return false;
 }
 
+/* proxy_from = {}, and nothing added to it. */
+static bool is_list_empty(const struct config_item *listener)
+{
+    const struct config_item *item = listener->first;
+
+    while (item && (strcmp(item->name, "proxy_from") != 0 || item->value_count == 0))
+        item = item->next;
+    return !item;
+}
+
 void read_listener(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
 {
@@ -66,6 +76,9 @@ void read_listener(struct reader *reader, const struct option *option,
         complaint_hint(complain(reader->complaints, item->where,
                            "the listener has no proxy_from: it would take no PROXY header"),
             "proxy_from = { \"192.0.2.5\" }");
+    else if (config_find(item, "proxy_from") && is_list_empty(item))
+        complain_warning(reader->complaints, item->where,
+            "proxy_from of the listener is empty: it takes no PROXY header");
     if (!read_title(reader, item, &listener.binding)) {
         free(listener.balancers);
         return;

@@ -59,6 +59,8 @@ static void mistakes_and_warnings(void **state)
             "2: a listener block is for TCP, not for 'unix:/run/x'" },
         { "no balancers", IN "listener \"*:25\" { proxy = required }\n" OUT,
             "2: the listener has no proxy_from" },
+        { "an empty list", IN "listener \"*:25\" { proxy_from = {} }\n" OUT,
+            "2? proxy_from of the listener is empty: it takes no PROXY header" },
         { "a list that is not there", IN "listener \"*:25\" { proxy_from = \"@Lost\" }\n" OUT,
             "2: there is no address_list \"Lost\"" },
         { "no range", IN "listener \"*:25\" { proxy_from = 10.0.0.5/8 }\n" OUT,
