@@ -26,13 +26,32 @@ struct bytes domain_normal(struct bytes domain, char room[IDNA_BYTES_MAX])
     return bytes_of(room, n);
 }
 
+struct bytes local_normal(struct bytes local, char *room)
+{
+    bool is_quoted = local.n >= 2 && local.at[0] == '"';
+    size_t n = 0;
+
+    if (is_quoted)
+        local = bytes_of(local.at + 1, local.n - 2);
+    for (size_t i = 0; i < local.n; i++) {
+        if (is_quoted && local.at[i] == '\\' && i + 1 < local.n)
+            i++;
+        room[n++] = (char)ascii_lower(local.at[i]);
+    }
+    return bytes_of(room, n);
+}
+
 struct bytes mailbox_key(struct bytes local, struct bytes domain, char room[MAILBOX_KEY_BYTES])
 {
     char domain_room[IDNA_BYTES_MAX];
-    size_t n = 0;
+    size_t n;
 
-    for (; n < local.n && n < ADDRESS_LOCAL_BYTES_MAX; n++)
-        room[n] = (char)ascii_lower(local.at[n]);
+    local = bytes_first(local, ADDRESS_LOCAL_BYTES_MAX);
+    if (bytes_find(local, '@') == BYTES_NOT_FOUND)
+        n = local_normal(local, room).n;
+    else /* in quotes: without them it might be another's whole address */
+        for (n = 0; n < local.n; n++)
+            room[n] = (char)ascii_lower(local.at[n]);
     if (domain.n) {
         domain = domain_normal(domain, domain_room);
         room[n++] = '@';

@@ -10,8 +10,12 @@
  * case.  What is no name at all comes back in lower case and fits no pattern but "*". */
 struct bytes domain_normal(struct bytes domain, char room[IDNA_BYTES_MAX]);
 
-/* A mailbox as a key of tables: the local part in lower case, and with a DOMAIN "@" and its normal
- * form behind it. */
+/* Lower case, without quotes and the backslashes within: "j\.doe"@x is j.doe@x (RFC 5321,
+ * 4.1.2).  ROOM has place for all of it. */
+struct bytes local_normal(struct bytes local, char *room);
+
+/* A mailbox as a key of tables: the local part in its normal form (with its quotes, if an "@" is in
+ * it), and with a DOMAIN "@" and its normal form behind it. */
 enum { MAILBOX_KEY_BYTES = ADDRESS_LOCAL_BYTES_MAX + 1 + IDNA_BYTES_MAX };
 struct bytes mailbox_key(struct bytes local, struct bytes domain, char room[MAILBOX_KEY_BYTES]);
 

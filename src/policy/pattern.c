@@ -4,23 +4,6 @@
 
 /* --- Normal form ------------------------------------------------------------------------- */
 
-/* Lower case, without quotes and the backslashes within: "j\.doe"@x is j.doe@x (RFC 5321,
- * 4.1.2).  ROOM has place for all of it. */
-static struct bytes local_normal(struct bytes local, char *room)
-{
-    bool is_quoted = local.n >= 2 && local.at[0] == '"';
-    size_t n = 0;
-
-    if (is_quoted)
-        local = bytes_of(local.at + 1, local.n - 2);
-    for (size_t i = 0; i < local.n; i++) {
-        if (is_quoted && local.at[i] == '\\' && i + 1 < local.n)
-            i++;
-        room[n++] = (char)ascii_lower(local.at[i]);
-    }
-    return bytes_of(room, n);
-}
-
 /* "[IPv6:2001:DB8:0::1]" and "[ipv6:2001:db8::1]" are one address: "[2001:db8::1]". */
 static struct bytes literal_normal(struct bytes literal, char room[IDNA_BYTES_MAX])
 {
