@@ -51,8 +51,8 @@ static void sources(void **state)
     struct ip one, other;
 
     (void)state;
-    check("parses", ip_parse(BYTES("2001:db8::1:2:3:4"), &one) &&
-                        ip_parse(BYTES("2001:db8::4:3:2:1"), &other));
+    check("parses", ip_parse(BYTES("2001:db8::1:2:3:4"), &one));
+    check("parses", ip_parse(BYTES("2001:db8::4:3:2:1"), &other));
     check("one /64",
         ip_compare(limits_source(settings, one), limits_source(settings, other)) == 0);
     settings->ipv6_prefix = 128;
