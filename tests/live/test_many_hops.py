@@ -73,7 +73,7 @@ def test_more_hops_than_connections(relay):
         deliver(node, port, [f"u{i}@l{n}.example" for i in range(5) for n in range(40)], 4)
 
 
-@pytest.mark.parametrize("relay", [["--delay", "30ms"]], indirect=True)
+@pytest.mark.parametrize("relay", [["--delay", f"{30 * process.SLOWER:.0f}ms"]], indirect=True)
 def test_a_long_backlog_gives_others_their_turn(relay):
     """Four next hops with much to do have all connections; the others need not wait for their end."""
     node, port = relay
