@@ -20,7 +20,7 @@ enum {
     HANDED_MAX = 1024,
     GATHERED_BYTES = 32 << 10, /* smaller pieces of several lanes are written together */
     CREDIT_MAX = 100,
-    CRASH_TRIES = 200, /* a millisecond each */
+    CRASH_PATIENCE_MS = 200,
 };
 
 /* What one lane handed over; while it is the last of the list more of that lane is added to it. */
@@ -71,6 +71,20 @@ static void lock(pthread_mutex_t *mutex)
 static void unlock(pthread_mutex_t *mutex)
 {
     pthread_mutex_unlock(mutex);
+}
+
+/* Of use in a signal's handler, too, which may take no lock that waits: to try is one exchange in
+ * memory.  (pthread_mutex_clocklock() is unknown to ThreadSanitizer.) */
+static bool try_lock(pthread_mutex_t *mutex, unsigned ms)
+{
+    const struct timespec millisecond = { .tv_nsec = 1000000 };
+
+    for (unsigned i = 0; i < ms; i++) {
+        if (pthread_mutex_trylock(mutex) == 0)
+            return true;
+        nanosleep(&millisecond, NULL);
+    }
+    return false;
 }
 
 /* --- Writing: behind `files` ------------------------------------------------------------- */
@@ -206,12 +220,7 @@ bool writer_sync(void)
 
 bool writer_change(struct out out[STREAM_COUNT])
 {
-    struct timespec until;
-
-    if (!writer_sync())
-        return false;
-    until = in_ms(WRITER_PATIENCE_MS);
-    if (pthread_mutex_clocklock(&writer.files, CLOCK_MONOTONIC, &until) != 0)
+    if (!writer_sync() || !try_lock(&writer.files, WRITER_PATIENCE_MS))
         return false;
     write_handed();
     for (unsigned i = 0; i < STREAM_COUNT; i++) {
@@ -394,19 +403,6 @@ bool writer_remove(struct lane *lane)
 
 /* --- A crash ----------------------------------------------------------------------------- */
 
-/* A signal's handler may take no lock that waits; to try is one exchange in memory. */
-static bool try_lock(pthread_mutex_t *mutex)
-{
-    const struct timespec millisecond = { .tv_nsec = 1000000 };
-
-    for (unsigned i = 0; i < CRASH_TRIES; i++) {
-        if (pthread_mutex_trylock(mutex) == 0)
-            return true;
-        nanosleep(&millisecond, NULL);
-    }
-    return false;
-}
-
 static void write_raw(enum stream stream, struct ring *ring, size_t bytes)
 {
     struct bytes piece;
@@ -420,7 +416,8 @@ static void write_raw(enum stream stream, struct ring *ring, size_t bytes)
 /* The locks are not given back: nobody is to write again what is written here. */
 void writer_crash(struct lane *lane)
 {
-    if (!try_lock(&writer.files) || !try_lock(&writer.queue))
+    if (!try_lock(&writer.files, CRASH_PATIENCE_MS) ||
+        !try_lock(&writer.queue, CRASH_PATIENCE_MS))
         return;
     for (; writer.count; writer.count--) {
         const struct handed *handed = &writer.handed[writer.first];
