@@ -92,15 +92,35 @@ struct mid_node *mid_table_find(const struct mid_table *table, struct mid mid)
     return node;
 }
 
+/* Those of a slot; returns how many. */
+static size_t visit_slot(
+    struct mid_node *node, void (*visit)(struct mid_node *node, void *me), void *me)
+{
+    size_t count = 0;
+
+    while (node) {
+        struct mid_node *next = node->next;
+        visit(node, me);
+        node = next;
+        count++;
+    }
+    return count;
+}
+
 void mid_table_each(
     const struct mid_table *table, void (*visit)(struct mid_node *node, void *me), void *me)
 {
-    for (size_t i = 0; i < table->slot_count; i++) {
-        struct mid_node *node = table->slots[i];
-        while (node) {
-            struct mid_node *next = node->next;
-            visit(node, me);
-            node = next;
-        }
-    }
+    for (size_t i = 0; i < table->slot_count; i++)
+        visit_slot(table->slots[i], visit, me);
+}
+
+/* A slot is split into itself and one behind all others: nothing goes to where this has been. */
+bool mid_table_some(const struct mid_table *table, size_t *at, size_t count,
+    void (*visit)(struct mid_node *node, void *me), void *me)
+{
+    size_t visited = 0;
+
+    while (*at < table->slot_count && visited < count)
+        visited += visit_slot(table->slots[(*at)++], visit, me);
+    return *at < table->slot_count;
 }

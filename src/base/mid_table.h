@@ -36,4 +36,10 @@ struct mid_node *mid_table_find(const struct mid_table *table, struct mid mid); 
 void mid_table_each(
     const struct mid_table *table, void (*visit)(struct mid_node *node, void *me), void *me);
 
+/* The same for COUNT of them, or a few more: a stretch at a time, with other calls between them.
+ * *AT: 0 to begin with.  True: there are more.  Those that are added meanwhile may be left out;
+ * some may be visited twice. */
+bool mid_table_some(const struct mid_table *table, size_t *at, size_t count,
+    void (*visit)(struct mid_node *node, void *me), void *me);
+
 #endif

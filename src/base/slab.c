@@ -9,8 +9,10 @@
 #include <string.h>
 
 /* Blocks lie at multiples of this: a thing's address says in which it is.  They are a little
- * shorter, so that with what the allocator keeps of each one they lie side by side. */
-enum { BLOCK_BYTES = 64 << 10, BLOCK_USED_BYTES = BLOCK_BYTES - 64 };
+ * shorter, so that with what the allocator keeps of each one they may lie side by side.  Where they
+ * do not, it leaves a gap as large as a block, and touches a page at both of its ends: of small
+ * blocks that was a twentieth of all memory. */
+enum { BLOCK_BYTES = 256 << 10, BLOCK_USED_BYTES = BLOCK_BYTES - 64 };
 
 struct unused {
     struct unused *next;

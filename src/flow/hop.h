@@ -30,16 +30,17 @@ struct hop {
     struct list waiting;                    /* items refused for now, by their next attempt */
     struct list aside;                      /* items that may not be started just now */
     size_t ready_count, waiting_count, aside_count, delivering_count;
-    size_t item_suspended_count;     /* those in no list */
-    uint8_t turn;                    /* of the priorities */
-    bool is_suspended;               /* as a whole: nothing of it is started */
-    uint8_t idle_sweeps;             /* it had nothing to do at, and no mail went past it */
-    bool wants_probe;                /* in deliver's next step */
-    bool wants_move;                 /* what is ready here is being routed anew */
-    bool is_down;                    /* no host of it answers: wait for `retry` */
-    uint32_t failure_count;          /* in a row */
-    struct timer retry;              /* the next attempt while down */
-    struct timer wake;               /* the first waiting item's time */
+    size_t item_suspended_count; /* those in no list */
+    uint8_t turn;                /* of the priorities */
+    bool is_suspended;           /* as a whole: nothing of it is started */
+    uint8_t idle_sweeps;         /* it had nothing to do at, and no mail went past it */
+    bool wants_probe;            /* in deliver's next step */
+    bool wants_move;             /* what is ready here is being routed anew */
+    bool is_down;                /* no host of it answers: wait for `retry` */
+    uint32_t failure_count;      /* in a row */
+    struct timer retry;          /* the next attempt while down */
+    struct timer wake;           /* the first waiting item's time */
+    int64_t due_ms; /* items that wait until then, at most, are due now: by command; 0: none */
     char *last_error;                /* NULL: none */
     struct shared_text *item_error;  /* the last item's, which the next one's often is; NULL */
     void *queue;                     /* struct queue, for the timers */

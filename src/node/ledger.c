@@ -443,6 +443,7 @@ void ledger_on_time(struct ledger *ledger, struct moment now, struct ledger_acti
     if (is_gap && late > ledger_takeover_ms(ledger) / 2)
         ledger_fence_gap(ledger, actions);
     ledger_peer_time(ledger, is_gap, actions);
+    ledger_lose_some(ledger, actions);
     ledger_accept_time(ledger, actions);
     ledger_take_time(ledger, actions);
     ledger_fence_time(ledger, actions);

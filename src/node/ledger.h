@@ -47,6 +47,7 @@ struct ledger_settings {
     int64_t accept_timeout_ms;                        /* all attempts together */
     enum shadow_preference preference;
     uint32_t recopy_in_flight_max; /* R8: so many copied again at a time, each node */
+    uint32_t rows_max; /* looked at in one event because a store was lost; 0: 1000 */
 
     /* Rules that the tests switch off to see that they are missed.  0 in the product. */
     uint32_t broken;

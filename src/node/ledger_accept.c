@@ -395,44 +395,55 @@ void ledger_row_is_single(struct ledger *ledger, struct row *row, enum standing_
     ledger_copy_again(ledger, actions);
 }
 
+static uint32_t rows_a_turn(const struct ledger *ledger)
+{
+    return ledger->settings.rows_max ? ledger->settings.rows_max : LOSE_STEP;
+}
+
 struct lose {
     struct ledger *ledger;
     struct ledger_actions *actions;
-    uint64_t bit;
 };
 
 static void lose_row(struct mid_node *node, void *me)
 {
     struct row *row = container_of(node, struct row, by_mid);
     struct lose *lose = me;
-    bool was_kept = (row->kept & lose->bit) != 0;
+    struct ledger *ledger = lose->ledger;
+    bool was_kept = (row->kept & ledger->losing) != 0;
+    /* What was in doubt has its answer: it is not there. */
+    bool was_doubtful = row->listed == LIST_DOUBTFUL && (row->holders & ledger->losing);
 
-    ledger_set_kept(lose->ledger, row, row->kept & ~lose->bit);
-    if (row->role != STANDING_PRIMARY || row->is_accepting || row->kept || !was_kept)
+    ledger_set_kept(ledger, row, row->kept & ~ledger->losing);
+    if (!was_doubtful &&
+        (row->role != STANDING_PRIMARY || row->is_accepting || row->kept || !was_kept))
         return;
-    ledger_set_single(lose->ledger, row, SINGLE_LOST);
-    row->since_ms = lose->ledger->now.ms;
-    ledger_tell(lose->ledger, lose->actions, LEDGER_SINGLE_MADE, row, LEDGER_NO_PEER,
-        SINGLE_LOST, NULL);
-    if (row->more->copy_to == LEDGER_NO_PEER)
-        ledger_list_row(lose->ledger, row, LIST_SINGLE);
+    ledger_set_single(ledger, row, SINGLE_LOST);
+    row->since_ms = ledger->now.ms;
+    if (!was_doubtful)
+        ledger_tell(
+            ledger, lose->actions, LEDGER_SINGLE_MADE, row, LEDGER_NO_PEER, SINGLE_LOST, NULL);
+    if (was_doubtful || row->more->copy_to == LEDGER_NO_PEER)
+        ledger_list_row(ledger, row, LIST_SINGLE);
+}
+
+void ledger_lose_some(struct ledger *ledger, struct ledger_actions *actions)
+{
+    struct lose lose = { ledger, actions };
+
+    if (!ledger->losing)
+        return;
+    if (!mid_table_some(
+            &ledger->rows, &ledger->losing_at, rows_a_turn(ledger), lose_row, &lose))
+        ledger->losing = 0;
+    ledger_due_at(ledger, ledger->now.ms);
 }
 
 void ledger_lose_store(struct ledger *ledger, uint8_t store, struct ledger_actions *actions)
 {
-    struct lose lose = { ledger, actions, store_bit(store) };
-
-    mid_table_each(&ledger->rows, lose_row, &lose);
-    /* What was in doubt has its answer: it is not there. */
-    list_each (node, &ledger->lists[LIST_DOUBTFUL]) {
-        struct row *row = container_of(node, struct row, in_role);
-        if (!(row->holders & lose.bit))
-            continue;
-        ledger_set_single(ledger, row, SINGLE_LOST);
-        row->since_ms = ledger->now.ms;
-        ledger_list_row(ledger, row, LIST_SINGLE);
-    }
-    ledger_due_at(ledger, ledger->now.ms);
+    ledger->losing |= store_bit(store);
+    ledger->losing_at = 0; /* of another, rows that were met hear nothing new */
+    ledger_lose_some(ledger, actions);
 }
 
 /* --- Copying again (R8) -------------------------------------------------------------------- */
@@ -450,24 +461,36 @@ static bool has_said(const struct ledger *ledger, const struct peer *peer)
  * (R11); what none of them asked about is not there. */
 static void end_doubts(struct ledger *ledger)
 {
+    struct list *doubtful = &ledger->lists[LIST_DOUBTFUL];
     uint64_t said = 0;
 
-    if (list_is_empty(&ledger->lists[LIST_DOUBTFUL]))
+    if (list_is_empty(doubtful) || (!ledger->doubts_left && ledger->now.ms < ledger->doubts_ms))
         return;
+    if (!ledger->doubts_left)
+        ledger->doubts_left = ledger->list_count[LIST_DOUBTFUL];
     for (uint32_t i = 0; i < ledger->peer_count; i++)
         if (has_said(ledger, &ledger->peers[i]))
             said |= store_bit(ledger->peers[i].store);
-    list_each (node, &ledger->lists[LIST_DOUBTFUL]) {
-        struct row *row = container_of(node, struct row, in_role);
+    for (uint32_t i = 0;
+         i < rows_a_turn(ledger) && ledger->doubts_left && !list_is_empty(doubtful); i++) {
+        struct row *row = container_of(doubtful->next, struct row, in_role);
         uint64_t asked = row->holders & ledger_current_stores(ledger);
-        if (asked & ~said)
+        ledger->doubts_left--;
+        if (asked & ~said) { /* again after all others */
+            list_remove(&row->in_role);
+            list_add_last(doubtful, &row->in_role);
             continue;
+        }
         ledger_set_single(ledger, row, SINGLE_LOST);
         row->since_ms = ledger->now.ms;
         ledger_list_row(ledger, row, LIST_SINGLE);
     }
-    if (!list_is_empty(&ledger->lists[LIST_DOUBTFUL]))
-        ledger_due_at(ledger, ledger->now.ms + AUDIT_QUIET_MS / 3);
+    if (list_is_empty(doubtful))
+        ledger->doubts_left = 0;
+    if (!ledger->doubts_left)
+        ledger->doubts_ms = ledger->now.ms + AUDIT_QUIET_MS / 3;
+    if (!list_is_empty(doubtful))
+        ledger_due_at(ledger, ledger->doubts_left ? ledger->now.ms : ledger->doubts_ms);
 }
 
 static bool is_to_be_copied(const struct ledger *ledger, const struct row *row)

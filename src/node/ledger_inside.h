@@ -11,6 +11,7 @@
 enum {
     NO_STORE = 255,
     TAKEOVER_STEP = 1000,   /* rows claimed in one event */
+    LOSE_STEP = 1000,       /* settings.rows_max, if that is 0 */
     REMEMBERED_MAX = 65536, /* notices that found no copy (R4) */
     AUDIT_QUIET_MS =
         3000, /* after a peer's last audit its silence about a copy means something */
@@ -206,6 +207,10 @@ struct ledger {
     struct list taken;            /* rows with `froms`, by taken_at: what XQTAKEN asks for */
     uint64_t list_count[ROW_LISTS];
     uint64_t missing_by[SINGLE_COUNT]; /* rows in SINGLE and COPYING */
+    uint64_t losing;      /* stores that were lost: rows are still to hear of it, */
+    size_t losing_at;     /* from here on */
+    uint64_t doubts_left; /* DOUBTFUL rows still to be looked at, this time */
+    int64_t doubts_ms;    /* when to begin again */
 
     struct store stores[LEDGER_STORES_MAX];
     struct store_id *retired; /* for ever */
@@ -331,8 +336,10 @@ void ledger_copy_again(struct ledger *ledger, struct ledger_actions *actions); /
 /* One copy now: queued for R8. */
 void ledger_row_is_single(struct ledger *ledger, struct row *row, enum standing_single why,
     struct ledger_actions *actions);
-/* STORE has its content no more, or nobody knows: its rows may have one copy. */
+/* STORE has its content no more, or nobody knows: its rows may have one copy.  The rest of many
+ * hears of it later, by ledger_lose_some(). */
 void ledger_lose_store(struct ledger *ledger, uint8_t store, struct ledger_actions *actions);
+void ledger_lose_some(struct ledger *ledger, struct ledger_actions *actions);
 /* PEER has it durably. */
 void ledger_row_is_kept(
     struct ledger *ledger, struct row *row, uint8_t peer, struct ledger_actions *actions);

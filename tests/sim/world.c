@@ -163,6 +163,7 @@ static void choose_settings(struct world *world)
         .accept_timeout_ms = 20 * SECOND,
         .preference = SHADOW_PREFER_REMOTE,
         .recopy_in_flight_max = 4,
+        .rows_max = 2, /* so that much happens in between */
         .broken = world->options.broken,
     };
 }

@@ -46,6 +46,9 @@ static void on_retry(struct timer *timer)
     try_again(hop->queue, hop);
 }
 
+/* So many items get ready at a time. */
+enum { WAKE_STEP = 1000, WAKE_PAUSE_MS = 1 };
+
 void queue_start_wake(struct hop *hop)
 {
     struct list *first = list_first(&hop->waiting);
@@ -57,7 +60,7 @@ void queue_start_wake(struct hop *hop)
     }
     wait = container_of(first, struct item, in_hop)->next_attempt.ms -
            loop_now(((struct queue *)hop->queue)->loop).ms;
-    timer_start(&hop->wake, wait > 0 ? wait : 0);
+    timer_start(&hop->wake, wait > 0 && !hop->due_ms ? wait : WAKE_PAUSE_MS);
 }
 
 static void make_ready(struct item *item)
@@ -66,20 +69,30 @@ static void make_ready(struct item *item)
     queue_put_ready(item, false);
 }
 
+/* Those that are due get ready: a stretch at a time, so that a million of them hold nothing up. */
+static void wake_some(struct queue *queue, struct hop *hop)
+{
+    int64_t now = loop_now(queue->loop).ms, until = hop->due_ms > now ? hop->due_ms : now;
+    struct list *first;
+    bool is_last = false;
+
+    for (int i = 0; i < WAKE_STEP && !is_last; i++) {
+        first = list_first(&hop->waiting);
+        is_last = !first || container_of(first, struct item, in_hop)->next_attempt.ms > until;
+        if (!is_last)
+            make_ready(container_of(first, struct item, in_hop));
+    }
+    if (is_last)
+        hop->due_ms = 0;
+    queue_start_wake(hop);
+}
+
 static void on_wake(struct timer *timer)
 {
     struct hop *hop = container_of(timer, struct hop, wake);
-    struct queue *queue = hop->queue;
-    int64_t now = loop_now(queue->loop).ms;
 
-    list_each (node, &hop->waiting) {
-        struct item *item = container_of(node, struct item, in_hop);
-        if (item->next_attempt.ms > now)
-            break;
-        make_ready(item);
-    }
-    queue_start_wake(hop);
-    queue_want(queue, hop);
+    wake_some(hop->queue, hop);
+    queue_want(hop->queue, hop);
 }
 
 struct hop *queue_hop(struct queue *queue, const char *name, const char *domain,
@@ -184,15 +197,13 @@ static void set_error(struct hop *hop, const char *error)
 
 void queue_hop_down(struct queue *queue, struct hop *hop, const char *error)
 {
-    (void)queue;
+    bool was_down = hop->is_down;
+
     if (!hop->connector)
         return;
-    if (!hop->is_down) {
-        for (unsigned i = 0; i < PRIORITY_COUNT; i++)
-            list_each (node, &hop->ready[i])
-                message_rest(item_message(container_of(node, struct item, in_hop)));
-    }
     hop->is_down = true;
+    if (!was_down)
+        queue_rest_hop(queue, hop);
     hop->failure_count++;
     set_error(hop, error);
     start_retry(hop);
@@ -209,9 +220,10 @@ void queue_hop_up(struct queue *queue, struct hop *hop)
 
 void queue_retry_hop(struct queue *queue, struct hop *hop)
 {
-    list_each (node, &hop->waiting)
-        make_ready(container_of(node, struct item, in_hop));
-    queue_start_wake(hop);
+    if (!list_is_empty(&hop->waiting)) {
+        hop->due_ms = container_of(hop->waiting.prev, struct item, in_hop)->next_attempt.ms;
+        wake_some(queue, hop);
+    }
     try_again(queue, hop);
 }
 

@@ -25,6 +25,8 @@ void queue_free_hops(struct queue *queue); /* at the end: suspended ones too */
 /* --- sweep.c ----------------------------------------------------------------------------- */
 
 void queue_init_sweep(struct queue *queue);
+/* What is ready at HOP, which went down, rests: at once, or soon when it is much. */
+void queue_rest_hop(struct queue *queue, struct hop *hop);
 void queue_stop_sweep(struct queue *queue);
 /* MESSAGE goes: who was there last goes on behind it. */
 void queue_walks_pass(struct queue *queue, const struct message *message);

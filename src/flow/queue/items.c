@@ -283,6 +283,8 @@ void queue_defer(struct queue *queue, struct item *item, const char *error)
     /* The wait is the same for all but for its jitter: going on from the end keeps the list in
      * the order of time at no cost. */
     last = hop->waiting.prev;
+    if (item->next_attempt.ms <= hop->due_ms)
+        item->next_attempt.ms = hop->due_ms + 1; /* that command was not about this attempt */
     if (last != &hop->waiting) {
         struct moment after = container_of(last, struct item, in_hop)->next_attempt;
         if (item->next_attempt.ms < after.ms)

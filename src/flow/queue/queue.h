@@ -23,6 +23,9 @@ struct queue {
     int64_t delay_notice_ms; /* 0: none */
     struct timer sweep;
     struct queue_walk sweeper;
+    struct timer rest; /* the next stretch of those that are to rest: their hop went down */
+    struct queue_walk rester;
+    bool rests_again; /* another hop did, since */
     struct list walks;
     size_t aside_count; /* items, of all hops */
     struct timer ask;   /* while there are some: may they start now? */

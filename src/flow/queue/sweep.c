@@ -37,6 +37,50 @@ void queue_walks_pass(struct queue *queue, const struct message *message)
     }
 }
 
+/* --- Rest -------------------------------------------------------------------------------- */
+
+enum { REST_STEP = 1000, REST_PAUSE_MS = 1 };
+
+static bool is_to_rest(const struct message *message)
+{
+    for (const struct item *item = &message->first; item; item = item->next)
+        if (item->state == ITEM_READY && item->hop->is_down)
+            return true;
+    return false;
+}
+
+static void on_rest(struct timer *timer)
+{
+    struct queue *queue = container_of(timer, struct queue, rest);
+
+    for (int i = 0; i < REST_STEP; i++) {
+        struct message *message = queue_walk_next(queue, &queue->rester);
+        if (message && is_to_rest(message)) {
+            message_rest(message);
+        } else if (!message) {
+            queue->rester.at = &queue->in_order;
+            if (queue->rests_again)
+                timer_start(timer, REST_PAUSE_MS);
+            queue->rests_again = false;
+            return;
+        }
+    }
+    timer_start(timer, REST_PAUSE_MS);
+}
+
+void queue_rest_hop(struct queue *queue, struct hop *hop)
+{
+    if (hop->ready_count > REST_STEP && timer_is_running(&queue->rest)) {
+        queue->rests_again = true;
+    } else if (hop->ready_count > REST_STEP) {
+        timer_start(&queue->rest, REST_PAUSE_MS);
+    } else {
+        for (unsigned i = 0; i < PRIORITY_COUNT; i++)
+            list_each (node, &hop->ready[i])
+                message_rest(item_message(container_of(node, struct item, in_hop)));
+    }
+}
+
 /* --- Expiry ------------------------------------------------------------------------------ */
 
 enum { SWEEP_STEP = 2000, SWEEP_MS_MAX = 60000, SWEEP_MS_MIN = 50 };
@@ -135,10 +179,14 @@ void queue_init_sweep(struct queue *queue)
 {
     timer_init(&queue->sweep, queue->loop, on_sweep);
     queue_walk_begin(queue, &queue->sweeper);
+    timer_init(&queue->rest, queue->loop, on_rest);
+    queue_walk_begin(queue, &queue->rester);
 }
 
 void queue_stop_sweep(struct queue *queue)
 {
     timer_stop(&queue->sweep);
     queue_walk_end(&queue->sweeper);
+    timer_stop(&queue->rest);
+    queue_walk_end(&queue->rester);
 }

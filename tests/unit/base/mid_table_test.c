@@ -84,11 +84,50 @@ static void test_same_hash(void **state)
     mid_table_done(&table);
 }
 
+static struct thing the_things[MANY];
+
+struct tour {
+    unsigned met[MANY];
+};
+
+static void meet(struct mid_node *node, void *me)
+{
+    struct tour *tour = me;
+    struct thing *thing = container_of(node, struct thing, by_mid);
+
+    tour->met[thing - the_things]++;
+}
+
+/* Whoever was there all the time is met, though others come meanwhile, and slots with them. */
+static void test_some_at_a_time(void **state)
+{
+    static struct tour tour;
+    struct mid_table table;
+    uint32_t count = MANY / 3;
+    size_t at = 0;
+
+    (void)state;
+    mid_table_init(&table);
+    for (uint32_t i = 0; i < count; i++) {
+        the_things[i].by_mid.mid = mid_of(i);
+        mid_table_add(&table, &the_things[i].by_mid);
+    }
+    while (mid_table_some(&table, &at, 7, meet, &tour))
+        for (int i = 0; i < 5 && count < MANY; i++, count++) {
+            the_things[count].by_mid.mid = mid_of(count);
+            mid_table_add(&table, &the_things[count].by_mid);
+        }
+    for (uint32_t i = 0; i < MANY / 3; i++)
+        assert_true(tour.met[i] > 0);
+    mid_table_done(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows_by_one_and_finds_all),
         cmocka_unit_test(test_same_hash),
+        cmocka_unit_test(test_some_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

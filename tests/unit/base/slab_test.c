@@ -2,7 +2,7 @@
 
 #include "kit.h"
 
-enum { MANY = 3000, SIZE = 84 }; /* some blocks */
+enum { MANY = 12000, SIZE = 84 }; /* some blocks */
 
 static bool is_all(const uint8_t *at, uint8_t byte)
 {

@@ -244,6 +244,12 @@ static bool all_ready(void *me)
     return hop->waiting_count == 0;
 }
 
+static bool one_waits(void *me)
+{
+    const struct hop *hop = me;
+    return hop->waiting_count == 1;
+}
+
 static void test_deferred(void **state)
 {
     struct world world;
@@ -464,6 +470,62 @@ static void test_retry_now(void **state)
     world_done(&world);
 }
 
+enum { MUCH = 1100 }; /* more than gets ready, or rests, at once */
+
+static bool all_rest(void *me)
+{
+    const struct hop *hop = me;
+
+    list_each (node, &hop->ready[PRIORITY_NORMAL])
+        if (!item_message(container_of(node, struct item, in_hop))->is_resting)
+            return false;
+    return true;
+}
+
+/* Of much that waits a part gets ready at once, the rest soon; what is refused in between waits for
+ * its own time.  And when the hop goes down, all rest. */
+static void test_retry_of_much(void **state)
+{
+    struct world world;
+    struct item *item;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    for (int i = 0; i < MUCH; i++)
+        world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    while ((item = queue_take(&world.queue, hop, 0)))
+        queue_defer(&world.queue, item, "later");
+    assert_int_equal(hop->waiting_count, MUCH);
+    queue_retry_hop(&world.queue, hop);
+    assert_true(hop->waiting_count > 0 && hop->ready_count > 0);
+    item = queue_take(&world.queue, hop, 0);
+    queue_defer(&world.queue, item, "later");
+    world_until(&world, one_waits, hop);
+    assert_int_equal(hop->ready_count, MUCH - 1);
+    assert_int_equal(item->state, ITEM_WAITING);
+    queue_retry_hop(&world.queue, hop);
+    world_until(&world, all_ready, hop);
+    world_done(&world);
+}
+
+static void test_much_rests(void **state)
+{
+    struct world world;
+    struct hop *hop;
+
+    (void)state;
+    open_world(&world, false);
+    for (int i = 0; i < MUCH; i++)
+        world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    assert_false(all_rest(hop));
+    queue_hop_down(&world.queue, hop, "down");
+    world_until(&world, all_rest, hop);
+    world_done(&world);
+}
+
 static bool has_no_hop(void *me)
 {
     const struct world *world = me;
@@ -598,6 +660,8 @@ int main(void)
         cmocka_unit_test(test_retry_plan),
         cmocka_unit_test(test_probed),
         cmocka_unit_test(test_retry_now),
+        cmocka_unit_test(test_retry_of_much),
+        cmocka_unit_test(test_much_rests),
         cmocka_unit_test(test_idle_hops_go),
         cmocka_unit_test(test_expiry),
         cmocka_unit_test(test_expiry_is_held),

@@ -386,6 +386,7 @@ static struct world *world_new(int count)
         .copy_timeout_ms = 1000,
         .accept_timeout_ms = 4000,
         .recopy_in_flight_max = 8,
+        .rows_max = 1,
     };
     for (int a = 0; a < count; a++) {
         world->machine[a].store = new_store(world);
