@@ -113,6 +113,9 @@ static bool get_text(
     case FILTER_STATUS:
         out->text = bytes_text(pick_item_status(item));
         return true;
+    case FILTER_FROM:
+        out->text = envelope_sender(message_envelope(message));
+        return true;
     case FILTER_PRIORITY:
         out->text = bytes_text(priority_name((enum priority)message->priority));
         return true;
@@ -123,7 +126,7 @@ static bool get_text(
         envelope_decode(message_envelope(message), &subject->envelope) != OK)
         return false;
     subject->is_decoded = true;
-    out->text = field == FILTER_FROM ? subject->envelope.sender : subject->envelope.client_ip;
+    out->text = subject->envelope.client_ip;
     return true;
 }
 

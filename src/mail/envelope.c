@@ -352,6 +352,16 @@ enum err envelope_decode(struct bytes encoded, struct envelope *out)
     return OK;
 }
 
+struct bytes envelope_sender(struct bytes encoded)
+{
+    struct field field;
+
+    while (read_field(&encoded, &field) && field.tag != TAG_RECIPIENT)
+        if (field.tag == TAG_SENDER)
+            return field.value;
+    return BYTES_NONE;
+}
+
 void envelope_recipients(struct bytes encoded, struct envelope_cursor *out)
 {
     out->rest = encoded;

@@ -63,6 +63,10 @@ enum err envelope_encode(const struct envelope *envelope, struct buf *out) MUST_
  * set. ERR_CORRUPT: not an envelope; *out is then untouched. */
 enum err envelope_decode(struct bytes encoded, struct envelope *out) MUST_USE;
 
+/* The sender of an encoded envelope that was decoded before, and nothing else; empty: the null
+ * sender.  For who looks at a million of them. */
+struct bytes envelope_sender(struct bytes encoded);
+
 /* Walks over the recipients of an encoded envelope, in the order of RCPT. */
 struct envelope_cursor {
     struct bytes rest;

@@ -414,6 +414,8 @@ static void lose_row(struct mid_node *node, void *me)
     /* What was in doubt has its answer: it is not there. */
     bool was_doubtful = row->listed == LIST_DOUBTFUL && (row->holders & ledger->losing);
 
+    if (row->seq > ledger->losing_seq)
+        return;
     ledger_set_kept(ledger, row, row->kept & ~ledger->losing);
     if (!was_doubtful &&
         (row->role != STANDING_PRIMARY || row->is_accepting || row->kept || !was_kept))
@@ -441,8 +443,14 @@ void ledger_lose_some(struct ledger *ledger, struct ledger_actions *actions)
 
 void ledger_lose_store(struct ledger *ledger, uint8_t store, struct ledger_actions *actions)
 {
+    struct lose lose = { ledger, actions };
+
     ledger->losing |= store_bit(store);
     ledger->losing_at = 0; /* of another, rows that were met hear nothing new */
+    ledger->losing_seq = ledger->seq;
+    /* No 250 because of it from now on: those are few. */
+    list_each (node, &ledger->lists[LIST_ACCEPTING])
+        lose_row(&container_of(node, struct row, in_role)->by_mid, &lose);
     ledger_lose_some(ledger, actions);
 }
 

@@ -81,7 +81,7 @@ static uint8_t free_slot(struct ledger *ledger)
     for (uint8_t i = 0; i < LEDGER_STORES_MAX; i++) {
         const struct store *store = &ledger->stores[i];
         if (i != ledger->own && !store->known.is_current && !(used & store_bit(i)) &&
-            !store->is_taking && !store->is_asking)
+            !store->is_taking && !store->is_asking && !(ledger->losing & store_bit(i)))
             return i;
     }
     return give_up_slot(ledger);

@@ -10,16 +10,29 @@ void queue_walk_begin(struct queue *queue, struct queue_walk *walk)
     list_add_last(&queue->walks, &walk->in_walks);
 }
 
+static void prefetch_two(struct list *next)
+{
+    struct list *second = next->next;
+    const struct message *message = container_of(next, struct message, in_queue);
+
+    __builtin_prefetch(message->envelope);
+    message = container_of(second, struct message, in_queue); /* or no message: harmless */
+    __builtin_prefetch(second);
+    __builtin_prefetch(&message->first.hop);
+    __builtin_prefetch(&message->envelope);
+}
+
 struct message *queue_walk_next(struct queue *queue, struct queue_walk *walk)
 {
-    struct list *node = walk->at->next;
+    struct list *node = walk->at->next, *next = node->next;
 
     if (node == &queue->in_order)
         return NULL;
     walk->at = node;
-    /* A walk is one cache miss after another: a message's first item is looked at, too. */
-    __builtin_prefetch(node->next);
-    __builtin_prefetch(&container_of(node->next, struct message, in_queue)->first.hop);
+    /* A walk is one cache miss after another: a message's first item and its envelope are looked
+     * at, too.  The next one was sent for when this one's turn came nearer. */
+    if (next != &queue->in_order)
+        prefetch_two(next);
     return container_of(node, struct message, in_queue);
 }
 

@@ -107,6 +107,7 @@ static void what_is_written_is_read(void **state)
         struct buf buf = encode(cases[i]);
         struct envelope got;
         assert_int_equal(envelope_decode(buf_bytes(&buf), &got), OK);
+        assert_true(bytes_equal(envelope_sender(buf_bytes(&buf)), got.sender));
         check_same(&got, cases[i]);
         check_recipients(buf_bytes(&buf), cases[i]);
         buf_done(&buf);
