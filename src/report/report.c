@@ -232,7 +232,8 @@ static void on_crash(int signum)
 void report_watch_crashes(void)
 {
     static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
-    struct sigaction ours = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction ours = { .sa_handler = on_crash,
+        .sa_flags = (int)SA_RESETHAND | SA_ONSTACK };
 
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         struct sigaction before;

@@ -1,12 +1,15 @@
 /* Loops on threads of their own that log more than the rings can hold, and what a crash leaves. */
 #include "kit.h"
 
+#include "os/crash.h"
 #include "os/file.h"
 #include "os/loop.h"
 #include "report/report.h"
 #include "report/writer.h"
 
+#include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -270,36 +273,59 @@ static void test_a_disk_that_hangs(void **state)
 
 /* --- A crash ----------------------------------------------------------------------------- */
 
-static void crash(const char *name)
+static unsigned deeper(unsigned times)
+{
+    volatile char room[4096];
+
+    room[times % sizeof room] = 1;
+    return times ? deeper(times - 1) + (unsigned char)room[times % sizeof room] : 0;
+}
+
+/* Nothing is left for the handler's own frame, but a stack of its own. */
+static void use_up_stack(void)
+{
+    crash_thread_init();
+    if (deeper(UINT_MAX))
+        _exit(3);
+}
+
+static void crash(const char *name, void (*die)(void))
 {
     struct loop *loop;
 
     init(name);
+    signal(SIGSEGV, SIG_DFL); /* cmocka has a handler of its own */
     if (loop_new(&loop) != OK)
         _exit(1);
     report_thread_init(loop);
     report_watch_crashes();
     report(REPORT_HOP_UP, R_CHARS("queue", "last words"));
-    abort();
+    die();
+    _exit(2);
+}
+
+static void check_crash(const char *name, void (*die)(void), int signum)
+{
+    struct buf text;
+    pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0)
+        crash(name, die);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    check(name, WIFSIGNALED(status) && WTERMSIG(status) == signum);
+    buf_init(&text, LOG_BYTES_MAX);
+    assert_int_equal(file_read_all(path_of(name), LOG_BYTES_MAX, &text), OK);
+    check(name, memmem(text.at, text.n, "last words", 10));
+    buf_done(&text);
 }
 
 static void test_crash(void **state)
 {
-    struct buf text;
-    pid_t child;
-    int status;
-
     (void)state;
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        crash("crashed");
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    buf_init(&text, LOG_BYTES_MAX);
-    assert_int_equal(file_read_all(path_of("crashed"), LOG_BYTES_MAX, &text), OK);
-    assert_non_null(memmem(text.at, text.n, "last words", 10));
-    buf_done(&text);
+    check_crash("abort", abort, SIGABRT);
+    check_crash("stack", use_up_stack, SIGSEGV);
 }
 
 int main(void)
