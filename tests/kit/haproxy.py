@@ -2,9 +2,9 @@
 import csv
 import os
 import socket
-import subprocess
 
 from . import process
+from .server import Server
 
 CONFIG = """\
 global
@@ -18,14 +18,13 @@ defaults
 """
 
 
-class HAProxy:
+class HAProxy(Server):
     """listen(name, ...) adds a port that is handed on; then start()."""
 
     def __init__(self, folder, host):
-        self.folder, self.host = os.path.join(str(folder), "haproxy"), host
-        os.makedirs(self.folder)
+        super().__init__(os.path.join(str(folder), "haproxy"))
+        self.host, self.ports = host, {}
         self.file = os.path.join(self.folder, "haproxy.cfg")
-        self.ports, self.process = {}, None
         self.config = CONFIG.format(folder=self.folder)
 
     def listen(self, name, server, *more):
@@ -35,19 +34,13 @@ class HAProxy:
                                   f"    server relay {server} source {self.host}", ""])
         return port
 
-    def start(self):
+    def command(self):
         with open(self.file, "w") as f:
             f.write(self.config)
-        with open(os.path.join(self.folder, "out"), "ab") as out:
-            self.process = subprocess.Popen(["/usr/sbin/haproxy", "-db", "-f", self.file], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out)
-        process.wait_for("haproxy to listen", self._is_ready)
-        return self
+        return ["/usr/sbin/haproxy", "-db", "-f", self.file]
 
-    def _is_ready(self):
-        if self.process.poll() is not None:
-            raise AssertionError("haproxy ended: " + open(os.path.join(self.folder, "out")).read())
-        return all(process.listens(port) for port in self.ports.values())
+    def listening(self):
+        return [(port, self.host) for port in self.ports.values()]
 
     def stats(self, server="relay"):
         """Of that server, by the name of the port: a dictionary as `show stat` has it."""
@@ -57,12 +50,3 @@ class HAProxy:
             s.sendall(b"show stat\n")
             text = s.makefile().read().lstrip("# ")
         return {row["pxname"]: row for row in csv.DictReader(text.splitlines()) if row["svname"] == server}
-
-    def stop(self):
-        process.end(self.process)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()

@@ -3,6 +3,7 @@ import os
 import subprocess
 
 from . import process
+from .server import Server
 
 CONFIG = """\
 server:
@@ -29,13 +30,12 @@ ns IN A {host}
 """
 
 
-class Nsd:
+class Nsd(Server):
     """ANCHORS is the file a validating resolver begins with."""
 
     def __init__(self, folder, host="127.84.2.1"):
-        self.folder, self.host = os.path.join(str(folder), "nsd"), host
-        os.makedirs(self.folder)
-        self.port, self.zones, self.process = process.free_port(), [], None
+        super().__init__(os.path.join(str(folder), "nsd"))
+        self.host, self.port, self.zones = host, process.free_port(), []
         self.anchors = os.path.join(self.folder, "anchors")
         open(self.anchors, "w").close()
 
@@ -63,29 +63,13 @@ class Nsd:
             file += ".signed"
         self.zones.append((name, file))
 
-    def start(self):
+    def command(self):
         config = os.path.join(self.folder, "nsd.conf")
         with open(config, "w") as f:
             f.write(CONFIG.format(host=self.host, port=self.port, folder=self.folder))
             for name, file in self.zones:
                 f.write(f'zone:\n    name: "{name}"\n    zonefile: "{file}"\n')
-        with open(os.path.join(self.folder, "out"), "ab") as out:
-            self.process = subprocess.Popen(["/usr/sbin/nsd", "-d", "-c", config], stdin=subprocess.DEVNULL, stdout=out,
-                                            stderr=out)
-        process.wait_for("nsd to listen", self._is_ready)
-        return self
+        return ["/usr/sbin/nsd", "-d", "-c", config]
 
-    def _is_ready(self):
-        if self.process.poll() is not None:
-            raise AssertionError("nsd ended: " + open(os.path.join(self.folder, "out")).read() +
-                                 open(os.path.join(self.folder, "log")).read())
-        return process.listens(self.port, self.host)
-
-    def stop(self):
-        process.end(self.process)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
+    def listening(self):
+        return [(self.port, self.host)]

@@ -1,8 +1,8 @@
 """A private unbound that answers for zones of the test's, on a loopback port, and asks nobody."""
 import os
-import subprocess
 
 from . import process
+from .server import Server
 
 CONFIG = """\
 server:
@@ -29,42 +29,26 @@ forward-zone:
 """
 
 
-class Unbound:
+class Unbound(Server):
     """RECORDS are lines of a zone file below "example.": what is not among them is not there.
     REFUSED are names it gives no answer about, and everything else outside is SERVFAIL."""
 
     def __init__(self, folder, records, refused=()):
-        self.folder, self.port = str(folder), process.free_port()
-        os.makedirs(self.folder, exist_ok=True)
+        super().__init__(folder)
+        self.port = process.free_port()
         data = "".join(f'    local-zone: "{name}" always_refuse\n' for name in refused)
         data += "".join(f"    local-data: '{record}'\n" for record in records)
         self.config = os.path.join(self.folder, "unbound.conf")
         with open(self.config, "w") as f:
             f.write(CONFIG.format(folder=self.folder, port=self.port, data=data, nobody=process.free_port()))
-        self.process = None
 
     @property
     def server(self):
         """As a dns block of relaisd names it."""
         return f"127.0.0.1@{self.port}"
 
-    def start(self):
-        with open(os.path.join(self.folder, "out"), "ab") as out:
-            self.process = subprocess.Popen(["/usr/sbin/unbound", "-d", "-c", self.config], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out)
-        process.wait_for("unbound to listen", self._is_ready)
-        return self
+    def command(self):
+        return ["/usr/sbin/unbound", "-d", "-c", self.config]
 
-    def _is_ready(self):
-        if self.process.poll() is not None:
-            raise AssertionError("unbound ended: " + open(os.path.join(self.folder, "out")).read())
-        return process.listens(self.port)
-
-    def stop(self):
-        process.end(self.process)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
+    def listening(self):
+        return [(self.port, "127.0.0.1")]

@@ -1,4 +1,5 @@
 /* A disk that is full, and has room again. */
+#include "folder.h"
 #include "kit.h"
 
 #include "os/file.h"
@@ -10,31 +11,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/relais-out-XXXXXX", path[64];
+static char path[200];
 
 static int setup(void **state)
 {
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof path, "%s/log", folder);
     signal(SIGXFSZ, SIG_IGN);
+    if (scratch_make(state) != 0)
+        return -1;
+    snprintf(path, sizeof path, "%s", path_of("log"));
     return 0;
-}
-
-static enum err remove_one(const char *name, void *me)
-{
-    char file[200];
-
-    (void)me;
-    snprintf(file, sizeof file, "%s/%s", folder, name);
-    return file_remove(file);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return folder_each(folder, remove_one, NULL) == OK ? remove(folder) : -1;
 }
 
 /* Files may have so many bytes; a write beyond that is cut, as on a full disk. */
@@ -49,12 +34,10 @@ static void let_files_be(rlim_t bytes)
 
 static void check_file(const char *name, struct bytes want)
 {
-    char file[200];
     struct buf text;
 
-    snprintf(file, sizeof file, "%s/%s", folder, name);
     buf_init(&text, 4096);
-    assert_int_equal(file_read_all(file, 4096, &text), OK);
+    assert_int_equal(file_read_all(path_of(name), 4096, &text), OK);
     check_bytes(name, buf_bytes(&text), want);
     buf_done(&text);
 }
@@ -123,5 +106,5 @@ int main(void)
         cmocka_unit_test(cut_between_lines),
         cmocka_unit_test(without_a_new_file_none_is_moved),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, scratch_remove);
 }

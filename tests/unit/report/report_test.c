@@ -1,3 +1,4 @@
+#include "folder.h"
 #include "kit.h"
 
 #include "os/file.h"
@@ -7,18 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static char folder[] = "/tmp/relais-report-XXXXXX";
-
-static char *path_of(const char *name)
-{
-    static char path[4][200];
-    static unsigned at;
-
-    at = (at + 1) % 4;
-    snprintf(path[at], sizeof path[at], "%s/%s", folder, name);
-    return path[at];
-}
 
 static void init(const char *name, const char *protocol, bool is_json, uint64_t bytes_max)
 {
@@ -43,24 +32,6 @@ static bool has(const char *name, const char *text)
         found = buf.n && memmem(buf.at, buf.n, text, strlen(text));
     buf_done(&buf);
     return found;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static enum err remove_one(const char *name, void *me)
-{
-    (void)me;
-    return file_remove(path_of(name));
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return folder_each(folder, remove_one, NULL) == OK ? remove(folder) : -1;
 }
 
 /* A line is in the file once report() returned, when the thread has no loop. */
@@ -197,5 +168,5 @@ int main(void)
         cmocka_unit_test(test_cannot_open),
         cmocka_unit_test(test_turns),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,4 +1,5 @@
 /* Loops on threads of their own that log more than the rings can hold, and what a crash leaves. */
+#include "folder.h"
 #include "kit.h"
 
 #include "os/crash.h"
@@ -18,40 +19,12 @@
 
 enum { LOOPS = 3, LINES = 20000, LOG_BYTES_MAX = 64 << 20 };
 
-static char folder[] = "/tmp/relais-writer-XXXXXX";
-
-static char *path_of(const char *name)
-{
-    static char path[200];
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
 static void init(const char *name)
 {
     struct report_settings settings = { .target = 1, .log_file = path_of(name) };
     char why[256];
 
     assert_int_equal(report_init(&settings, why), OK);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static enum err remove_one(const char *name, void *me)
-{
-    (void)me;
-    return file_remove(path_of(name));
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    return folder_each(folder, remove_one, NULL) == OK ? remove(folder) : -1;
 }
 
 /* --- Many lines -------------------------------------------------------------------------- */
@@ -337,5 +310,5 @@ int main(void)
         cmocka_unit_test(test_soon),
         cmocka_unit_test(test_a_disk_that_hangs),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
