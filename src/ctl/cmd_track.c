@@ -125,7 +125,16 @@ static bool on_row(void *me, const struct ctl_object *row)
 
 enum { IDS_AT_ONCE = 1000 };
 
-/* False: the daemon is down, or does not say. */
+/* What has happened is in the tracking log, unless its disk hangs.  False: the daemon is down, or
+ * does not say; then there is nothing to wait for. */
+static bool sync_logs(struct tool *tool)
+{
+    struct ctl_object *request = link_request("sync-logs");
+
+    return link_ask(tool, &request, NULL, NULL) == EX_OK;
+}
+
+/* False: as above. */
 static bool ask_daemon(struct tool *tool, const struct track *track)
 {
     struct link_reader reader = { on_row, (void *)(uintptr_t)track };
@@ -148,9 +157,9 @@ static bool ask_daemon(struct tool *tool, const struct track *track)
 
 /* ------------------------------------------------------------------------------------------ */
 
-static int show(struct tool *tool, struct track *track)
+static int show(struct tool *tool, struct track *track, bool has_daemon)
 {
-    bool is_known = ask_daemon(tool, track);
+    bool is_known = has_daemon && ask_daemon(tool, track);
 
     for (size_t i = 0; i < track->count; i++)
         (tool->is_json ? track_print_json : track_print)(track->list[i]);
@@ -169,11 +178,13 @@ static int find(struct tool *tool, const struct track_query *query)
     const struct settings *settings = tool_settings(tool);
     struct track_log *log;
     struct track track;
+    bool has_daemon;
     int code;
 
     if (!settings->tracking_log_file)
         return tool_fail(
             tool, EX_CONFIG, "there is no tracking log: log { tracking_file = off }");
+    has_daemon = sync_logs(tool);
     log = track_log_open(settings->tracking_log_file, settings->log_files_max);
     if (!log)
         return tool_fail(tool, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "%s: %s",
@@ -182,7 +193,7 @@ static int find(struct tool *tool, const struct track_query *query)
     track_log_close(log);
     if (query->subject && track.count == 0 && !settings->logs_subjects)
         fputs("relais track: subjects are not logged: log { log_subjects = yes }\n", stderr);
-    code = show(tool, &track);
+    code = show(tool, &track, has_daemon);
     track_done(&track);
     return code;
 }

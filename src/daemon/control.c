@@ -37,6 +37,7 @@ static const struct command {
     { "set-transport-config", command_set_transport },
     { "devices", command_devices },
     { "track", command_track },
+    { "sync-logs", command_sync_logs },
     { "metrics", command_metrics },
     { "tls-counts", command_tls_counts },
     { "weak-tls", command_weak_tls },

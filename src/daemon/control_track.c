@@ -1,5 +1,11 @@
-/* track: what is still queued of some messages, and what is held of them for others. */
+/* track: what is still queued of some messages, and what is held of them for others; sync-logs,
+ * which its asker says first. */
 #include "daemon/control_internal.h"
+
+#include "base/mem.h"
+#include "report/report.h"
+
+#include <stdlib.h>
 
 /* The recipients of one item, in the place of all that the message waits for. */
 static void add_recipients(
@@ -67,4 +73,41 @@ void command_track(struct client *client, const struct ctl_object *request)
             copy_row(client, mid);
     }
     client_ok(client);
+}
+
+/* --- sync-logs --------------------------------------------------------------------------- */
+
+struct sync_job {
+    struct loop_work work;
+    struct client *client;
+    bool is_written;
+};
+
+static void on_sync(struct loop_work *work)
+{
+    container_of(work, struct sync_job, work)->is_written = report_sync();
+}
+
+static void on_synced(struct loop_work *work)
+{
+    struct sync_job *job = container_of(work, struct sync_job, work);
+    struct ctl_object *end = ctl_new();
+
+    ctl_set_bool(end, "ok", true);
+    ctl_set_bool(end, "written", job->is_written);
+    client_end(job->client, &end);
+    client_end_work(job->client);
+    free(job);
+}
+
+void command_sync_logs(struct client *client, const struct ctl_object *request)
+{
+    struct sync_job *job = mem_new(sizeof *job);
+
+    (void)request;
+    job->client = client;
+    job->work.run = on_sync;
+    job->work.done = on_synced;
+    client_begin_work(client);
+    loop_work(client->control->path->home, &job->work);
 }

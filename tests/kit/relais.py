@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 
 from . import process
 
@@ -153,15 +152,26 @@ class Relais:
     # --- What it says ---
 
     def log(self, whole=False):
-        """The log since the last start.  A thread of its own writes it, just behind the answers to
-        clients: it is read when nothing more comes."""
-        size = -1
-        while size != (size := os.path.getsize(self.log_file)):
-            time.sleep(0.01)
+        """The log since the last start."""
+        self.sync_logs()
         with open(self.log_file, errors="replace") as f:
             if not whole:
                 f.seek(self.log_from)
             return f.read()
+
+    def log_of(self, name):
+        """Another log's lines: "protocol", "tracking" or "connectivity"."""
+        self.sync_logs()
+        with open(f"{self.folder}/{name}.log", errors="replace", newline="") as f:
+            return f.read()
+
+    def sync_logs(self):
+        """What happened is in the logs' files afterwards: a thread of its own writes them, just behind the
+        answers to clients.  One that ended has written all; one that is stopped writes nothing."""
+        try:
+            self.ask("sync-logs", seconds=2)
+        except (OSError, AssertionError):
+            pass
 
     def wait_log(self, pattern, seconds=20):
         return process.wait_for(f"'{pattern}' in the log of relaisd", lambda: re.search(pattern, self.log()), seconds)
@@ -173,11 +183,11 @@ class Relais:
             raise AssertionError(f"relais {' '.join(arguments)} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done
 
-    def ask(self, command, **arguments):
+    def ask(self, command, seconds=60, **arguments):
         """(rows, end) of a command on the control socket."""
         rows = []
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(60)
+            s.settimeout(seconds)
             s.connect(os.path.join(self.folder, "control"))
             s.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
             for line in s.makefile():

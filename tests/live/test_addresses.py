@@ -118,7 +118,7 @@ def test_nobody_is_called_that(node):
 
 def test_devices_that_send_as_nonsense(node):
     assert delivered(node, "root@printer.local", "a@example.com") == ({"scanner+root@example.com"}, ["a@example.com"])
-    assert "sender rewritten to <scanner+root@example.com>" in open(f"{node.folder}/protocol.log").read()
+    assert "sender rewritten to <scanner+root@example.com>" in node.log_of("protocol")
 
 
 NONSENSE = b"""From: Front desk\r
@@ -144,7 +144,7 @@ def test_what_devices_call_themselves_in_the_header(node):
     want = want.replace(b"Sender: root@printer.local", b"Sender: scanner+root@example.com")
     want = want.replace(b"<desk@printer.local>", b"<scanner+desk@example.com>")
     assert sent(NONSENSE) == want
-    assert "senders rewritten in the header: 3" in open(f"{node.folder}/protocol.log").read()
+    assert "senders rewritten in the header: 3" in node.log_of("protocol")
     assert sent(NONSENSE, sender="good@elsewhere.test") == want  # each address goes by itself
     assert sent(mails.PLAIN, sender="root@printer.local") == mails.PLAIN
     with open(node.file) as f:

@@ -574,8 +574,7 @@ def test_dovecot(start, folder, server_certificate, mechanisms, used):
         hand_in(port)
         relay.mail = f"{folder}/mail/elsewhere.test/x/new"
         one_mail(relay)
-        with open(f"{relay.folder}/protocol.log") as f:
-            log = f.read()
+        log = relay.log_of("protocol")
         assert ("AUTH PLAIN ***" in log) == (used == "PLAIN") and ("AUTH LOGIN" in log) == (used == "LOGIN")
         assert "235 " in log
         relay.wait_empty()

@@ -99,8 +99,7 @@ def test_three_connectors_on_one_port(start, target, port, server_certificate):
     assert sum('by relay.test' in text and '(connector "Old printer")' in text and "TLSv1 " in text
                for text in received) == 1
     assert node.log().count('connector="Old printer"') >= 2 and "connector=Scanners" in node.log()
-    with open(node.folder + "/protocol.log") as log:
-        text = log.read()
+    text = node.log_of("protocol")
     assert "Scanners" in text and "Old printer" in text
 
     devices = {d["address"]: d for d in map(json.loads, node.tool("devices", "--json").stdout.splitlines())}

@@ -85,8 +85,7 @@ def test_trace_of_a_session(node):
         assert talk.say("RCPT TO:<nonsense>")[0] == "5"
         talk.say("QUIT")
     def session():
-        with open(os.path.join(node.folder, "protocol.log")) as f:
-            found = re.findall(r"^[^,]*,In,([0-9a-f]{16}),.*<someone@sender\.test>", f.read(), re.M)
+        found = re.findall(r"^[^,]*,In,([0-9a-f]{16}),.*<someone@sender\.test>", node.log_of("protocol"), re.M)
         return found and found[-1]
     name = process.wait_for("the session in the log", session)
     text = process.wait_for("the whole session", lambda: (t := node.tool("trace", name).stdout) and "disconnect" in t and t)

@@ -1,5 +1,4 @@
 """`relais sink` and `relais load`: what they are told to do they do (man/relais.1)."""
-import os
 import re
 import smtplib
 import ssl

@@ -91,7 +91,7 @@ def test_a_tarpit_is_waited_for(judge):
 def test_it_goes_no_further_than_rcpt(judge):
     _, _, node = judge(lambda at: relais.receive("Everybody", at))
     assert node.queued() == 0 and "received id=" not in node.log()
-    assert "DATA" not in open(f"{node.folder}/protocol.log").read()
+    assert "DATA" not in node.log_of("protocol")
 
 
 def test_when_the_daemon_is_down(start, folder):

@@ -147,7 +147,7 @@ def test_another_name_with_a_right_key(one):
         for name in ("ex03.test", "ex01.test", "ex02"):
             assert link.introduce(name).startswith("530 5.7.0 "), name
         one.node.wait_log(f"link_refused.*{re.escape(link.client)}.*ex03.test")
-        assert link.say(f"XQDISCARD 1").startswith("503 ")
+        assert link.say("XQDISCARD 1").startswith("503 ")
         assert one.state() == before
         assert link.introduce(NAME.upper()).startswith("250 ")
 

@@ -110,8 +110,7 @@ def make_poison(killing, **more):
 
 
 def tracked(node, event):
-    with open(os.path.join(node.folder, "tracking.log")) as lines:
-        return [line for line in lines if f",{event}," in line]
+    return [line for line in node.log_of("tracking").splitlines() if f",{event}," in line]
 
 
 # --- The way there ----------------------------------------------------------------------------------

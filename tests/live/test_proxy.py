@@ -124,8 +124,7 @@ def test_a_message_is_the_clients(setup, way):
     assert told(node, "received", connector="Office", client=OFFICE)
     rows = [json.loads(line) for line in node.tool("--json", "devices").stdout.splitlines()]
     assert [row for row in rows if row["address"] == OFFICE] and not [row for row in rows if row["address"] == BALANCER]
-    with open(node.folder + "/protocol.log") as f:
-        said = [line for line in f if f"PROXY via {BALANCER}:" in line]
+    said = [line for line in node.log_of("protocol").splitlines() if f"PROXY via {BALANCER}:" in line]
     assert said and f"{OFFICE}:" in said[-1]
 
 
@@ -353,8 +352,7 @@ def test_health_checks_are_in_no_log(start, folder):
         assert told(node, "disconnect")
     assert len(lines(node, "connect")) == len(lines(node, "disconnect")) == 1
     assert not re.search(rf"client={BALANCER}", node.log()), node.log()
-    with open(node.folder + "/protocol.log") as f:
-        protocol = f.read()
+    protocol = node.log_of("protocol")
     assert "EHLO client.test" in protocol and "balancer.test" not in protocol and BALANCER + ":" not in protocol.replace(
         f"PROXY via {BALANCER}:", "").replace(f"to {BALANCER}:", "")
 

@@ -1,5 +1,4 @@
 """SH-1, SH-3, SH-4, SH-6, SH-8: 250 means on two machines."""
-import os
 import re
 import threading
 import time
@@ -210,12 +209,13 @@ def test_the_holder_delivers_what_a_lost_node_had(pair):
     with sink.Sink(answer=refuse_all) as busy, sink.Sink() as target:
         both = pair([out(busy.port), out(target.port)])
         first, second = both.nodes
-        ids = send(first, 20)
+        send(first, 20)
         first.kill()
         first.lose_spool()
         process.wait_for("all mails", lambda: len(target.mails) == 20, 30)
         for mail in target.mails:
             assert re.match(r"from ex01\.test by ex02\.test; generation 1; \w{3}, \d", header(mail, TAKEN)), mail.content
+        second.wait_empty()
         lines = [line for line in second.log().splitlines() if "status=sent" in line]
         assert len(lines) == 20 and all("taken-over-from=ex01.test, generation=1" in line for line in lines), lines
         busy.answer = lambda stage, text: None

@@ -75,8 +75,7 @@ def test_client_certificates(start, authority, stranger):
             start_tls(talk, client_context(pair=pair))
             assert talk.say("MAIL FROM:<a@sender.test>").startswith(reply), pair
     node.wait_log("rule=client-certificate")
-    with open(os.path.join(node.folder, "protocol.log")) as f:
-        log = f.read()
+    log = node.log_of("protocol")
     assert "client certificate known: CN=Printer" in log and "client certificate not known: CN=Printer" in log
     with Talk(port, HERE) as first, Talk(port, HERE) as second:  # one is struck off, in the middle of its session
         start_tls(first, client_context(pair=known))

@@ -3,10 +3,9 @@ import csv
 import json
 import os
 
-
 import pytest
 
-from tests.kit import mails, process, relais, sink
+from tests.kit import process, relais, sink
 from tests.kit.talk import Talk
 
 HOST = "127.87.0.1"
@@ -46,10 +45,9 @@ def node(start, folder, request):
 
 def rows(node, name="tracking"):
     """The lines of a log by the names of its header."""
-    with open(f"{node.folder}/{name}.log", newline="") as f:
-        header = f.readline()
-        assert header.startswith("#Fields: ")
-        return list(csv.DictReader(f, fieldnames=header[9:].strip().split(",")))
+    header, *lines = node.log_of(name).splitlines(keepends=True)
+    assert header.startswith("#Fields: ")
+    return list(csv.DictReader(lines, fieldnames=header[9:].strip().split(",")))
 
 
 def events(node, **want):
@@ -149,8 +147,7 @@ def test_json_lines(node):
     send(node, "a@example.com")
 
     def sent():
-        with open(f"{node.folder}/tracking.log") as f:
-            return [r for r in map(json.loads, f) if r["event-id"] == "SEND"]
+        return [r for r in map(json.loads, node.log_of("tracking").splitlines()) if r["event-id"] == "SEND"]
     row, = process.wait_for("SEND", sent)
     assert row["recipient-address"] == "a@example.com" and "message-subject" not in row
 
