@@ -46,7 +46,8 @@ command_function command_status, command_queue, command_queues, command_message,
     command_shadow_list, command_explain, command_devices, command_track, command_metrics,
     command_tls_counts, command_weak_tls, command_address_list, command_logins,
     command_get_receive, command_get_send, command_get_domain, command_suspend, command_resume,
-    command_ages, command_sync_logs, command_retry_queue, command_suspend_queue, command_resume_queue;
+    command_ages, command_sync_logs, command_retry_queue, command_suspend_queue,
+    command_resume_queue;
 
 /* --- control_queue.c --------------------------------------------------------------------- */
 
