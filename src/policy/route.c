@@ -37,13 +37,16 @@ struct rank {
     uint32_t fit; /* 0: it takes it not at all */
     uint32_t cost;
     bool is_scoped; /* it is for some senders or some receive connectors alone */
+    bool is_local;  /* it is for this node, by name */
     const char *pattern, *name;
 };
 
 static struct rank rank_of(const struct settings *settings,
     const struct send_connector *connector, struct bytes domain)
 {
-    struct rank best = { .name = connector->name, .is_scoped = route_is_scoped(connector) };
+    struct rank best = { .name = connector->name,
+        .is_scoped = route_is_scoped(connector),
+        .is_local = route_is_local(settings, connector) };
 
     for (size_t i = 0; i < connector->space_count; i++) {
         const struct address_space *space = &connector->spaces[i];
@@ -58,8 +61,8 @@ static struct rank rank_of(const struct settings *settings,
     return best;
 }
 
-/* Specificity beats scope, scope beats cost.  Names are unique, so no two connectors rank the
- * same. */
+/* Specificity beats scope, scope beats cost, cost beats the node.  Names are unique, so no two
+ * connectors rank the same. */
 static bool is_before(const struct rank *a, const struct rank *b)
 {
     if (a->fit != b->fit)
@@ -68,6 +71,8 @@ static bool is_before(const struct rank *a, const struct rank *b)
         return a->is_scoped;
     if (a->cost != b->cost)
         return a->cost < b->cost;
+    if (a->is_local != b->is_local)
+        return a->is_local;
     return strcmp(a->name, b->name) < 0;
 }
 
@@ -103,14 +108,7 @@ static bool is_from_its_senders(
 static bool is_of_this_node(
     const struct settings *settings, const struct send_connector *connector)
 {
-    struct bytes node = bytes_text(settings->node), fqdn = bytes_text(settings->fqdn);
-
-    for (size_t i = 0; i < connector->source_nodes.count; i++) {
-        struct bytes name = bytes_text(connector->source_nodes.list[i]);
-        if (bytes_equal_nocase(name, node) || bytes_equal_nocase(name, fqdn))
-            return true;
-    }
-    return connector->source_nodes.count == 0;
+    return connector->source_nodes.count == 0 || route_is_local(settings, connector);
 }
 
 static bool takes(const struct settings *settings, const struct send_connector *connector,
@@ -145,6 +143,7 @@ static const struct send_connector *choose_in(const struct choice *choice, struc
         struct rank rank = { .fit = fit,
             .cost = entry->cost,
             .is_scoped = route_is_scoped(entry->connector),
+            .is_local = entry->is_local,
             .name = entry->connector->name };
 
         if (choice->has_after && !is_before(&choice->after, &rank))
@@ -223,6 +222,8 @@ static void say_lost(const struct settings *settings, const struct rank *rank,
             chosen->name);
     else if (rank->cost != best.cost)
         snprintf(out, ROUTE_WHY_BYTES, "its cost %u is more than %u", rank->cost, best.cost);
+    else if (rank->is_local != best.is_local)
+        snprintf(out, ROUTE_WHY_BYTES, "%.64s is for this node by name", chosen->name);
     else
         snprintf(out, ROUTE_WHY_BYTES, "by name it comes behind %.64s", chosen->name);
 }

@@ -26,7 +26,7 @@ void route_domain(
 
 /* The best connector: enabled, size fits, in scope (SC-3: its senders, its receive connectors);
  * most specific space, then one that asks for sender or receive connector before one that takes
- * all, then lowest cost, then name.
+ * all, then lowest cost, then one that names this node in source_nodes, then name.
  * AFTER: the one found before, to get the next best (an alternative route); NULL at first.
  * NULL: none (left): the Unreachable queue. */
 const struct send_connector *route_choose(const struct settings *settings,

@@ -16,6 +16,18 @@ bool route_is_scoped(const struct send_connector *connector)
     return connector->senders.count || connector->came_by.count;
 }
 
+bool route_is_local(const struct settings *settings, const struct send_connector *connector)
+{
+    struct bytes node = bytes_text(settings->node), fqdn = bytes_text(settings->fqdn);
+
+    for (size_t i = 0; i < connector->source_nodes.count; i++) {
+        struct bytes name = bytes_text(connector->source_nodes.list[i]);
+        if (bytes_equal_nocase(name, node) || bytes_equal_nocase(name, fqdn))
+            return true;
+    }
+    return false;
+}
+
 static int compare_numbers(uint64_t a, uint64_t b)
 {
     return a < b ? -1 : a > b;
@@ -42,6 +54,8 @@ static int compare_ranks(const void *a, const void *b)
             compare_numbers(route_is_scoped(other->connector), route_is_scoped(one->connector));
     if (order == 0)
         order = compare_numbers(one->cost, other->cost);
+    if (order == 0)
+        order = compare_numbers(other->is_local, one->is_local);
     return order ? order : strcmp(one->connector->name, other->connector->name);
 }
 
@@ -51,9 +65,10 @@ static size_t list_all(const struct settings *settings, struct route_entry *out)
 
     for (size_t i = 0; i < settings->send_count; i++) {
         const struct send_connector *connector = &settings->send[i];
+        bool is_local = route_is_local(settings, connector);
         for (size_t k = 0; k < connector->space_count; k++)
             out[count++] = (struct route_entry){ connector, connector->spaces[k].pattern,
-                connector->spaces[k].cost };
+                connector->spaces[k].cost, is_local };
     }
     return count;
 }

@@ -184,6 +184,42 @@ static void nodes_choose(void **state)
     }
 }
 
+/* SC-2: of the same space and cost the node's own first, behind cost and before names. */
+static void local_node_first(void **state)
+{
+    static const struct {
+        const char *name, *node;
+        uint32_t cost;
+        const char *want, *why_all;
+    } cases[] = {
+        { "no node: by name", NULL, 5, "All Some", "address space *, cost 5" },
+        { "this node", "node", 5, "Some All", "Some is for this node by name" },
+        { "by its FQDN", "NODE.example", 5, "Some All", "Some is for this node by name" },
+        { "cost comes before", "node", 6, "All Some", "address space *, cost 5" },
+        { "another node", "other", 5, "All", "address space *, cost 5" },
+    };
+    struct route_facts facts = { .domain = BYTES("example.com") };
+    char got[400], why[ROUTE_WHY_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct settings *settings = settings_new("node.example");
+        struct send_connector *some;
+        add(settings, "All", "*", 5);
+        some = add(settings, "Some", "*", cases[i].cost);
+        if (cases[i].node) {
+            some->source_nodes.list = texts(cases[i].node);
+            some->source_nodes.count = 1;
+        }
+        route_list(settings, &facts, got);
+        check_bytes(cases[i].name, bytes_text(got), bytes_text(cases[i].want));
+        route_why(
+            settings, &settings->send[0], route_choose(settings, &facts, NULL), &facts, why);
+        check_bytes(cases[i].name, bytes_text(why), bytes_text(cases[i].why_all));
+        settings_free(settings);
+    }
+}
+
 static void reasons_are_given(void **state)
 {
     static const struct {
@@ -259,6 +295,9 @@ static struct settings *random_settings(uint32_t *seed, unsigned connectors_max)
         connector->size_bytes_max = random_below(seed, 4) ? 0 : 1000;
         if (random_below(seed, 4) == 0)
             connector->senders = (struct address_patterns){ texts("@a.example"), 1 };
+        if (random_below(seed, 4) == 0)
+            connector->source_nodes =
+                (struct name_list){ texts(random_below(seed, 2) ? "node" : "other"), 1 };
     }
     return settings;
 }
@@ -313,6 +352,7 @@ int main(void)
         cmocka_unit_test(nothing_fits),
         cmocka_unit_test(senders_and_receive_connectors_choose),
         cmocka_unit_test(nodes_choose),
+        cmocka_unit_test(local_node_first),
         cmocka_unit_test(reasons_are_given),
         cmocka_unit_test(spaces_have_an_order),
         cmocka_unit_test(index_agrees_with_looking_at_each),
