@@ -286,31 +286,80 @@ static void find_rights(struct dialogue *dialogue)
 
 /* --- Where it goes ----------------------------------------------------------------------- */
 
-static void find_route(struct dialogue *dialogue, struct bytes recipient)
+/* A message's ways. */
+struct ways {
+    const struct dialogue *dialogue;
+    const struct route_facts *facts;
+    const struct send_connector *first, *taken; /* another one than the first: that rests */
+};
+
+static bool is_resting(void *me, const struct send_connector *connector)
+{
+    const struct ways *ways = me;
+    const struct explain_question *question = ways->dialogue->question;
+    char queue[HOP_NAME_BYTES];
+
+    if (!question->is_resting)
+        return false;
+    route_hop_name(connector, ways->facts->domain, queue);
+    return question->is_resting(question->resting_me, queue);
+}
+
+/* What a connector's being down, or up, has to do with it. */
+static void say_failover(const struct ways *ways, const struct send_connector *connector,
+    const struct send_connector *second, char out[ROUTE_WHY_BYTES])
+{
+    size_t n = strlen(out);
+
+    if (ways->taken != ways->first) {
+        if (connector == ways->first)
+            snprintf(out, ROUTE_WHY_BYTES, "it is down, so -> %.64s", ways->taken->name);
+        else if (connector == ways->taken)
+            snprintf(out, ROUTE_WHY_BYTES, "it stands in for %.64s, which is down",
+                ways->first->name);
+    } else if (connector == ways->first && second && !ways->dialogue->question->is_resting) {
+        snprintf(out + n, ROUTE_WHY_BYTES - n,
+            "; whether it is up only the daemon knows: if not, %.64s stands in", second->name);
+    }
+}
+
+static void find_ways(struct dialogue *dialogue, const struct ways *ways)
 {
     const struct settings *settings = dialogue->settings;
+    const struct send_connector *second = NULL;
+    char queue[HOP_NAME_BYTES], why[ROUTE_WHY_BYTES];
+
+    if (ways->first && ways->first->failover)
+        second = route_choose(settings, ways->facts, ways->first);
+    for (size_t i = 0; i < settings->send_count; i++) {
+        const struct send_connector *connector = &settings->send[i];
+        route_why(settings, connector, ways->first, ways->facts, why);
+        say_failover(ways, connector, second, why);
+        route_hop_name(connector, ways->facts->domain, queue);
+        find(dialogue, (struct finding){ .stage = EXPLAIN_ROUTE,
+                           .about = connector->name,
+                           .is_yes = connector == ways->taken,
+                           .why = why,
+                           .queue = queue });
+    }
+}
+
+static void find_route(struct dialogue *dialogue, struct bytes recipient)
+{
     struct route_facts facts = {
         .size_bytes = dialogue->question->size_bytes,
         .sender = bytes_text(dialogue->sender),
         .receive_name = bytes_text(dialogue->connector->name),
     };
-    char domain[IDNA_BYTES_MAX], queue[HOP_NAME_BYTES], why[ROUTE_WHY_BYTES];
-    const struct send_connector *chosen;
+    struct ways ways = { .dialogue = dialogue, .facts = &facts };
+    char domain[IDNA_BYTES_MAX];
 
-    route_domain(settings, recipient, domain);
+    route_domain(dialogue->settings, recipient, domain);
     facts.domain = bytes_text(domain);
-    chosen = route_choose(settings, &facts, NULL);
-    for (size_t i = 0; i < settings->send_count; i++) {
-        const struct send_connector *connector = &settings->send[i];
-        route_why(settings, connector, chosen, &facts, why);
-        route_hop_name(connector, facts.domain, queue);
-        find(dialogue, (struct finding){ .stage = EXPLAIN_ROUTE,
-                           .about = connector->name,
-                           .is_yes = connector == chosen,
-                           .why = why,
-                           .queue = queue });
-    }
-    if (!chosen)
+    ways.first = route_choose(dialogue->settings, &facts, NULL);
+    ways.taken = route_choose_up(dialogue->settings, &facts, is_resting, &ways);
+    find_ways(dialogue, &ways);
+    if (!ways.taken)
         find(dialogue, (struct finding){ .stage = EXPLAIN_ROUTE,
                            .about = "",
                            .why = "no send connector takes it: it waits until one does",

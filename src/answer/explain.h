@@ -24,6 +24,10 @@ struct explain_question {
     uint64_t size_bytes;
     const char *const *recipients;
     size_t recipient_count;
+    /* Whether no host of that next hop answers just now, so that others stand in (SC-4); NULL:
+     * nobody here knows. */
+    bool (*is_resting)(void *me, const char *queue);
+    void *resting_me;
 };
 
 enum explain_stage {

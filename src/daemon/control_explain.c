@@ -32,6 +32,14 @@ static void on_finding(void *me, const struct finding *finding)
     client_row(client, &row);
 }
 
+static bool is_resting(void *me, const char *queue)
+{
+    const struct client *client = me;
+    const struct hop *hop = queue_find_hop(&client->control->path->queue, bytes_text(queue));
+
+    return hop && hop_is_resting(hop);
+}
+
 void command_explain(struct client *client, const struct ctl_object *request)
 {
     const struct settings *settings = client->control->path->routed_by->settings;
@@ -42,6 +50,8 @@ void command_explain(struct client *client, const struct ctl_object *request)
         client_error(client, EX_USAGE, "%s", why);
         return;
     }
+    asked.question.is_resting = is_resting;
+    asked.question.resting_me = client;
     explain(settings, &asked.question, on_finding, client);
     client_ok(client);
 }

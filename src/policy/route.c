@@ -209,6 +209,20 @@ const struct send_connector *route_choose(const struct settings *settings,
     return settings->route_index ? choose_by_index(&choice) : choose_among_all(&choice);
 }
 
+const struct send_connector *route_choose_up(const struct settings *settings,
+    const struct route_facts *facts,
+    bool (*is_resting)(void *me, const struct send_connector *connector), void *me)
+{
+    const struct send_connector *first = route_choose(settings, facts, NULL), *next = first;
+
+    while (next && is_resting(me, next)) {
+        if (!next->failover)
+            return first;
+        next = route_choose(settings, facts, next);
+    }
+    return next ? next : first;
+}
+
 static void say_lost(const struct settings *settings, const struct rank *rank,
     const struct send_connector *chosen, struct bytes domain, char out[ROUTE_WHY_BYTES])
 {

@@ -32,6 +32,13 @@ void route_domain(
 const struct send_connector *route_choose(const struct settings *settings,
     const struct route_facts *facts, const struct send_connector *after);
 
+/* The way mail takes just now (SC-4): the first choice, unless it rests (no host of it answers) and
+ * says by `failover` that others may stand in: then the best of them that does not rest.  All do:
+ * the first choice.  IS_RESTING is asked of each in turn until one does not. */
+const struct send_connector *route_choose_up(const struct settings *settings,
+    const struct route_facts *facts,
+    bool (*is_resting)(void *me, const struct send_connector *connector), void *me);
+
 /* Why CONNECTOR is the one that was CHOSEN first (NULL: none was), or is not. */
 enum { ROUTE_WHY_BYTES = 320 };
 void route_why(const struct settings *settings, const struct send_connector *connector,

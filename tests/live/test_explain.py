@@ -297,6 +297,29 @@ def test_where_clients_connect_to_when_nobody_says(node):
     assert [r["about"] for r in rows if r["stage"] == "connector" and r["yes"]] == ["Scanners"]
 
 
+def test_failover(start):
+    """SC-4: with the first choice down, mail leaves by the one that stands in, and explain says so."""
+    port, closed = process.free_port(), process.free_port()
+    with sink.Sink() as good:
+        node = start(relais.receive("In", f"127.0.0.1:{port}") +
+                     relais.send("First", smart_hosts=[f"[127.0.0.1]:{closed}"], failover=True, retry=["1h"]) +
+                     relais.send("Second", spaces=["*:5"], smart_hosts=[f"[127.0.0.1]:{good.port}"]), port)
+        arguments = ["explain", "--to", f":{port}", "--mail", "a@b.test", "--rcpt", "b@c.test"]
+        before = node.tool(*arguments).stdout
+        assert "-> First, queue First: address space *, cost 1" in before and "   Second: its cost 5 is more than 1" in before
+        with Talk(port) as talk:
+            assert talk.send(b"Subject: x\r\n\r\nx\r\n").startswith("250 2.")
+        process.wait_for("the mail by the second way", lambda: good.mails)
+        text = node.tool(*arguments).stdout
+        assert "   First: it is down, so -> Second" in text
+        assert "-> Second, queue Second: it stands in for First, which is down" in text
+        rows, _ = node.ask("explain", **{"to": f":{port}", "mail": "a@b.test", "rcpt": ["b@c.test"]})
+        ways = {r["about"]: (r["yes"], r.get("status")) for r in rows if r["stage"] == "route"}
+        assert ways == {"First": (False, "retry"), "Second": (True, "ready")}
+        offline = node.tool(*arguments, "--file").stdout
+        assert "-> First, queue First: address space *, cost 1; whether it is up only the daemon knows: if not, Second stands in" in offline
+
+
 def test_without_the_daemon_the_file_answers(node):
     arguments = ["explain", "--file", "--from-ip", T, "--to", f"{HOST}:{node.port}", "--mail", "a@b.test", "--rcpt", "team@example.com"]
     text = node.tool(*arguments).stdout

@@ -17,32 +17,38 @@ static struct item *item_for(struct message *message, const struct hop *hop)
     return NULL;
 }
 
+/* Hops of connectors, as they are asked for. */
+struct ways {
+    struct router *router;
+    struct bytes domain; /* zero-ended */
+    struct hop *first, *last;
+};
+
+static bool is_resting(void *me, const struct send_connector *connector)
+{
+    struct ways *ways = me;
+    const char *domain = (const char *)ways->domain.at;
+    char name[HOP_NAME_BYTES];
+
+    route_hop_name(connector, ways->domain, name);
+    ways->last = ways->router->find_hop(
+        ways->router, name, connector->delivery == DELIVERY_MX ? domain : "", connector);
+    if (!ways->first)
+        ways->first = ways->last;
+    if (!hop_is_resting(ways->last)) /* or it is time to try it again */
+        return false;
+    ways->last->idle_sweeps = 0; /* it is asked for, and goes on being probed */
+    return true;
+}
+
 /* The first choice, unless it is down and says that others may stand in (SC-4). */
 static struct hop *choose_hop(struct router *router, const struct route_facts *facts)
 {
-    const char *domain = (const char *)facts->domain.at; /* zero-ended */
-    const struct settings *settings = router->setup->settings;
-    const struct send_connector *connector = NULL;
-    struct hop *first = NULL;
-    char name[HOP_NAME_BYTES];
+    struct ways ways = { .router = router, .domain = facts->domain };
 
-    for (;;) {
-        struct hop *hop;
-        connector = route_choose(settings, facts, connector);
-        if (!connector)
-            break;
-        route_hop_name(connector, facts->domain, name);
-        hop = router->find_hop(
-            router, name, connector->delivery == DELIVERY_MX ? domain : "", connector);
-        if (!hop_is_resting(hop)) /* or it is time to try it again */
-            return hop;
-        hop->idle_sweeps = 0; /* it is asked for, and goes on being probed */
-        if (!first)
-            first = hop;
-        if (!connector->failover)
-            break;
-    }
-    return first ? first : router->find_hop(router, HOP_UNREACHABLE, "", NULL);
+    if (!route_choose_up(router->setup->settings, facts, is_resting, &ways))
+        return router->find_hop(router, HOP_UNREACHABLE, "", NULL);
+    return hop_is_resting(ways.last) ? ways.first : ways.last;
 }
 
 static void add_to(struct message *message, struct hop *hop, uint32_t recipient)
