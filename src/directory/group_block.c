@@ -99,7 +99,7 @@ void read_permission_group(struct reader *reader, const struct option *option,
     group = &settings->user_groups[settings->user_group_count++];
     *group = (struct user_group){ .name = mem_text(item->title),
         .source = item->where,
-        .rights = config_find(item, "rights") ? 0 : RIGHT_SUBMIT };
+        .rights = config_find_set(item, "rights") ? 0 : RIGHT_SUBMIT };
     options_read(reader, options, item, group);
     if (group->user_count == 0)
         complaint_hint(complain_warning(reader->complaints, item->where,

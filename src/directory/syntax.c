@@ -393,3 +393,12 @@ const struct config_item *config_find(const struct config_item *block, const cha
         item = item->next;
     return item;
 }
+
+const struct config_item *config_find_set(const struct config_item *block, const char *name)
+{
+    const struct config_item *item = block->first;
+
+    while (item && (item->is_append || strcmp(item->name, name) != 0))
+        item = item->next;
+    return item;
+}

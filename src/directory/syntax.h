@@ -48,6 +48,9 @@ void config_done(struct config *config);
 
 /* The first item of that name in a block, or NULL. */
 const struct config_item *config_find(const struct config_item *block, const char *name);
+/* The one that sets it, in place of a default; NULL: none does.  A list that is only added to (+=)
+ * keeps its default. */
+const struct config_item *config_find_set(const struct config_item *block, const char *name);
 
 /* Reads a whole file.  ERR_NONE, ERR_DENIED; ERR_LIMIT: larger than any configuration;
  * ERR_IO: it cannot be read, or is not a plain file. */

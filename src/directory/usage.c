@@ -87,15 +87,15 @@ void read_usage(struct reader *reader, const struct option *option,
             reader, value_line(item, 0), option->name, item->values[0].text, usage_names);
 }
 
-/* Lists add to what is there, so those that the block has are left empty. */
+/* Lists add to what is there, so those that the block sets are left empty. */
 static void set_lists(struct receive_connector *connector, const struct usage *usage,
     const struct config_item *block)
 {
     if (usage->groups)
         connector->groups = usage->groups;
-    if (!config_find(block, "allow"))
+    if (!config_find_set(block, "allow"))
         connector->allow |= usage->allow;
-    if (usage->is_submission && !config_find(block, "auth"))
+    if (usage->is_submission && !config_find_set(block, "auth"))
         connector->mechanisms =
             AUTH_PLAIN | AUTH_LOGIN | AUTH_SCRAM_SHA_256 | AUTH_SCRAM_SHA_256_PLUS;
 }
@@ -122,7 +122,7 @@ void usage_begin(
         connector->asks_client_certificate = connector->requires_client_certificate = true;
 }
 
-/* Where nothing is said, a usage says where it listens, and to whom. */
+/* Where nothing is said, a usage says where it listens, and to whom; += adds to that. */
 void usage_end(
     struct reader *reader, struct receive_connector *connector, const struct config_item *block)
 {
@@ -131,15 +131,17 @@ void usage_end(
 
     if (!usage)
         return;
-    if (!config_find(block, "bindings") && (preset || usage->port)) {
-        connector->bindings = mem_new(sizeof *connector->bindings);
-        connector->bindings[0] =
+    if (!config_find_set(block, "bindings") && (preset || usage->port)) {
+        connector->bindings = mem_grow(
+            connector->bindings, (connector->binding_count + 1) * sizeof *connector->bindings);
+        connector->bindings[connector->binding_count++] =
             (struct binding){ .is_any = true, .port = preset ? preset->port : usage->port };
-        connector->binding_count = 1;
     }
-    if (usage->is_for_all && !config_find(block, "remote_ranges")) {
-        connector->ranges = mem_new(sizeof *connector->ranges);
-        connector->range_count = ip_range_parse(BYTES("*"), connector->ranges);
+    if (usage->is_for_all && !config_find_set(block, "remote_ranges")) {
+        connector->ranges = mem_grow(
+            connector->ranges, (connector->range_count + 1) * sizeof *connector->ranges);
+        connector->range_count +=
+            ip_range_parse(BYTES("*"), &connector->ranges[connector->range_count]);
     }
 }
 

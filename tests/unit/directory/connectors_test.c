@@ -93,6 +93,60 @@ static void a_usage_sets_what_the_block_does_not(void **state)
     }
 }
 
+/* += adds to what the usage has; = takes its place. */
+static void lists_add_to_a_usage(void **state)
+{
+    enum { LOGINS = AUTH_PLAIN | AUTH_LOGIN | AUTH_SCRAM_SHA_256 | AUTH_SCRAM_SHA_256_PLUS };
+    static const struct {
+        const char *name, *text;
+        unsigned allow, mechanisms;
+        size_t bindings, ranges;
+    } cases[] = {
+        { "a right", "usage = relay remote_ranges = {10.0.0.1} allow += {bypass-size-limit}",
+            RIGHT_ANY_RECIPIENT | RIGHT_BYPASS_SIZE_LIMIT, 0, 1, 1 },
+        { "a right, twice",
+            "usage = relay remote_ranges = {10.0.0.1} allow = {submit} allow += "
+            "{bypass-size-limit}",
+            RIGHT_SUBMIT | RIGHT_BYPASS_SIZE_LIMIT, 0, 1, 1 },
+        { "a mechanism", "usage = client auth += {gssapi}", 0, LOGINS | AUTH_GSSAPI, 1, 1 },
+        { "a mechanism instead", "usage = client auth = {gssapi}", 0, AUTH_GSSAPI, 1, 1 },
+        { "a binding", "usage = internet bindings += {\"*:2500\"}", 0, 0, 2, 1 },
+        { "a binding instead", "usage = internet bindings = {\"*:2500\"}", 0, 0, 1, 1 },
+        { "ranges", "usage = internet remote_ranges += {10.0.0.1, 10.0.0.2}", 0, 0, 1, 3 },
+        { "ranges instead", "usage = internet remote_ranges = {10.0.0.1, 10.0.0.2}", 0, 0, 1,
+            2 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        char text[1000];
+        const struct receive_connector *made;
+        struct settings *settings;
+
+        snprintf(text, sizeof text, "receive_connector \"In\" { %s }\n" OUT, cases[i].text);
+        settings = read_good(text);
+        made = find(settings, "In");
+        check(cases[i].name, made->allow == cases[i].allow);
+        check(cases[i].name, made->mechanisms == cases[i].mechanisms);
+        check(cases[i].name, made->binding_count == cases[i].bindings);
+        check(cases[i].name, made->range_count == cases[i].ranges);
+        settings_free(settings);
+    }
+}
+
+/* The same of a group of one's own, which may submit where nothing else is said. */
+static void rights_add_to_a_group(void **state)
+{
+    struct settings *settings =
+        read_good("permission_group \"A\" { users = {a} rights += {any-sender} }\n"
+                  "permission_group \"B\" { users = {b} rights = {any-sender} }\n" OUT);
+
+    (void)state;
+    assert_int_equal(settings->user_groups[0].rights, RIGHT_SUBMIT | RIGHT_ANY_SENDER);
+    assert_int_equal(settings->user_groups[1].rights, RIGHT_ANY_SENDER);
+    settings_free(settings);
+}
+
 #define NODE                                                                                   \
     "fqdn = a.example\ncluster_node \"b.example\" { address = \"192.0.2.2:2525\" pin = "       \
     "\"sha256:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\" }\n"
@@ -345,6 +399,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_usage_sets_what_the_block_does_not),
+        cmocka_unit_test(lists_add_to_a_usage),
+        cmocka_unit_test(rights_add_to_a_group),
         cmocka_unit_test(a_preset_adds_connectors),
         cmocka_unit_test(a_preset_has_a_way_in_for_nodes),
         cmocka_unit_test(limits_are_read),
