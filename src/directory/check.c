@@ -3,7 +3,9 @@
 #include "directory/tls_options.h"
 
 #include "base/mem.h"
+#include "policy/client.h"
 #include "policy/receive.h"
+#include "policy/wide.h"
 
 #include <stdlib.h>
 
@@ -73,6 +75,45 @@ static void check_default_domain(struct reader *reader)
                 "the other one is \"%s\" on line %d of %.200s", first->pattern,
                 first->source.line, first->source.file);
         first = first ? first : &s->domains[i];
+    }
+}
+
+/* Whether RECEIVE's strangers are everybody, and may send to all domains that are ours. */
+static bool takes_everybody(
+    const struct settings *settings, const struct receive_connector *receive)
+{
+    const struct client stranger = { .user = NULL };
+
+    return receive->enabled && !receive->is_internal && !receive->requires_auth &&
+           !receive->requires_client_certificate && !receive->recipients_allowed.count &&
+           client_rights(settings, receive, &stranger) & RIGHT_SUBMIT &&
+           receive_is_for_everybody(receive);
+}
+
+/* AD-5: from Internet to Internet nobody comes without a right, and none is needed where every
+ * domain is ours.  With a list of recipients only those are. */
+static void guard_against_domain_of_all(struct reader *reader)
+{
+    const struct settings *s = reader->settings;
+    const struct accepted_domain *all = NULL;
+
+    for (size_t i = 0; i < s->domain_count; i++) {
+        if (strcmp(s->domains[i].pattern, "*") == 0)
+            all = &s->domains[i];
+    }
+    for (size_t i = 0; all && !all->recipients && i < reader->receive_item_count; i++) {
+        if (!takes_everybody(s, &s->receive[i]) ||
+            open_relay_is_meant(reader->receive_items[i]))
+            continue;
+        complaint_hint(
+            complain(reader->complaints, all->source,
+                "accepted_domain \"*\" makes receive connector \"%s\" an open relay: everybody "
+                "may send to everybody",
+                s->receive[i].name),
+            "name the domains that are yours; clients that may send to all others have "
+            "allow = { any-recipient } on a connector of their own; or write "
+            "open_relay_i_mean_it = true in \"%s\"",
+            s->receive[i].name);
     }
 }
 
@@ -264,6 +305,7 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_names(reader);
     check_domains(reader);
     check_groups(reader);
+    guard_against_domain_of_all(reader);
     check_default_domain(reader);
     check_connectors_named(reader);
     check_aliases(reader);

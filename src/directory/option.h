@@ -66,6 +66,9 @@ void read_cluster_node(
     struct reader *, const struct option *, const struct config_item *, void *);
 void read_transport(struct reader *, const struct option *, const struct config_item *, void *);
 
+/* Whether the block of a receive connector says that strangers may relay by it (RC-9). */
+bool open_relay_is_meant(const struct config_item *block);
+
 /* usage.c: what `usage` and `preset` put into a connector, before and after its own options; and
  * the connectors that a preset has and the file has not. */
 void usage_begin(struct reader *reader, struct receive_connector *connector,

@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "policy/client.h"
 #include "policy/receive.h"
+#include "policy/wide.h"
 
-#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,45 +257,64 @@ static const struct option options[] = {
     { NULL },
 };
 
-static bool is_meant(const struct config_item *item)
+bool open_relay_is_meant(const struct config_item *block)
 {
-    const struct config_item *meant = config_find(item, "open_relay_i_mean_it");
+    const struct config_item *meant = config_find(block, "open_relay_i_mean_it");
     bool value = false;
 
     return meant && meant->kind == CONFIG_VALUE && flag_parse(meant->values[0].text, &value) &&
            value;
 }
 
-/* RC-9.  All of one kind of addresses is as open as all of both. */
+static const char *way_out_of_open_relay(const struct receive_connector *connector)
+{
+    return connector->allow & RIGHT_ANY_RECIPIENT
+               ? "narrow remote_ranges, drop any-recipient from allow, or write "
+                 "open_relay_i_mean_it = true"
+               : "narrow remote_ranges, drop external-secured from permission_groups, or "
+                 "write open_relay_i_mean_it = true";
+}
+
+/* Some organisations do own so many addresses, so this is no mistake yet. */
+static void warn_of_wide_relay(struct reader *reader, const struct receive_connector *connector,
+    const struct config_item *item)
+{
+    char text[IP_RANGE_TEXT_BYTES];
+    struct ip ip;
+
+    for (size_t i = 0; i < connector->node_count; i++) {
+        struct ip_range range = connector->nodes[i].range;
+        if (!range_is_wide(range) || !range_find_public(range, &ip))
+            continue;
+        ip_range_format(range, text);
+        complaint_hint(
+            complain_warning(reader->complaints, item->where,
+                "receive connector \"%s\" lets everybody in %s send to everybody: are all of "
+                "these addresses yours?",
+                connector->name, text),
+            "%s", way_out_of_open_relay(connector));
+        return;
+    }
+}
+
+/* RC-9. */
 static void guard_against_open_relay(struct reader *reader,
     const struct receive_connector *connector, const struct config_item *item)
 {
-    static const char *const everyone[] = { "0.0.0.0/0", "::/0" };
     const struct client stranger = { .user = NULL };
-    struct ip_range all;
 
     if (!(client_rights(reader->settings, connector, &stranger) & RIGHT_ANY_RECIPIENT) ||
-        is_meant(item))
+        open_relay_is_meant(item))
         return;
-    for (size_t i = 0; i < connector->node_count; i++) {
-        for (size_t k = 0; k < sizeof everyone / sizeof *everyone; k++) {
-            bool is_known = ip_range_parse(bytes_text(everyone[k]), &all);
-            assert(is_known);
-            if (!ip_range_contains(connector->nodes[i].range, all))
-                continue;
-            complaint_hint(
-                complain(reader->complaints, item->where,
-                    "receive connector \"%s\" would be an open relay: everybody may send to "
-                    "everybody",
-                    connector->name),
-                connector->allow & RIGHT_ANY_RECIPIENT
-                    ? "narrow remote_ranges, drop any-recipient from allow, or write "
-                      "open_relay_i_mean_it = true"
-                    : "narrow remote_ranges, drop external-secured from permission_groups, or "
-                      "write open_relay_i_mean_it = true");
-            return;
-        }
-    }
+    if (receive_is_for_everybody(connector))
+        complaint_hint(
+            complain(reader->complaints, item->where,
+                "receive connector \"%s\" would be an open relay: everybody may send to "
+                "everybody",
+                connector->name),
+            "%s", way_out_of_open_relay(connector));
+    else
+        warn_of_wide_relay(reader, connector, item);
 }
 
 static void complain_of_missing(struct reader *reader, const struct config_item *item,

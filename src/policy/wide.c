@@ -92,3 +92,80 @@ bool range_find_public(struct ip_range range, struct ip *out)
     *out = ip;
     return true;
 }
+
+/* --- Everybody --------------------------------------------------------------------------- */
+
+/* IPv4 is counted by addresses, IPv6 by whole /32 networks: both are numbers of 32 bits. */
+enum { V4_AT = 12, V6_AT = 0, EVERYBODY_V4 = 1 << 28, EVERYBODY_V6 = 1 << 20 };
+
+static bool is_v4_range(struct ip_range range)
+{
+    return ip_is_v4(range.first) && ip_is_v4(range.last);
+}
+
+static uint64_t word(struct ip ip, unsigned at)
+{
+    return (uint64_t)ip.byte[at] << 24 | (uint64_t)ip.byte[at + 1] << 16 |
+           (uint64_t)ip.byte[at + 2] << 8 | ip.byte[at + 3];
+}
+
+static bool is_filled(struct ip ip, uint8_t with)
+{
+    for (unsigned i = 4; i < 16; i++) {
+        if (ip.byte[i] != with)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t count_all(struct ip_range range)
+{
+    uint64_t first, behind;
+
+    if (is_v4_range(range))
+        return word(range.last, V4_AT) - word(range.first, V4_AT) + 1;
+    first = word(range.first, V6_AT) + !is_filled(range.first, 0);
+    behind = word(range.last, V6_AT) + is_filled(range.last, 0xff);
+    return behind > first ? behind - first : 0;
+}
+
+/* The special ranges stand apart from one another. */
+static uint64_t count_public(struct ip_range range)
+{
+    uint64_t n = count_all(range);
+
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+        struct ip_range both = range_of(special[i]);
+        if (!ip_range_overlaps(range, both))
+            continue;
+        if (ip_compare(both.first, range.first) < 0)
+            both.first = range.first;
+        if (ip_compare(both.last, range.last) > 0)
+            both.last = range.last;
+        n -= count_all(both);
+    }
+    return n;
+}
+
+static bool is_all_of_a_kind(struct ip_range range)
+{
+    return ip_range_contains(range, range_of("0.0.0.0/0")) ||
+           ip_range_contains(range, range_of("::/0"));
+}
+
+bool receive_is_for_everybody(const struct receive_connector *connector)
+{
+    const struct range_node *nodes = connector->nodes;
+    uint64_t v4 = 0, v6 = 0;
+
+    for (size_t i = 0; i < connector->node_count; i++) {
+        bool is_v4 = is_v4_range(nodes[i].range);
+        uint32_t outer = nodes[i].outer;
+        if (is_all_of_a_kind(nodes[i].range))
+            return true;
+        if (outer != RANGE_NODE_NONE && is_v4_range(nodes[outer].range) == is_v4)
+            continue; /* counted with that one; by number IPv6 may be around IPv4 */
+        *(is_v4 ? &v4 : &v6) += count_public(nodes[i].range);
+    }
+    return v4 >= EVERYBODY_V4 || v6 >= EVERYBODY_V6;
+}

@@ -71,8 +71,8 @@ def test_half_the_internet(judge):
 
 
 def test_a_mistake(judge):
-    """A domain "*" makes every address ours: no right is needed any more."""
-    code, rows, _ = judge(lambda at: relais.receive("Internet", at, allow=INSIDE) +
+    """A domain "*" makes every address ours: no right is needed any more, but a word."""
+    code, rows, _ = judge(lambda at: relais.receive("Internet", at, allow=INSIDE, open_relay_i_mean_it=True) +
                           relais.domain("*", "external-relay"))
     assert code == 1
     assert of(rows, "OPEN")[0] == ("-", 'accepted_domain "*"') and ("Internet", "*") in of(rows, "OPEN")

@@ -269,6 +269,18 @@ static void mistakes_are_found(void **state)
         { "a relay for all",
             "receive_connector \"A\" { usage = relay remote_ranges = {\"*\"} }\n" OUT,
             "1: receive connector \"A\" would be an open relay" },
+        { "a relay for all, in two halves",
+            "receive_connector \"A\" { usage = relay remote_ranges = {0.0.0.0/1, 128.0.0.0/1} "
+            "}\n" OUT,
+            "1: receive connector \"A\" would be an open relay" },
+        { "a relay for all but 0.0.0.0/8",
+            "receive_connector \"A\" { usage = relay remote_ranges = "
+            "{1.0.0.0-255.255.255.255} }\n" OUT,
+            "1: receive connector \"A\" would be an open relay" },
+        { "a relay for all by a list",
+            "address_list \"L\" { ranges = {\"::/1\", \"8000::/1\"} }\n"
+            "receive_connector \"A\" { usage = relay remote_ranges = {\"@L\"} }\n" OUT,
+            "2: receive connector \"A\" would be an open relay" },
         { "external-secured for all",
             "receive_connector \"A\" { usage = internet permission_groups = {external-secured} "
             "}\n" OUT,
@@ -350,6 +362,112 @@ static void nodes_in_ranges_are_told(void **state)
     remove_file("/tmp", "relais-connectors-test2.conf");
 }
 
+/* What nobody is hindered from, but told of. */
+static void wide_relays_are_told(void **state)
+{
+    static const struct {
+        const char *name, *text, *range; /* NULL: nothing is said */
+    } cases[] = {
+        { "a public /16", "remote_ranges = {8.8.0.0/16} allow = {any-recipient}", NULL },
+        { "a public /15", "remote_ranges = {8.8.0.0/15} allow = {any-recipient}",
+            "8.8.0.0/15" },
+        { "one of several", "remote_ranges = {10.0.0.0/8, 18.0.0.0/8} allow = {any-recipient}",
+            "18.0.0.0/8" },
+        { "IPv6", "remote_ranges = {\"2a01:4f8::/32\"} permission_groups = {external-secured}",
+            "2a01:4f8::/32" },
+        { "meant",
+            "remote_ranges = {18.0.0.0/8} allow = {any-recipient} open_relay_i_mean_it = yes",
+            NULL },
+        { "without the right", "remote_ranges = {18.0.0.0/8}", NULL },
+        { "all of it private", "remote_ranges = {10.0.0.0/8} allow = {any-recipient}", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct complaints complaints = { 0 };
+        struct settings *settings = NULL;
+        char text[1000], got[8000], want[200];
+
+        snprintf(text, sizeof text, "receive_connector \"In\" { " AT_PORT("25") "%s }\n" OUT,
+            cases[i].text);
+        check(cases[i].name,
+            directory_read_text(bytes_text(text), "t.conf", &settings, &complaints) == OK);
+        list_complaints(&complaints, false, got);
+        snprintf(want, sizeof want,
+            "1? receive connector \"In\" lets everybody in %s send to everybody",
+            cases[i].range);
+        check(cases[i].name, cases[i].range ? strstr(got, want) != NULL : !*got);
+        settings_free(settings);
+        complaints_done(&complaints);
+    }
+}
+
+/* AD-5: where every domain is ours, nobody needs a right to reach them all. */
+static void a_domain_of_all_needs_a_word(void **state)
+{
+#define ALL(more) "accepted_domain \"*\" { " more " }\n"
+    static const struct {
+        const char *name, *text;
+        bool is_mistake;
+    } cases[] = {
+        { "for everybody", ALL("") "receive_connector \"In\" { usage = internet }\n", true },
+        { "in front or behind",
+            "receive_connector \"In\" { usage = internet }\n" ALL("type = external-relay"),
+            true },
+        { "in two halves",
+            ALL("") "receive_connector \"In\" { " AT_PORT(
+                "25") "remote_ranges = {0.0.0.0/1, 128.0.0.0/1} }\n",
+            true },
+        { "meant",
+            ALL("") "receive_connector \"In\" { usage = internet open_relay_i_mean_it = yes "
+                    "}\n",
+            false },
+        { "meant by one of two",
+            ALL("") "receive_connector \"In\" { usage = internet open_relay_i_mean_it = yes }\n"
+                    "receive_connector \"B\" { usage = internet " AT_PORT("26") "}\n",
+            true },
+        { "a network",
+            ALL("") "receive_connector \"In\" { " AT_PORT(
+                "25") "remote_ranges = {10.0.0.0/8} }\n",
+            false },
+        { "who has logged in", ALL("") "receive_connector \"In\" { usage = client }\n", false },
+        { "who must log in",
+            ALL("") "receive_connector \"In\" { usage = client permission_groups = {anonymous, "
+                    "users} "
+                    "}\n",
+            false },
+        { "not enabled", ALL("") "receive_connector \"In\" { usage = internet enabled = no }\n",
+            false },
+        { "some recipients",
+            ALL("") "receive_connector \"In\" { usage = internet allow_recipients = "
+                    "{\"@example.com\"} }\n",
+            false },
+        { "another pattern",
+            "accepted_domain \"*.example.com\" { }\n"
+            "receive_connector \"In\" { usage = internet }\n",
+            false },
+        { "the empty file's", ALL(""), false },
+    };
+#undef ALL
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct complaints complaints = { 0 };
+        struct settings *settings = NULL;
+        char text[1000], got[8000];
+        enum err err;
+
+        snprintf(text, sizeof text, "%s" OUT, cases[i].text);
+        err = directory_read_text(bytes_text(text), "t.conf", &settings, &complaints);
+        list_complaints(&complaints, false, got);
+        check(cases[i].name, err == (cases[i].is_mistake ? ERR_SYNTAX : OK));
+        check(cases[i].name,
+            cases[i].is_mistake == (strstr(got, "an open relay: everybody may send") != NULL));
+        settings_free(settings);
+        complaints_done(&complaints);
+    }
+}
+
 static void a_list_is_edited(void **state)
 {
     static const struct {
@@ -407,6 +525,8 @@ int main(void)
         cmocka_unit_test(lists_are_shared),
         cmocka_unit_test(mistakes_are_found),
         cmocka_unit_test(nodes_in_ranges_are_told),
+        cmocka_unit_test(wide_relays_are_told),
+        cmocka_unit_test(a_domain_of_all_needs_a_word),
         cmocka_unit_test(a_list_is_edited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

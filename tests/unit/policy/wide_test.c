@@ -1,5 +1,7 @@
 #include "kit.h"
 
+#include "base/mem.h"
+#include "policy/receive.h"
 #include "policy/wide.h"
 
 static struct ip_range range_of(const char *text)
@@ -50,9 +52,63 @@ static void test_ranges(void **state)
     }
 }
 
+static void test_everybody(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *ranges[20];
+        bool is_for_everybody;
+    } rows[] = {
+        { "nobody", { NULL }, false },
+        { "all", { "*" }, true },
+        { "all of IPv4", { "10.0.0.1", "0.0.0.0/0" }, true },
+        { "all of IPv6", { "::/0" }, true },
+        { "two halves", { "0.0.0.0/1", "128.0.0.0/1" }, true },
+        { "half of it", { "128.0.0.0/1" }, true },
+        { "all but a few", { "1.0.0.0-255.255.255.255" }, true },
+        { "two halves of IPv6", { "::/1", "8000::/1" }, true },
+        { "what IPv6 has in use", { "2000::/3" }, true },
+        { "a /4 in pieces",
+            { "20.0.0.0/8", "22.0.0.0/8", "24.0.0.0/8", "26.0.0.0/8", "28.0.0.0/8",
+                "30.0.0.0/8", "32.0.0.0/8", "34.0.0.0/8", "36.0.0.0/8", "38.0.0.0/8",
+                "40.0.0.0/8", "42.0.0.0/8", "44.0.0.0/8", "46.0.0.0/8", "48.0.0.0/8",
+                "50.0.0.0/8" },
+            true },
+        { "one address less than a /4", { "16.0.0.0-31.255.255.254" }, false },
+        { "a /4", { "16.0.0.0/4" }, true },
+        { "the same twice", { "16.0.0.0/5", "16.0.0.0-23.255.255.255", "17.0.0.0/8" }, false },
+        { "overlapping", { "16.0.0.0-24.0.0.0", "20.0.0.0-30.0.0.0" }, false },
+        { "IPv4 inside of IPv6, by number", { "::/8", "16.0.0.0/4" }, true },
+        { "both kinds, each a little less", { "16.0.0.0/5", "2a00::/13" }, false },
+        { "a registry's", { "2a00::/12" }, true },
+        { "a provider's", { "2a01:4f8::/29", "2003::/19" }, false },
+        { "one university", { "18.0.0.0/8" }, false },
+        { "a public /16", { "8.8.0.0/16" }, false },
+        { "what is private",
+            { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10" },
+            false },
+        { "multicast and beyond", { "224.0.0.0/3" }, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(rows); i++) {
+        struct receive_connector connector;
+        size_t n = 0;
+        receive_connector_init(&connector, "In");
+        connector.ranges = mem_new(CASES(rows[i].ranges) * sizeof *connector.ranges);
+        for (; rows[i].ranges[n]; n++)
+            connector.ranges[n] = range_of(rows[i].ranges[n]);
+        connector.range_count = n;
+        receive_index(&connector);
+        check(rows[i].name, receive_is_for_everybody(&connector) == rows[i].is_for_everybody);
+        receive_connector_done(&connector);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_ranges) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_everybody) };
 
     return cmocka_run_group_tests_name("policy_wide", tests, NULL, NULL);
 }
