@@ -20,6 +20,34 @@ static const struct choice rights[] = {
     { NULL, 0 },
 };
 
+/* Two rights of other systems that no client of a connector has here; who may do it is said at
+ * another place. */
+static const struct {
+    const char *name, *hint;
+} elsewhere[] = {
+    { "shadow",
+        "only the other nodes hand over copies, known by their keys, on a connector with "
+        "role = internal" },
+    { "proxy", "listener \"*:25\" { proxy_from = { 192.0.2.10 } } says whose PROXY headers are "
+               "taken" },
+};
+
+static void complain_of_right(struct reader *reader, const struct option *option,
+    const struct config_item *item, size_t i, const char *right)
+{
+    const char *text = item->values[i].text;
+
+    for (size_t k = 0; k < sizeof elsewhere / sizeof *elsewhere; k++) {
+        if (strcasecmp(elsewhere[k].name, right) != 0)
+            continue;
+        complaint_hint(complain(reader->complaints, value_line(item, i),
+                           "'%s' cannot be '%.60s'", option->name, text),
+            "%s", elsewhere[k].hint);
+        return;
+    }
+    complain_of_choice(reader, value_line(item, i), option->name, text, rights);
+}
+
 /* "accept-any-recipient" is what the same right is called elsewhere. */
 void read_rights(struct reader *reader, const struct option *option,
     const struct config_item *item, void *into)
@@ -34,7 +62,7 @@ void read_rights(struct reader *reader, const struct option *option,
         if (choice)
             *all |= choice->value;
         else
-            complain_of_choice(reader, value_line(item, i), option->name, text, rights);
+            complain_of_right(reader, option, item, i, text + skipped);
     }
 }
 

@@ -55,6 +55,11 @@ static void mistakes_are_found(void **state)
             "1: receive connector \"In\" would be an open relay~drop external-secured" },
         { "right misspelt", IN "allow = { internal-header } }\n" OUT,
             "2: 'allow' cannot be 'internal-header' | did you mean 'internal-headers'?" },
+        { "a right of nodes", IN "allow = { submit, accept-shadow } }\n" OUT,
+            "2: 'allow' cannot be 'accept-shadow' | only the other nodes hand over copies" },
+        { "a right of balancers", IN "allow = { Proxy } }\n" OUT,
+            "2: 'allow' cannot be 'Proxy' | listener \"*:25\" { proxy_from = { 192.0.2.10 } "
+            "}" },
         { "right of a group", "permission_group \"G\" { rights = { relay } users = {a} }\n" OUT,
             "1: 'rights' cannot be 'relay' | it is submit, any-recipient, any-sender, "
             "own-domain-sender, bypass-size-limit, bypass-rate-limit or internal-headers" },
