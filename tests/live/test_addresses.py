@@ -57,7 +57,8 @@ def reports(folder):
     for path in dovecot.maildir(f"{folder}/mail/a"):
         with open(path, "rb") as f:
             notice = email.message_from_binary_file(f, policy=email.policy.default)
-        _, machine, _ = notice.iter_parts()
+        _, machine, original = notice.iter_parts()
+        assert original.get_content_type() == "text/rfc822-headers"  # nothing has failed: RFC 3461, 4.3
         found.append(tuple(machine.get_payload()[:2]))
     return found
 

@@ -49,6 +49,12 @@ def parts(notice):
     return human.get_content(), about_message, about[0], original
 
 
+def check_is_header(original):
+    """RFC 3461, 4.3: only a failure may bring the whole message back, whatever RET says."""
+    assert original.get_content_type() == "text/rfc822-headers"
+    assert "Subject: plain" in original.get_content() and "the last" not in original.get_content()
+
+
 @pytest.fixture
 def hop():
     """A next hop that a test tells what to say: hop.says(stage, reply)."""
@@ -78,9 +84,7 @@ def test_headers_alone_when_the_sender_says_so(start, folder, hop):
     hop.says("rcpt", "550 5.2.1 mailbox closed")
     notices = Notices(start, folder, hop.port)
     notices.send("RET=HDRS")
-    original = parts(notices.one())[3]
-    assert original.get_content_type() == "text/rfc822-headers"
-    assert "Subject: plain" in original.get_content() and "the last" not in original.get_content()
+    check_is_header(parts(notices.one())[3])
 
 
 def test_expired(start, folder):
@@ -99,15 +103,16 @@ def test_delayed(start, folder):
     assert email.utils.parsedate_to_datetime(about["Will-Retry-Until"]) > email.utils.parsedate_to_datetime(about_message["Arrival-Date"])
     assert about_message["Original-Envelope-Id"] == "late"
     assert "do not need to send it again" in " ".join(text.split())
-    assert original.get_content_type() == "text/rfc822-headers"
+    check_is_header(original)
     assert notices.node.queued() == 1
 
 
 def test_relayed_to_a_host_that_reports_nothing(start, folder, hop):
     notices = Notices(start, folder, hop.port)
     notices.send(rcpt_options="NOTIFY=SUCCESS")
-    _, _, about, _ = parts(notices.one())
+    _, _, about, original = parts(notices.one())
     assert (about["Action"], about["Status"][0]) == ("relayed", "2")
+    check_is_header(original)
 
 
 def test_a_host_that_reports_does_so_itself(start, folder):
@@ -123,9 +128,10 @@ def test_a_host_that_reports_does_so_itself(start, folder):
 
 def test_delivered_into_a_mailbox(start, folder, hop):
     notices = Notices(start, folder, hop.port)
-    notices.send(rcpt_options="NOTIFY=SUCCESS", recipient="c@sender.test")
-    _, _, about, _ = parts(notices.one())
+    notices.send("RET=FULL", "NOTIFY=SUCCESS", recipient="c@sender.test")
+    _, _, about, original = parts(notices.one())
     assert (about["Action"], about["Status"][0]) == ("delivered", "2")
+    check_is_header(original)
     assert about["Final-Recipient"] == "rfc822; c@sender.test"
 
 

@@ -55,6 +55,12 @@ static bool is_of_delay(const struct notice *notice)
     return notice->results[0].fate == FATE_DEFERRED;
 }
 
+/* Those alone may bring the whole message back: RFC 3461, 4.3. */
+static bool is_of_failure(const struct notice *notice)
+{
+    return notice->results[0].fate == FATE_FAILED;
+}
+
 static void note_delays(struct notice *notice)
 {
     for (uint32_t i = 0; i < notice->count; i++)
@@ -190,7 +196,7 @@ static void format_notice(
         .original_prepend = envelope.prepend,
         .original = buf_bytes(&notice->original),
         .headers_only = notice->original.n < notice->message->entry.content_bytes ||
-                        envelope.ret == RET_HDRS || is_of_delay(notice),
+                        envelope.ret == RET_HDRS || !is_of_failure(notice),
     };
     if (dsn_format(&dsn, out) != OK) {
         buf_clear(out);
@@ -309,7 +315,7 @@ static void on_original(struct spool_read *read)
     commit(notice); /* without the original when it cannot be read: better than no word */
 }
 
-/* How much of the original is attached: all of a small one, the header of a large one. */
+/* How much of the original is read: all of a small one that failed, else what has its header. */
 static size_t attached_bytes(struct notice *notice)
 {
     struct setup *setup = setup_slot_hold(notice->discard->setup);
@@ -317,7 +323,7 @@ static size_t attached_bytes(struct notice *notice)
     uint64_t bytes = notice->message->entry.content_bytes;
 
     setup_free(setup);
-    if (bytes <= full_max && !is_of_delay(notice))
+    if (bytes <= full_max && is_of_failure(notice))
         return (size_t)bytes;
     return bytes < HEADER_BYTES_MAX ? (size_t)bytes : HEADER_BYTES_MAX;
 }
