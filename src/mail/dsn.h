@@ -15,7 +15,7 @@ struct dsn_recipient {
     struct status status;
     struct bytes remote_host; /* who said it; empty: we did */
     struct bytes reply;       /* "550 5.1.1 no such user", one line; empty: none */
-    struct wall last_attempt;
+    struct wall last_attempt; /* 0: none that is known of */
     struct wall will_retry_until; /* delayed alone */
 };
 

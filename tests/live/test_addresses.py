@@ -171,7 +171,7 @@ def test_an_expanded_alias_is_reported_once(node, folder):
     node.wait_empty()
     (about_message, about), = reports(folder)
     assert about_message["Original-Envelope-Id"] == "Q1"
-    assert (about["Action"], about["Status"]) == ("expanded", "2.1.5")
+    assert (about["Action"], about["Status"]) == ("expanded", "2.1.5") and about["Last-Attempt-Date"] is None
     assert about["Final-Recipient"] == "rfc822; team@example.com"
     sent = [c for c in node.target.commands if c.startswith(b"RCPT")]
     assert len(sent) == 3 and not any(b"SUCCESS" in c for c in sent)

@@ -74,6 +74,7 @@ def test_failed(start, folder, hop):
     assert about["Original-Recipient"].replace("; ", ";") == "rfc822;First+@example.com"
     assert about["Remote-MTA"].startswith("dns; ") and "550 5.2.1 mailbox closed" in about["Diagnostic-Code"]
     assert about_message["Original-Envelope-Id"] == "Case+7"
+    assert email.utils.parsedate(about["Last-Attempt-Date"])
     assert "b@example.com" in text and "550 5.2.1 mailbox closed" in text
     assert original.get_content_type() == "message/rfc822"
     inner = original.get_payload(0)
@@ -92,6 +93,7 @@ def test_expired(start, folder):
     notices.send()
     _, _, about, _ = parts(notices.one())
     assert (about["Action"], about["Status"]) == ("failed", "4.4.7")
+    assert about["Last-Attempt-Date"] is None  # this end is no attempt's
     assert "550 4.4.7 QUEUE.Expired; message expired" in about["Diagnostic-Code"]
 
 
@@ -99,7 +101,7 @@ def test_delayed(start, folder):
     notices = Notices(start, folder, process.free_port(), queue={"expiry": "1d", "delay_notice": "1s"})
     notices.send("ENVID=late", "NOTIFY=DELAY")
     text, about_message, about, original = parts(notices.one())
-    assert (about["Action"], about["Status"][0]) == ("delayed", "4")
+    assert (about["Action"], about["Status"][0]) == ("delayed", "4") and about["Last-Attempt-Date"] is None
     assert email.utils.parsedate_to_datetime(about["Will-Retry-Until"]) > email.utils.parsedate_to_datetime(about_message["Arrival-Date"])
     assert about_message["Original-Envelope-Id"] == "late"
     assert "do not need to send it again" in " ".join(text.split())

@@ -317,7 +317,10 @@ static void fail_all(struct discard *discard, struct item *item, const struct ve
 
     for (uint32_t i = 0; i < count; i++)
         results[i] = (struct result){
-            .recipient = item_recipient(item, i), .fate = FATE_FAILED, .verdict = *verdict
+            .recipient = item_recipient(item, i),
+            .fate = FATE_FAILED,
+            .is_unattempted = true,
+            .verdict = *verdict,
         };
     discard_item(discard, item, results, "");
     free(results);
@@ -350,6 +353,7 @@ static struct result delayed(const struct message *message, uint32_t recipient)
 {
     return (struct result){ .recipient = recipient,
         .fate = FATE_DEFERRED,
+        .is_unattempted = true,
         .verdict = verdict_of(
             451, STATUS(4, 4, 1), "Delivery is delayed: %s", error_of(message, recipient)) };
 }
@@ -405,6 +409,7 @@ void discard_expanded(struct discard *discard, struct message *message)
             .recipient = i,
             .fate = FATE_DELIVERED,
             .is_expanded = true,
+            .is_unattempted = true,
             .verdict = verdict_of(250, STATUS(2, 1, 5), "Expanded to other recipients"),
         };
     }

@@ -23,6 +23,7 @@ struct notice {
     struct result *results;
     uint32_t count;
     char host[200];
+    struct wall began; /* when the attempt that it tells of ended, if one did */
     struct mid mid;
     struct spool_read read;
     uint8_t *envelope; /* our own, of a message that rested; else NULL */
@@ -163,7 +164,7 @@ static void list_recipients(const struct notice *notice, const struct setup *set
             .status = verdict_status(&result->verdict),
             .remote_host = bytes_text(notice->host),
             .reply = bytes_text(texts[at]),
-            .last_attempt = loop_wall(notice->discard->secure->home),
+            .last_attempt = result->is_unattempted ? (struct wall){ 0 } : notice->began,
             .will_retry_until = until,
         };
         at++;
@@ -352,6 +353,7 @@ static void start(struct discard *discard, struct message *message,
     notice->results = mem_copy(results, count * sizeof *results);
     notice->count = count;
     snprintf(notice->host, sizeof notice->host, "%s", host);
+    notice->began = loop_wall(discard->secure->home);
     timer_init(&notice->again, discard->secure->home, on_again);
     derive_mid(notice);
     message->delivering_count++;

@@ -59,6 +59,7 @@ static const struct notice_case {
 } notice_cases[] = {
     { "failed", "a@example.com", 0, "f", "Action: failed" },
     { "its status", "a@example.com", 0, "f", "Status: 5.1.1" },
+    { "when", "a@example.com", 0, "f", "\r\nLast-Attempt-Date: " },
     { "its cause", "a@example.com", 0, "f", "no such user" },
     { "who said so", "a@example.com", 0, "f", "mx.example.net" },
     { "the original", "a@example.com", 0, "f", "Some text." },
@@ -210,6 +211,7 @@ static void test_expired(void **state)
     world_until(&world, has_notice, &world);
     check_notice(&world, "expired", "a@example.com", "Status: 4.4.7");
     check_notice(&world, "expired", "a@example.com", "QUEUE.Expired; message expired");
+    check_notice(&world, "expired by no attempt", "a@example.com", "!Last-Attempt-Date");
     assert_int_equal(world.forgotten_count, 1);
     world_done(&world);
 }
@@ -228,6 +230,9 @@ static void test_removed(void **state)
         discard_removed(&world.discard, &message->first, with_notice);
         if (with_notice)
             world_until(&world, has_notice, &world);
+        if (with_notice)
+            check_notice(
+                &world, "removed by no attempt", "a@example.com", "!Last-Attempt-Date");
         assert_int_equal(world.message_count, 1 + with_notice);
         assert_int_equal(world.forgotten_count, 1);
         world_done(&world);
