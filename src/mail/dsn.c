@@ -1,7 +1,9 @@
 #include "mail/dsn.h"
 
 #include "base/hash.h"
+#include "base/ip.h"
 #include "base/mem.h"
+#include "mail/address.h"
 #include "mail/fold.h"
 #include "mail/scan.h"
 #include "mail/text.h"
@@ -204,6 +206,11 @@ static void add_header(struct writer *writer)
     add_text(writer, "\r\nThis is a report in the format of RFC 3464.\r\n");
 }
 
+static bool is_path(struct bytes host)
+{
+    return host.n > 0 && host.at[0] == '/';
+}
+
 static void add_said(struct writer *writer, const struct dsn_recipient *recipient)
 {
     struct buf said;
@@ -213,8 +220,11 @@ static void add_said(struct writer *writer, const struct dsn_recipient *recipien
     buf_init(&said, recipient->remote_host.n + recipient->reply.n + 32);
     if (recipient->remote_host.n > 0) {
         err_ignore(buf_add_text(&said, "The server ")); /* there is room for all of it */
-        err_ignore(buf_add(&said, recipient->remote_host));
-        err_ignore(buf_add_text(&said, " said: "));
+        if (!is_path(recipient->remote_host)) { /* ours are nobody's business */
+            err_ignore(buf_add(&said, recipient->remote_host));
+            err_ignore(buf_add_text(&said, " "));
+        }
+        err_ignore(buf_add_text(&said, "said: "));
     }
     err_ignore(buf_add(&said, recipient->reply));
     add_paragraph(writer, "      ", buf_bytes(&said));
@@ -293,6 +303,25 @@ static void add_envid(struct writer *writer, struct bytes envid)
     add_field(writer, "Original-Envelope-Id", "", envid);
 }
 
+/* A domain, or an address as RFC 5321, 4.1.3 writes it: nothing else has type dns (RFC 3464,
+ * 2.3.5). */
+static void add_remote_mta(struct writer *writer, struct bytes host)
+{
+    size_t end = bytes_find(host, '[');
+    struct bytes name = end == BYTES_NOT_FOUND ? host : bytes_first(host, end);
+    char literal[IP_TEXT_BYTES + sizeof "[IPv6:]"], address[IP_TEXT_BYTES];
+    struct ip ip;
+
+    if (ip_parse(name, &ip)) {
+        ip_format(ip, address);
+        snprintf(
+            literal, sizeof literal, "[%s%s]", ip_is_v4(ip) ? "" : "IPv6:", address);
+        add_field(writer, "Remote-MTA", "dns; ", bytes_text(literal));
+    } else if (domain_is_name(name) && (writer->dsn->is_utf8 || !text_has_8bit(name))) {
+        add_field(writer, "Remote-MTA", "dns; ", name);
+    }
+}
+
 static void add_status_of_recipient(
     struct writer *writer, const struct dsn_recipient *recipient)
 {
@@ -306,8 +335,7 @@ static void add_status_of_recipient(
     add_field(writer, "Action", "", bytes_text(kind->action));
     status_format(recipient->status.class ? recipient->status : kind->status, status);
     add_field(writer, "Status", "", bytes_text(status));
-    if (recipient->remote_host.n > 0)
-        add_field(writer, "Remote-MTA", "dns; ", recipient->remote_host);
+    add_remote_mta(writer, recipient->remote_host);
     if (recipient->reply.n > 0)
         add_field(writer, "Diagnostic-Code", "smtp; ", recipient->reply);
     if (recipient->last_attempt.ms > 0)

@@ -13,7 +13,9 @@ struct dsn_recipient {
     struct bytes orcpt; /* xtext; empty: none */
     enum dsn_action action;
     struct status status;
-    struct bytes remote_host; /* who said it; empty: we did */
+    /* Who said it: "mx.example.com[192.0.2.1]:25", with an address for a name too; a socket's
+     * path; empty: we did. */
+    struct bytes remote_host;
     struct bytes reply;       /* "550 5.1.1 no such user", one line; empty: none */
     struct wall last_attempt; /* 0: none that is known of */
     struct wall will_retry_until; /* delayed alone */

@@ -224,6 +224,14 @@ static bool is_too_many(const struct sorted *sorted)
            status->subject == 5 && status->detail == 3;
 }
 
+/* Whose word it is; "" in the place of HOST where there was none but us: a Maildir. */
+static const char *who_said(const struct item *item, const char *host)
+{
+    const struct send_connector *connector = item->hop->connector;
+
+    return connector && connector->delivery == DELIVERY_MAILDIR ? "" : host;
+}
+
 static void defer(
     struct discard *discard, struct item *item, const struct result *why, const char *host)
 {
@@ -239,6 +247,7 @@ static void settle_item(
 {
     struct message *message = item_message(item);
 
+    host = who_said(item, host);
     if (sorted->notice_count)
         notice_send(discard, message, sorted->notices, sorted->notice_count, host);
     if (sorted->deferred_count) {

@@ -12,7 +12,7 @@ static const struct dsn_recipient failed = {
     .orcpt = BYTES("rfc822;no+2Bbody@example.net"),
     .action = DSN_FAILED,
     .status = { 5, 1, 1 },
-    .remote_host = BYTES("mx.example.net"),
+    .remote_host = BYTES("mx.example.net[192.0.2.1]:25"),
     .reply = BYTES("550 5.1.1 no such user"),
     .last_attempt = { 1790000001000 },
 };
@@ -73,7 +73,7 @@ static void writes_a_failure(void **state)
               "tried again for them.\r\n"
               "\r\n"
               "   nobody@example.net\r\n"
-              "      The server mx.example.net said: 550 5.1.1 no such user\r\n"
+              "      The server mx.example.net[192.0.2.1]:25 said: 550 5.1.1 no such user\r\n"
               "\r\n" B "\r\n"
               "Content-Type: message/delivery-status\r\n"
               "\r\n"
@@ -144,6 +144,37 @@ static void says_each_kind(void **state)
     }
     dsn = common(all, CASES(all));
     check_facts("all in one", &dsn, together);
+}
+
+/* RFC 3464, 2.3.5: a domain or an address literal. */
+static void names_the_remote_host(void **state)
+{
+    static const struct {
+        const char *host, *facts[4];
+    } cases[] = {
+        { "mx.example.net", { "\r\nRemote-MTA: dns; mx.example.net\r\n" } },
+        { "mx.example.net[2001:db8::1]:25", { "\r\nRemote-MTA: dns; mx.example.net\r\n" } },
+        { "192.0.2.1[192.0.2.1]:25",
+            { "\r\nRemote-MTA: dns; [192.0.2.1]\r\n",
+                "The server 192.0.2.1[192.0.2.1]:25 said: 550 no" } },
+        { "2001:DB8:0::1[2001:db8::1]:25",
+            { "\r\nRemote-MTA: dns; [IPv6:2001:db8::1]\r\n" } },
+        { "/run/dovecot/lmtp", { "!Remote-MTA", "!/run", "      The server said: 550 no" } },
+        { "\xC3\xA4.example[192.0.2.1]:25", { "!Remote-MTA" } },
+        { "two words[192.0.2.1]:25", { "!Remote-MTA" } },
+        { "[192.0.2.1]:25", { "!Remote-MTA" } },
+        { "", { "!Remote-MTA", "!The server", "      550 no" } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct dsn_recipient recipient = { .address = BYTES("a@x"),
+            .action = DSN_FAILED,
+            .remote_host = bytes_text(cases[i].host),
+            .reply = BYTES("550 no") };
+        struct dsn dsn = common(&recipient, 1);
+        check_facts(cases[i].host, &dsn, cases[i].facts);
+    }
 }
 
 static void chooses_the_types(void **state)
@@ -275,6 +306,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_a_failure),
         cmocka_unit_test(says_each_kind),
+        cmocka_unit_test(names_the_remote_host),
         cmocka_unit_test(chooses_the_types),
         cmocka_unit_test(nothing_foreign_breaks_a_field),
         cmocka_unit_test(the_boundary_is_not_in_the_original),
