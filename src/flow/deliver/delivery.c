@@ -2,6 +2,7 @@
 #include "flow/deliver/internal.h"
 
 #include "base/mem.h"
+#include "mail/cause.h"
 #include "os/clock.h"
 
 #include <assert.h>
@@ -133,13 +134,11 @@ static void end(struct delivery *delivery)
 static void set_error(struct delivery *delivery, const char *word, unsigned code,
     struct status status, const char *text)
 {
-    char line[HOST_ERROR_BYTES], status_text[STATUS_TEXT_BYTES];
+    char line[CAUSE_BYTES];
 
     if (delivery->error)
         return; /* the first one says why */
-    status_format(status, status_text);
-    snprintf(line, sizeof line, "%s%s: %u %s%s%s", delivery->text, word, code, status_text,
-        *status_text ? " " : "", text);
+    cause_format(delivery->text, word, code, status, text, line);
     delivery->error = mem_text(line);
 }
 

@@ -1,6 +1,7 @@
 #include "flow/discard/internal.h"
 
 #include "base/mem.h"
+#include "mail/cause.h"
 #include "report/report.h"
 
 #include <assert.h>
@@ -235,10 +236,9 @@ static const char *who_said(const struct item *item, const char *host)
 static void defer(
     struct discard *discard, struct item *item, const struct result *why, const char *host)
 {
-    char text[VERDICT_TEXT_BYTES], error[400];
+    char error[CAUSE_BYTES];
 
-    verdict_format(&why->verdict, text);
-    snprintf(error, sizeof error, "%s%s%s", host, *host ? " said: " : "", text);
+    cause_format(host, " said", why->verdict.code, why->verdict.status, why->verdict.text, error);
     discard->defer(discard, item, error);
 }
 
