@@ -36,13 +36,11 @@ const char *pick_item_status(const struct item *item)
 
 const char *pick_item_error(const struct item *item)
 {
-    if (item->last_error)
-        return item->last_error->text;
-    if (!item->hop)
-        return "";
-    if (item->hop->is_down && item->hop->last_error)
-        return item->hop->last_error;
-    return item->hop->is_suspended ? "the queue is suspended" : "";
+    const char *error = item_error(item);
+
+    if (error)
+        return error;
+    return item->hop && item->hop->is_suspended ? "the queue is suspended" : "";
 }
 
 static bool get_recipient(struct pick_subject *subject, unsigned at, struct filter_value *out)

@@ -269,6 +269,13 @@ static bool is_known(struct discard *discard, struct mid mid)
     return path_is_known(discard->me, mid);
 }
 
+static bool is_slowed(
+    const struct discard *discard, const struct hop *hop, char line[CAUSE_BYTES])
+{
+    (void)discard;
+    return deliver_is_slowed(hop, line);
+}
+
 static void open_link(struct accept *accept, int fd)
 {
     struct path *path = accept->me;
@@ -340,6 +347,7 @@ static void join_stages(struct path *path, const struct settings *settings)
         .forget = on_forget_message,
         .idle = on_idle_message,
         .is_known = is_known,
+        .is_slowed = is_slowed,
         .me = path,
     };
     accept_init(&path->accept, path->home, &path->setup);

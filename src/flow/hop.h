@@ -65,6 +65,15 @@ static inline bool hop_is_poison(const struct hop *hop)
     return !hop->connector && strcmp(hop->name, HOP_POISON) == 0;
 }
 
+/* What the last attempt at ITEM met, or the last one at its next hop, which is down: a line as
+ * mail/cause.h has it; NULL: no fault was found. */
+static inline const char *item_error(const struct item *item)
+{
+    if (item->last_error)
+        return item->last_error->text;
+    return item->hop && item->hop->is_down ? item->hop->last_error : NULL;
+}
+
 /* What is here was redirected, by command, to the host that `domain` is. */
 static inline bool hop_is_redirection(const struct hop *hop)
 {

@@ -4,6 +4,8 @@
 
 #include "mail/status.h"
 
+struct shared_text;
+
 enum fate {
     FATE_DELIVERED, /* the next hop, or the mailbox, has it */
     FATE_FAILED,    /* for good */
@@ -17,7 +19,9 @@ struct result {
     bool is_slowed; /* deferred for the host says "slow down": again as soon as it takes more */
     bool is_final;  /* delivered into a mailbox: a success notice says "delivered" */
     bool is_expanded; /* it stood for others: a success notice says "expanded" */
-    bool is_unattempted; /* no attempt at delivery led to it: we end it, or tell of it, ourselves */
+    bool
+        is_unattempted; /* no attempt at delivery led to it: we end it, or tell of it, ourselves */
+    struct shared_text *host; /* who said so, when it is not whom the item went to; borrowed */
     struct verdict verdict;
     const char
         *tls; /* "verify TLSv1.3 CIPHER verified", "" in clear; borrowed for the call; NULL:

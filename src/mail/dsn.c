@@ -218,9 +218,9 @@ static void add_said(struct writer *writer, const struct dsn_recipient *recipien
     if (recipient->reply.n == 0)
         return;
     buf_init(&said, recipient->remote_host.n + recipient->reply.n + 32);
-    if (recipient->remote_host.n > 0) {
+    if (recipient->remote_host.n > 0 && !recipient->is_own_reply) {
         err_ignore(buf_add_text(&said, "The server ")); /* there is room for all of it */
-        if (!is_path(recipient->remote_host)) { /* ours are nobody's business */
+        if (!is_path(recipient->remote_host)) {         /* ours are nobody's business */
             err_ignore(buf_add(&said, recipient->remote_host));
             err_ignore(buf_add_text(&said, " "));
         }
@@ -314,8 +314,7 @@ static void add_remote_mta(struct writer *writer, struct bytes host)
 
     if (ip_parse(name, &ip)) {
         ip_format(ip, address);
-        snprintf(
-            literal, sizeof literal, "[%s%s]", ip_is_v4(ip) ? "" : "IPv6:", address);
+        snprintf(literal, sizeof literal, "[%s%s]", ip_is_v4(ip) ? "" : "IPv6:", address);
         add_field(writer, "Remote-MTA", "dns; ", bytes_text(literal));
     } else if (domain_is_name(name) && (writer->dsn->is_utf8 || !text_has_8bit(name))) {
         add_field(writer, "Remote-MTA", "dns; ", name);

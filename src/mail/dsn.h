@@ -13,11 +13,12 @@ struct dsn_recipient {
     struct bytes orcpt; /* xtext; empty: none */
     enum dsn_action action;
     struct status status;
-    /* Who said it: "mx.example.com[192.0.2.1]:25", with an address for a name too; a socket's
+    /* Who said the reply: "mx.example.com[192.0.2.1]:25", with an address for a name too; a socket's
      * path; empty: we did. */
     struct bytes remote_host;
-    struct bytes reply;       /* "550 5.1.1 no such user", one line; empty: none */
-    struct wall last_attempt; /* 0: none that is known of */
+    struct bytes reply;           /* "550 5.1.1 no such user", one line; empty: none */
+    bool is_own_reply;            /* we said it after all; it has to do with REMOTE_HOST */
+    struct wall last_attempt;     /* 0: none that is known of */
     struct wall will_retry_until; /* delayed alone */
 };
 

@@ -12,11 +12,11 @@ from tests.kit.talk import Talk
 class Notices:
     """A relay whose next hop says what ANSWER says, and what comes back to a@sender.test."""
 
-    def __init__(self, start, folder, target, queue=None, spaces=("example.com",), extensions=None):
+    def __init__(self, start, folder, target, queue=None, spaces=("example.com",), **out):
         self.folder, self.port = folder, process.free_port()
         self.node = start((relais.block("queue", None, **queue) if queue else "") +
                           relais.receive("In", f"127.0.0.1:{self.port}") +
-                          relais.send("Out", spaces=spaces, smart_hosts=[f"[127.0.0.1]:{target}"]) +
+                          relais.send("Out", spaces=spaces, smart_hosts=[f"[127.0.0.1]:{target}"], **out) +
                           relais.send("Home", spaces=["sender.test"], maildir=f"{folder}/mail/%u"), self.port)
 
     def send(self, mail_options="", rcpt_options="", content=mails.PLAIN, sender="a@sender.test", recipient="b@example.com"):
@@ -89,25 +89,87 @@ def test_headers_alone_when_the_sender_says_so(start, folder, hop):
     check_is_header(parts(notices.one())[3])
 
 
+def diagnosis(about):
+    """Diagnostic-Code as one line."""
+    return " ".join(about["Diagnostic-Code"].split())
+
+
 def test_expired(start, folder):
-    notices = Notices(start, folder, process.free_port(), queue={"expiry": "2s"})
+    port = process.free_port()
+    notices = Notices(start, folder, port, queue={"expiry": "2s"})
     notices.send()
     _, _, about, _ = parts(notices.one())
     assert (about["Action"], about["Status"]) == ("failed", "4.4.7")
     assert about["Last-Attempt-Date"] is None  # this end is no attempt's
-    assert "550 4.4.7 QUEUE.Expired; message expired" in about["Diagnostic-Code"]
+    assert about["Remote-MTA"] is None         # nobody was there to say anything
+    assert diagnosis(about).startswith("smtp; 550 4.4.7 QUEUE.Expired; message expired; last: 451 4.4.1 "
+                                       f"127.0.0.1[127.0.0.1]:{port}: connect: ")
+
+
+def test_expired_for_the_host_refuses(start, folder, hop):
+    """The sender, and who reads the logs, hear what was in the way all the time."""
+    hop.says("rcpt", "450 4.2.2 mailbox full")
+    notices = Notices(start, folder, hop.port, queue={"expiry": "2s"})
+    notices.send()
+    text, _, about, original = parts(notices.one())
+    why = f"550 4.4.7 QUEUE.Expired; message expired; last: 127.0.0.1[127.0.0.1]:{hop.port} said: 450 4.2.2 mailbox full"
+    assert (about["Action"], about["Status"], about["Remote-MTA"]) == ("failed", "4.4.7", "dns; [127.0.0.1]")
+    assert diagnosis(about) == f"smtp; {why}" and why in " ".join(text.split()) and "The server" not in text
+    assert original.get_content_type() == "message/rfc822"
+    notices.node.wait_empty()
+    assert why in notices.node.log() and "last: 127.0.0.1[127.0.0.1]" in notices.node.log_of("tracking")
 
 
 def test_delayed(start, folder):
-    notices = Notices(start, folder, process.free_port(), queue={"expiry": "1d", "delay_notice": "1s"})
+    port = process.free_port()
+    notices = Notices(start, folder, port, queue={"expiry": "1d", "delay_notice": "1s"})
     notices.send("ENVID=late", "NOTIFY=DELAY")
     text, about_message, about, original = parts(notices.one())
-    assert (about["Action"], about["Status"][0]) == ("delayed", "4") and about["Last-Attempt-Date"] is None
+    assert (about["Action"], about["Status"], about["Remote-MTA"]) == ("delayed", "4.4.1", None)
+    assert diagnosis(about).startswith(f"smtp; 451 4.4.1 127.0.0.1[127.0.0.1]:{port}: connect: ")
+    assert about["Last-Attempt-Date"] is None
     assert email.utils.parsedate_to_datetime(about["Will-Retry-Until"]) > email.utils.parsedate_to_datetime(about_message["Arrival-Date"])
     assert about_message["Original-Envelope-Id"] == "late"
     assert "do not need to send it again" in " ".join(text.split())
     check_is_header(original)
     assert notices.node.queued() == 1
+
+
+@pytest.mark.parametrize("stage, reply, status", [
+    ("rcpt", "450 4.2.2 mailbox full", "4.2.2"),
+    ("rcpt", "450 mailbox busy", "4.0.0"),
+    ("connect", "421 4.7.28 slow down", "4.7.28"),
+])
+def test_delayed_by_what_the_host_says(start, folder, hop, stage, reply, status):
+    hop.says(stage, reply)
+    notices = Notices(start, folder, hop.port, queue={"expiry": "1d", "delay_notice": "2s"})
+    notices.send()
+    text, _, about, _ = parts(notices.one())
+    assert (about["Action"], about["Status"], about["Remote-MTA"]) == ("delayed", status, "dns; [127.0.0.1]")
+    assert diagnosis(about) == f"smtp; {reply}"
+    assert f"The server 127.0.0.1[127.0.0.1]:{hop.port} said: {reply}" in " ".join(text.split())
+
+
+def test_delayed_in_a_suspended_queue(start, folder, hop):
+    notices = Notices(start, folder, hop.port, queue={"expiry": "1d", "delay_notice": "1s"})
+    hop.says("rcpt", "450 4.2.2 mailbox full")  # until its queue is there
+    notices.send(rcpt_options="NOTIFY=NEVER")
+    process.wait_for("a first try", lambda: any(c.startswith(b"RCPT") for c in hop.commands))
+    notices.node.tool("suspend-queue", "Out")
+    notices.send()
+    text, _, about, _ = parts(notices.one())
+    assert (about["Action"], about["Status"], about["Remote-MTA"]) == ("delayed", "4.3.2", None)
+    assert diagnosis(about) == "smtp; 451 4.3.2 the queue is suspended" and "no route" not in text
+
+
+def test_delayed_by_our_own_limit(start, folder, hop):
+    notices = Notices(start, folder, hop.port, queue={"expiry": "1d", "delay_notice": "1s"}, messages_per_minute=1)
+    notices.send(rcpt_options="NOTIFY=NEVER")
+    process.wait_for("the first mail", lambda: hop.mails)
+    notices.send()
+    _, _, about, _ = parts(notices.one())
+    assert (about["Action"], about["Status"], about["Remote-MTA"]) == ("delayed", "4.4.5", None)
+    assert "1 message a minute" in diagnosis(about)
 
 
 def test_relayed_to_a_host_that_reports_nothing(start, folder, hop):

@@ -8,6 +8,7 @@
 
 #include "flow/hop.h"
 #include "flow/result.h"
+#include "mail/cause.h"
 #include "os/dns.h"
 
 /* What is known of the host that a connection is for. */
@@ -83,6 +84,8 @@ struct host_view {
 };
 void deliver_each_host(
     const struct hop *hop, void (*visit)(void *me, const struct host_view *view), void *me);
+/* A host of HOP has asked for fewer messages, and gets them: what it said, as mail/cause.h has it. */
+bool deliver_is_slowed(const struct hop *hop, char line[CAUSE_BYTES]);
 uint32_t deliver_connection_count(const struct hop *hop);
 
 #endif

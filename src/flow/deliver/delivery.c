@@ -2,7 +2,6 @@
 #include "flow/deliver/internal.h"
 
 #include "base/mem.h"
-#include "mail/cause.h"
 #include "os/clock.h"
 
 #include <assert.h>

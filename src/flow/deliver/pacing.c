@@ -127,6 +127,35 @@ void host_slow_down(
     say_slow(pace, was_slow);
 }
 
+static void name_host(const struct host *host, char out[CAUSE_BYTES])
+{
+    char address[IP_TEXT_BYTES];
+
+    if (host->is_unix || host->address_count == 0) {
+        snprintf(out, CAUSE_BYTES, "%s", host->name);
+        return;
+    }
+    ip_format(host->addresses[0], address);
+    snprintf(out, CAUSE_BYTES, "%s[%s]:%u", host->name, address, host->port);
+}
+
+bool deliver_is_slowed(const struct hop *hop, char line[CAUSE_BYTES])
+{
+    const struct destination *destination = hop->destination;
+
+    for (size_t i = 0; destination && i < destination->host_count; i++) {
+        const struct host *host = destination->hosts[i];
+        char name[CAUSE_BYTES];
+
+        if (!pace_is_slow(&host->pace->pace) || !host->pace->why[0])
+            continue;
+        name_host(host, name);
+        snprintf(line, CAUSE_BYTES, "%s said: %s", name, host->pace->why);
+        return true;
+    }
+    return false;
+}
+
 /* --- Connections --------------------------------------------------------------------------- */
 
 void delivery_count(struct delivery *delivery)

@@ -1,7 +1,6 @@
 #include "flow/discard/internal.h"
 
 #include "base/mem.h"
-#include "mail/cause.h"
 #include "report/report.h"
 
 #include <assert.h>
@@ -238,7 +237,8 @@ static void defer(
 {
     char error[CAUSE_BYTES];
 
-    cause_format(host, " said", why->verdict.code, why->verdict.status, why->verdict.text, error);
+    cause_format(
+        host, " said", why->verdict.code, why->verdict.status, why->verdict.text, error);
     discard->defer(discard, item, error);
 }
 
@@ -319,7 +319,9 @@ void discard_item(
 
 /* --- Ends by ourselves ------------------------------------------------------------------- */
 
-static void fail_all(struct discard *discard, struct item *item, const struct verdict *verdict)
+/* HOST: whom it has to do with; NULL: nobody. */
+static void fail_all(struct discard *discard, struct item *item, const struct verdict *verdict,
+    struct shared_text *host)
 {
     uint32_t count = item->recipient_count;
     struct result *results = mem_new(count * sizeof *results);
@@ -329,6 +331,7 @@ static void fail_all(struct discard *discard, struct item *item, const struct ve
             .recipient = item_recipient(item, i),
             .fate = FATE_FAILED,
             .is_unattempted = true,
+            .host = host,
             .verdict = *verdict,
         };
     discard_item(discard, item, results, "");
@@ -337,34 +340,13 @@ static void fail_all(struct discard *discard, struct item *item, const struct ve
 
 void discard_expired(struct discard *discard, struct item *item)
 {
-    struct verdict verdict = verdict_of(550, STATUS(4, 4, 7), "QUEUE.Expired; message expired");
+    struct reason reason;
+    struct verdict verdict;
 
-    fail_all(discard, item, &verdict);
-}
-
-/* Why the recipient waits. */
-static const char *error_of(const struct message *message, uint32_t recipient)
-{
-    for (const struct item *item = &message->first; item; item = item->next) {
-        for (uint32_t i = 0; i < item->recipient_count; i++) {
-            if (item_recipient(item, i) != recipient)
-                continue;
-            if (item->last_error)
-                return item->last_error->text;
-            return item->hop && item->hop->last_error ? item->hop->last_error
-                                                      : "no route to it";
-        }
-    }
-    return "";
-}
-
-static struct result delayed(const struct message *message, uint32_t recipient)
-{
-    return (struct result){ .recipient = recipient,
-        .fate = FATE_DEFERRED,
-        .is_unattempted = true,
-        .verdict = verdict_of(
-            451, STATUS(4, 4, 1), "Delivery is delayed: %s", error_of(message, recipient)) };
+    reason_find(discard, item, &reason);
+    verdict = reason_of_expiry(&reason);
+    fail_all(discard, item, &verdict, reason.host);
+    reason_done(&reason);
 }
 
 static bool wants_delay_told(const struct spool_entry *entry, uint32_t recipient)
@@ -374,27 +356,65 @@ static bool wants_delay_told(const struct spool_entry *entry, uint32_t recipient
     return spool_is_pending(outcome) && !spool_is_delay_told(outcome);
 }
 
+/* Who has each of the COUNT recipients; NULL: nobody.  malloc'd. */
+static const struct item **items_of(const struct message *message, size_t count)
+{
+    const struct item **items = mem_new(count * sizeof *items);
+
+    for (const struct item *item = &message->first; item; item = item->next) {
+        for (uint32_t i = 0; i < item->recipient_count; i++)
+            items[item_recipient(item, i)] = item;
+    }
+    return items;
+}
+
+/* The RESULTS for those who wait and are to be told of; each holds its host. */
+static uint32_t list_delayed(const struct discard *discard, const struct message *message,
+    size_t recipient_count, struct result *results)
+{
+    const struct item **items = items_of(message, recipient_count), *of = NULL;
+    struct envelope_cursor cursor;
+    struct recipient recipient;
+    struct reason reason = { .host = NULL };
+    uint32_t count = 0;
+
+    envelope_recipients(message_envelope(message), &cursor);
+    for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
+        bool wants = recipient.notify == 0 || (recipient.notify & NOTIFY_DELAY);
+        if (!wants || !wants_delay_told(&message->entry, i))
+            continue;
+        if (count == 0 || items[i] != of) {
+            reason_done(&reason);
+            reason_find(discard, items[i], &reason);
+            of = items[i];
+        }
+        results[count++] = (struct result){ .recipient = i,
+            .fate = FATE_DEFERRED,
+            .is_unattempted = true,
+            .host = reason.host ? shared_text_hold(reason.host) : NULL,
+            .verdict = reason.verdict };
+    }
+    reason_done(&reason);
+    free(items);
+    return count;
+}
+
 void discard_delayed(struct discard *discard, struct message *message)
 {
     struct result *results;
     struct envelope envelope;
-    struct envelope_cursor cursor;
-    struct recipient recipient;
-    uint32_t count = 0;
+    uint32_t count;
 
     if (envelope_decode(message_envelope(message), &envelope) != OK)
         abort(); /* it was decoded when the message came in, and lies in our memory */
     if (envelope.sender.n == 0)
         return;
     results = mem_new(envelope.recipient_count * sizeof *results);
-    envelope_recipients(message_envelope(message), &cursor);
-    for (uint32_t i = 0; envelope_next_recipient(&cursor, &recipient); i++) {
-        bool wants = recipient.notify == 0 || (recipient.notify & NOTIFY_DELAY);
-        if (wants && wants_delay_told(&message->entry, i))
-            results[count++] = delayed(message, i);
-    }
+    count = list_delayed(discard, message, envelope.recipient_count, results);
     if (count)
         notice_send(discard, message, results, count, "");
+    for (uint32_t i = 0; i < count; i++)
+        shared_text_free(results[i].host);
     free(results);
 }
 
@@ -439,7 +459,7 @@ void discard_removed(struct discard *discard, struct item *item, bool with_notic
     uint32_t count = item->recipient_count;
 
     if (with_notice) {
-        fail_all(discard, item, &verdict);
+        fail_all(discard, item, &verdict, NULL);
         return;
     }
     for (uint32_t i = 0; i < count; i++)

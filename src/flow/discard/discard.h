@@ -7,6 +7,7 @@
 #include "flow/message.h"
 #include "flow/result.h"
 #include "flow/secure.h"
+#include "mail/cause.h"
 
 struct discard {
     struct secure *secure;
@@ -24,6 +25,10 @@ struct discard {
     void (*idle)(struct discard *discard, struct message *message);
     /* This node has a message, or a copy, with that mid, or says a word about it still. */
     bool (*is_known)(struct discard *discard, struct mid mid);
+    /* A host of HOP lets fewer messages go there than are ready: what it said of that is put into
+     * LINE, as mail/cause.h has it. */
+    bool (*is_slowed)(
+        const struct discard *discard, const struct hop *hop, char line[CAUSE_BYTES]);
     uint32_t notice_count; /* notifications that are being made */
     void *me;
 };
@@ -37,7 +42,8 @@ void discard_item(
  * Its memory is the caller's. */
 void discard_settle(struct secure *secure, struct message *message);
 
-/* The message is too old: all recipients of ITEM fail with 550 4.4.7. */
+/* The message is too old: all recipients of ITEM fail with 550 4.4.7, and with what has been in
+ * their way. */
 void discard_expired(struct discard *discard, struct item *item);
 
 /* The message waits for long: its sender is told of the recipients that are pending, unless he

@@ -17,4 +17,18 @@ void discard_note(struct discard *discard, struct message *message,
 /* Ends the message when it is over; it may be gone then. */
 void discard_check_over(struct discard *discard, struct message *message);
 
+/* --- reason.c ---------------------------------------------------------------------------- */
+
+struct reason {
+    bool is_error;            /* something went wrong; else it was not tried at all */
+    struct shared_text *host; /* who said so; NULL: we do */
+    struct verdict verdict;
+};
+
+/* Why ITEM (NULL: it is nowhere) was not delivered so far.  reason_done() lets go of it. */
+void reason_find(const struct discard *discard, const struct item *item, struct reason *out);
+void reason_done(struct reason *reason);
+/* What its sender is told when it is too old (QU-3). */
+struct verdict reason_of_expiry(const struct reason *reason);
+
 #endif

@@ -37,6 +37,8 @@ static void notice_free(struct notice *notice)
 {
     notice->discard->notice_count--;
     timer_stop(&notice->again);
+    for (uint32_t i = 0; i < notice->count; i++)
+        shared_text_free(notice->results[i].host);
     buf_done(&notice->original);
     free(notice->envelope);
     free(notice->results);
@@ -141,6 +143,16 @@ static enum dsn_action action_of(const struct result *result)
     return result->is_final ? DSN_DELIVERED : DSN_RELAYED;
 }
 
+/* What is still tried has not failed for good, whatever a host said: RFC 3463, 2. */
+static struct status status_of(const struct result *result)
+{
+    struct status status = verdict_status(&result->verdict);
+
+    if (result->fate == FATE_DEFERRED)
+        status.class = 4;
+    return status;
+}
+
 /* The recipients' part; the texts stand in TEXTS. */
 static void list_recipients(const struct notice *notice, const struct setup *setup,
     struct dsn_recipient *out, char (*texts)[VERDICT_TEXT_BYTES])
@@ -161,9 +173,10 @@ static void list_recipients(const struct notice *notice, const struct setup *set
             .address = recipient.address,
             .orcpt = recipient.orcpt,
             .action = action_of(result),
-            .status = verdict_status(&result->verdict),
-            .remote_host = bytes_text(notice->host),
+            .status = status_of(result),
+            .remote_host = bytes_text(result->host ? result->host->text : notice->host),
             .reply = bytes_text(texts[at]),
+            .is_own_reply = result->fate == FATE_FAILED && result->is_unattempted,
             .last_attempt = result->is_unattempted ? (struct wall){ 0 } : notice->began,
             .will_retry_until = until,
         };
@@ -352,6 +365,10 @@ static void start(struct discard *discard, struct message *message,
     notice->message = message;
     notice->results = mem_copy(results, count * sizeof *results);
     notice->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (results[i].host)
+            shared_text_hold(results[i].host);
+    }
     snprintf(notice->host, sizeof notice->host, "%s", host);
     notice->began = loop_wall(discard->secure->home);
     timer_init(&notice->again, discard->secure->home, on_again);

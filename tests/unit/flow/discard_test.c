@@ -2,6 +2,7 @@
 #include "flow_kit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void open_world(struct world *world)
 {
@@ -26,8 +27,33 @@ static bool has_notice(void *me)
     return world->message_count == 2;
 }
 
-/* The sender of a notification, its one recipient and its text, which has SAYS, or what stands
- * behind a "!" there not. */
+/* What was folded is one line again.  malloc'd. */
+static char *unfold(struct bytes text)
+{
+    char *out = bytes_to_text(text), *to = out;
+
+    for (const char *at = out; *at; at++) {
+        *to = *at;
+        if (strncmp(at, "\r\n", 2) == 0 && strspn(at + 2, " \t")) {
+            *to = ' ';
+            at += 1 + strspn(at + 2, " \t");
+        }
+        to++;
+    }
+    *to = 0;
+    return out;
+}
+
+/* TEXT has FACT, or not what stands behind a "!". */
+static void check_fact(const char *name, const char *text, const char *fact)
+{
+    bool is_absent = *fact == '!';
+
+    if ((strstr(text, fact + is_absent) == NULL) != is_absent)
+        fail_msg("%s: %s in: %s", name, fact, text);
+}
+
+/* The sender of a notification, its one recipient and a fact of its text. */
 static void check_notice(
     struct world *world, const char *name, const char *to, const char *says)
 {
@@ -35,8 +61,7 @@ static void check_notice(
     struct envelope_cursor cursor;
     struct envelope envelope;
     struct recipient recipient;
-    struct bytes text;
-    bool is_absent = *says == '!';
+    char *text;
 
     check(name, envelope_decode(message_envelope(notice), &envelope) == OK);
     check(name, envelope.sender.n == 0);
@@ -45,10 +70,9 @@ static void check_notice(
     check(name, envelope_next_recipient(&cursor, &recipient));
     check_bytes(name, recipient.address, bytes_text(to));
     check(name, message_content(notice));
-    text = spool_content_at(message_content(notice), 0);
-    says += is_absent;
-    if ((memmem(text.at, text.n, says, strlen(says)) == NULL) != is_absent)
-        fail_msg("%s: no \"%s\" in: %.*s", name, says, BYTES_ARGS(text));
+    text = unfold(spool_content_at(message_content(notice), 0));
+    check_fact(name, text, says);
+    free(text);
 }
 
 static const struct notice_case {
@@ -198,21 +222,181 @@ static void test_duplicate_recipients(void **state)
 
 /* --- Ends by ourselves ------------------------------------------------------------------- */
 
-static void test_expired(void **state)
+#define MX "mx.example.net[192.0.2.1]:25"
+
+static void refuse(struct world *world)
 {
+    world_deliver(world, world_hop(world, "out"), "l");
+}
+
+static void be_closed(struct world *world)
+{
+    queue_hop_down(&world->queue, world_hop(world, "out"), MX ": 451 4.4.1 connect: refused");
+}
+
+static void refuse_login(struct world *world)
+{
+    queue_hop_down(&world->queue, world_hop(world, "out"),
+        MX " refused our user and password and said: 535 5.7.8 no");
+}
+
+static void have_no_address(struct world *world)
+{
+    queue_hop_down(&world->queue, world_hop(world, "out"), "451 4.4.3 no address of mx");
+}
+
+static void have_a_closed_socket(struct world *world)
+{
+    queue_hop_down(
+        &world->queue, world_hop(world, "out"), "/run/lmtp: 451 4.4.1 connect: refused");
+}
+
+static void suspend(struct world *world)
+{
+    queue_suspend_hop(&world->queue, world_hop(world, "out"), true);
+    world->slowed_by = MX " said: 421 4.7.0 slow down";
+}
+
+static void slow_down(struct world *world)
+{
+    world->slowed_by = MX " said: 421 4.7.0 slow down";
+}
+
+static void limit_rate(struct world *world)
+{
+    world->setup->settings->send[0].messages_per_minute_max = 5;
+}
+
+static void keep_busy(struct world *world)
+{
+    (void)world;
+}
+
+/* What its sender is told of a message that could not leave, when it is late and when it is too
+ * old. */
+static const struct reason_case {
+    const char *name;
+    void (*keep)(struct world *world);
+    const char *delayed[4], *expired[3];
+} reason_cases[] = {
+    { "refused for now", refuse,
+        { "Status: 4.7.1\r\nRemote-MTA: dns; mx.example.net\r\n",
+            "Diagnostic-Code: smtp; 451 4.7.1 greylisted\r\n",
+            "The server " MX " said: 451 4.7.1 greylisted" },
+        { "smtp; 550 4.4.7 QUEUE.Expired; message expired; last: " MX
+          " said: 451 4.7.1 greylisted\r\n",
+            "Remote-MTA: dns; mx.example.net\r\n", "!The server" } },
+    { "no host answers", be_closed,
+        { "Status: 4.4.1\r\nDiagnostic-Code: smtp; 451 4.4.1 " MX ": connect: refused\r\n",
+            "!Remote-MTA", "!The server" },
+        { "; message expired; last: 451 4.4.1 " MX ": connect: refused\r\n", "!Remote-MTA" } },
+    { "a refusal for good that is tried again", refuse_login,
+        { "Status: 4.7.8\r\nRemote-MTA: dns; mx.example.net\r\n",
+            "Diagnostic-Code: smtp; 535 5.7.8 no\r\n", "The server " MX " said: 535 5.7.8 no" },
+        { "; message expired; last: " MX " said: 535 5.7.8 no\r\n" } },
+    { "no address", have_no_address,
+        { "Status: 4.4.3\r\n", "smtp; 451 4.4.3 no address of mx\r\n", "!Remote-MTA" },
+        { "; message expired; last: 451 4.4.3 no address of mx\r\n" } },
+    { "paths are ours", have_a_closed_socket,
+        { "smtp; 451 4.4.1 connect: refused\r\n", "!/run", "!Remote-MTA" },
+        { "; message expired; last: 451 4.4.1 connect: refused\r\n", "!/run" } },
+    { "suspended", suspend,
+        { "Status: 4.3.2\r\n", "smtp; 451 4.3.2 the queue is suspended\r\n", "!Remote-MTA" },
+        { "; message expired; the queue is suspended\r\n" } },
+    { "slowed down", slow_down,
+        { "Status: 4.7.0\r\nRemote-MTA: dns; mx.example.net\r\n",
+            "Diagnostic-Code: smtp; 421 4.7.0 slow down\r\n" },
+        { "; message expired; last: " MX " said: 421 4.7.0 slow down\r\n" } },
+    { "so many a minute", limit_rate,
+        { "Status: 4.4.5\r\n", "it waits for its turn: 5 messages a minute may go there\r\n" },
+        { "; message expired; it waits for its turn: 5 messages" } },
+    { "not tried yet", keep_busy,
+        { "Status: 4.4.5\r\n", "smtp; 451 4.4.5 it waits for its turn\r\n", "!no route" },
+        { "; message expired; it waits for its turn\r\n" } },
+};
+
+/* What is told goes by another next hop. */
+static void check_reason(const struct reason_case *c, bool is_expired)
+{
+    const char *const *facts = is_expired ? c->expired : c->delayed;
+    size_t count = is_expired ? CASES(c->expired) : CASES(c->delayed);
+    struct message *message;
+    struct world world;
+
+    open_world(&world);
+    message =
+        world_send(&world, &(struct world_mail){ "a@inside.example", { "b@example.net" } });
+    c->keep(&world);
+    if (is_expired) {
+        queue_take_item(&world.queue, &message->first);
+        discard_expired(&world.discard, &message->first);
+    } else {
+        discard_delayed(&world.discard, message);
+    }
+    world_until(&world, has_notice, &world);
+    check_notice(&world, c->name, "a@inside.example",
+        is_expired ? "Action: failed\r\nStatus: 4.4.7\r\n" : "Action: delayed\r\n");
+    check_notice(&world, c->name, "a@inside.example", "!Last-Attempt-Date");
+    for (size_t i = 0; i < count && facts[i]; i++)
+        check_notice(&world, c->name, "a@inside.example", facts[i]);
+    check(c->name, world.forgotten_count == is_expired);
+    world_until(&world, is_quiet, &world);
+    world_done(&world);
+}
+
+static void test_reasons(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CASES(reason_cases); i++) {
+        check_reason(&reason_cases[i], false);
+        check_reason(&reason_cases[i], true);
+    }
+}
+
+static void test_no_route(void **state)
+{
+    struct settings *settings = world_settings();
+    struct message *message;
+    struct world world;
+
+    (void)state;
+    world_connector(settings, "inside", "inside.example", 1);
+    world_init(&world, settings);
+    message =
+        world_send(&world, &(struct world_mail){ "a@inside.example", { "b@example.net" } });
+    discard_delayed(&world.discard, message);
+    world_until(&world, has_notice, &world);
+    check_notice(&world, "no route", "a@inside.example", "Status: 4.4.4\r\n");
+    check_notice(&world, "no route", "a@inside.example", "smtp; 451 4.4.4 no route to it\r\n");
+    world_until(&world, is_quiet, &world);
+    world_done(&world);
+}
+
+/* Each recipient of one notification has a reason of his own. */
+static void test_reasons_of_several(void **state)
+{
+    static const char *const facts[] = {
+        "Final-Recipient: rfc822; b@example.net\r\nAction: delayed\r\nStatus: 4.7.1\r\n"
+        "Remote-MTA: dns; mx.example.net\r\n",
+        "Final-Recipient: rfc822; c@inside.example\r\nAction: delayed\r\nStatus: 4.4.1\r\n"
+        "Diagnostic-Code: smtp; 451 4.4.1 no answer\r\n",
+        "Final-Recipient: rfc822; d@example.net\r\nAction: delayed\r\nStatus: 4.7.1\r\n"
+    };
     struct world world;
     struct message *message;
 
     (void)state;
     open_world(&world);
-    message = world_send(&world, &(struct world_mail){ "a@example.com", { "b@example.net" } });
-    queue_take_item(&world.queue, &message->first);
-    discard_expired(&world.discard, &message->first);
+    message =
+        world_send(&world, &(struct world_mail){ "a@example.com",
+                               { "b@example.net", "c@inside.example", "d@example.net" } });
+    world_deliver(&world, world_hop(&world, "out"), "ll");
+    queue_hop_down(&world.queue, world_hop(&world, "inside"), "451 4.4.1 no answer");
+    discard_delayed(&world.discard, message);
     world_until(&world, has_notice, &world);
-    check_notice(&world, "expired", "a@example.com", "Status: 4.4.7");
-    check_notice(&world, "expired", "a@example.com", "QUEUE.Expired; message expired");
-    check_notice(&world, "expired by no attempt", "a@example.com", "!Last-Attempt-Date");
-    assert_int_equal(world.forgotten_count, 1);
+    for (size_t i = 0; i < CASES(facts); i++)
+        check_notice(&world, "several", "a@example.com", facts[i]);
+    world_until(&world, is_quiet, &world);
     world_done(&world);
 }
 
@@ -246,7 +430,9 @@ int main(void)
         cmocka_unit_test(test_partial_outcomes),
         cmocka_unit_test(test_several_hops),
         cmocka_unit_test(test_duplicate_recipients),
-        cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_no_route),
+        cmocka_unit_test(test_reasons_of_several),
         cmocka_unit_test(test_removed),
     };
 

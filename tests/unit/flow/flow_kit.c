@@ -169,6 +169,17 @@ static bool is_known(struct discard *discard, struct mid mid)
     return queue_find(&world->queue, mid) != NULL;
 }
 
+static bool is_slowed(
+    const struct discard *discard, const struct hop *hop, char line[CAUSE_BYTES])
+{
+    const struct world *world = discard->me;
+
+    (void)hop;
+    if (world->slowed_by)
+        snprintf(line, CAUSE_BYTES, "%s", world->slowed_by);
+    return world->slowed_by;
+}
+
 static void join_stages(struct world *world)
 {
     secure_init(&world->secure, world->spool, world->loop);
@@ -194,6 +205,7 @@ static void join_stages(struct world *world)
         .idle = on_idle,
         .forget = on_forget,
         .is_known = is_known,
+        .is_slowed = is_slowed,
         .me = world,
     };
 }

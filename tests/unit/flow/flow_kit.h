@@ -26,6 +26,7 @@ struct world {
     const struct message *fenced; /* may not be started */
     unsigned ask_count;
     bool holds_expiry;
+    const char *slowed_by; /* what a host that asks for less said; NULL: there is none */
     unsigned pending_when_idle;
 };
 

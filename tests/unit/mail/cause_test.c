@@ -88,8 +88,7 @@ static void writes_what_it_reads(void **state)
         check_bytes(written[i].line, bytes_text(line), bytes_text(written[i].line));
         check(written[i].line, cause_parse(bytes_text(line), &cause));
         check_bytes(written[i].line, cause.host, bytes_text(written[i].host));
-        check(written[i].line,
-            cause.is_said == (*written[i].host && *written[i].word));
+        check(written[i].line, cause.is_said == (*written[i].host && *written[i].word));
     }
     memset(endless, 'x', sizeof endless - 1);
     endless[sizeof endless - 1] = 0;

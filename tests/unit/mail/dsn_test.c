@@ -154,11 +154,9 @@ static void names_the_remote_host(void **state)
     } cases[] = {
         { "mx.example.net", { "\r\nRemote-MTA: dns; mx.example.net\r\n" } },
         { "mx.example.net[2001:db8::1]:25", { "\r\nRemote-MTA: dns; mx.example.net\r\n" } },
-        { "192.0.2.1[192.0.2.1]:25",
-            { "\r\nRemote-MTA: dns; [192.0.2.1]\r\n",
-                "The server 192.0.2.1[192.0.2.1]:25 said: 550 no" } },
-        { "2001:DB8:0::1[2001:db8::1]:25",
-            { "\r\nRemote-MTA: dns; [IPv6:2001:db8::1]\r\n" } },
+        { "192.0.2.1[192.0.2.1]:25", { "\r\nRemote-MTA: dns; [192.0.2.1]\r\n",
+                                         "The server 192.0.2.1[192.0.2.1]:25 said: 550 no" } },
+        { "2001:DB8:0::1[2001:db8::1]:25", { "\r\nRemote-MTA: dns; [IPv6:2001:db8::1]\r\n" } },
         { "/run/dovecot/lmtp", { "!Remote-MTA", "!/run", "      The server said: 550 no" } },
         { "\xC3\xA4.example[192.0.2.1]:25", { "!Remote-MTA" } },
         { "two words[192.0.2.1]:25", { "!Remote-MTA" } },
@@ -175,6 +173,18 @@ static void names_the_remote_host(void **state)
         struct dsn dsn = common(&recipient, 1);
         check_facts(cases[i].host, &dsn, cases[i].facts);
     }
+}
+
+static void our_word_is_not_the_hosts(void **state)
+{
+    static const char *const facts[] = { "Remote-MTA: dns; mx.example.net\r\n", "!The server",
+        "      550 5.1.1 no such user\r\n", NULL };
+    struct dsn_recipient recipient = failed;
+    struct dsn dsn = common(&recipient, 1);
+
+    (void)state;
+    recipient.is_own_reply = true;
+    check_facts("ours", &dsn, facts);
 }
 
 static void chooses_the_types(void **state)
@@ -307,6 +317,7 @@ int main(void)
         cmocka_unit_test(writes_a_failure),
         cmocka_unit_test(says_each_kind),
         cmocka_unit_test(names_the_remote_host),
+        cmocka_unit_test(our_word_is_not_the_hosts),
         cmocka_unit_test(chooses_the_types),
         cmocka_unit_test(nothing_foreign_breaks_a_field),
         cmocka_unit_test(the_boundary_is_not_in_the_original),
