@@ -12,10 +12,10 @@ from tests.kit.talk import Talk
 class Notices:
     """A relay whose next hop says what ANSWER says, and what comes back to a@sender.test."""
 
-    def __init__(self, start, folder, target, queue=None, spaces=("example.com",), **out):
+    def __init__(self, start, folder, target, queue=None, spaces=("example.com",), entry=None, more="", **out):
         self.folder, self.port = folder, process.free_port()
         self.node = start((relais.block("queue", None, **queue) if queue else "") +
-                          relais.receive("In", f"127.0.0.1:{self.port}") +
+                          relais.receive("In", f"127.0.0.1:{self.port}", **(entry or {})) + more +
                           relais.send("Out", spaces=spaces, smart_hosts=[f"[127.0.0.1]:{target}"], **out) +
                           relais.send("Home", spaces=["sender.test"], maildir=f"{folder}/mail/%u"), self.port)
 
@@ -80,6 +80,7 @@ def test_failed(start, folder, hop):
     assert original.get_content_type() == "message/rfc822"
     inner = original.get_payload(0)
     assert inner["Subject"] == "plain" and "the last" in inner.get_content()
+    assert ",DSN," in notices.node.log_of("tracking")
 
 
 def test_headers_alone_when_the_sender_says_so(start, folder, hop):
@@ -226,11 +227,22 @@ def test_internationalised(start, folder, hop):
 
 
 def test_nothing_is_said_to_a_forged_sender(start, folder, hop):
-    """What is refused in the session is the client's to tell: no message, no notice, no backscatter."""
-    notices = Notices(start, folder, hop.port)
+    """What is refused in the session is the client's to tell, also beside what is taken: no backscatter."""
+    with open(f"{folder}/users", "w") as f:
+        f.write("b\nall\n")
+    notices = Notices(start, folder, hop.port, entry={"refuse_recipients": ["all@example.com"]},
+                      more=relais.block("accepted_domain", "example.com", recipients=f"{folder}/users"))
     with Talk(notices.port) as talk:
-        talk.say("MAIL FROM:<a@sender.test>")
-        assert talk.say("RCPT TO:<not an address>").startswith("501")
-    with Talk(notices.port) as talk:
+        assert talk.say("MAIL FROM:<a@sender.test>").startswith("250")
+        assert talk.say("RCPT TO:<b@example.com> NOTIFY=FAILURE,DELAY").startswith("250")
+        for refused, why in (("all", "550 5.7."), ("nobody", "550 5.1.1 ")):
+            assert talk.say(f"RCPT TO:<{refused}@example.com> NOTIFY=FAILURE,DELAY").startswith(why)
+        assert talk.say("DATA").startswith("354")
+        talk.raw(mails.PLAIN + b".\r\n")
+        assert talk.reply().startswith("250")
+    with Talk(notices.port) as talk:  # taken recipients, refused content
         assert talk.send(b"bare\nline feed\r\n").startswith("550 5.6.11")
-    assert notices.node.queued() == 0 and notices.files() == []
+    notices.node.wait_empty()
+    assert [(m.sender, m.recipients) for m in hop.mails] == [("a@sender.test", ["b@example.com"])]
+    assert not any(c.startswith(b"MAIL FROM:<>") for c in hop.commands) and notices.files() == []
+    assert ",DSN," not in notices.node.log_of("tracking")
