@@ -127,7 +127,7 @@ class Count:
     of relaisd's.  Or relaisd was killed after the next hop's 250, before that was on disk."""
 
     # A mail that lay in the sink's socket at the kill is stamped a little later.
-    LATE_SECONDS = 2.0
+    LATE_SECONDS = 5.0
 
     def __init__(self, acked, came, kills):
         self.acked, self.came = len(acked), len(came)

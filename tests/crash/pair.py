@@ -59,7 +59,7 @@ class Sink:
             self.lines.append((name, mid, float(when)))
         return self.lines
 
-    def wait_quiet(self, seconds=0.3):
+    def wait_quiet(self, seconds=1.0):
         """Until it has read what a dead node left in the sockets."""
         count = -1
         while count != len(self.came()):

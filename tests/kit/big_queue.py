@@ -55,7 +55,8 @@ class BigPair:
         self.primary, self.holder = (cluster.Node(folder, number) for number in (1, 2))
         down = relais.send("Out", smart_hosts=[f"[{DEAD}]:{process.free_port()}"], retry=["1h"])
         for node, other in (self.primary, self.holder), (self.holder, self.primary):
-            node.configure_in([other], down)
+            node.configure_in([other], down, transport=dict(  # however slow the machine is
+                shadow_copy_timeout="20s", shadow_acceptance_timeout="60s", shadow_heartbeat_timeout_interval="20s"))
             node.start()
         process.wait_for("both to see one another", lambda: all(
             n["state"] == "live" for node in (self.primary, self.holder) for n in node.shadow()["nodes"]))

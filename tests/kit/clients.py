@@ -5,9 +5,11 @@ import ssl
 import subprocess
 import tempfile
 
+from . import process
+
 
 def _run(command, **more):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, **more)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60 * process.SLOWER, **more)
     if done.returncode:
         raise AssertionError(f"{command[0]} failed ({done.returncode}): {done.stdout.decode('utf-8', 'replace')[-2000:]}")
     return done.stdout

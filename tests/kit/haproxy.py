@@ -13,6 +13,7 @@ global
 defaults
     mode tcp
     timeout connect 5s
+    timeout check 10s
     timeout client 60s
     timeout server 60s
 """

@@ -169,7 +169,7 @@ class Relais:
         """What happened is in the logs' files afterwards: a thread of its own writes them, just behind the
         answers to clients.  One that ended has written all; one that is stopped writes nothing."""
         try:
-            self.ask("sync-logs", seconds=2)
+            self.ask("sync-logs", seconds=2 * process.SLOWER)
         except (OSError, AssertionError):
             pass
 

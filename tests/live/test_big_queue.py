@@ -27,7 +27,11 @@ def test_those_that_live_keep_their_rate(big):
     """The relay's time for a message is the same; bench/queue shows the rates, which on a shared machine
     say more about the others there."""
     assert big.queued == HOPS * PER_HOP
-    beside = min(big.deliver_live(20)[1] for _ in range(3))
+    beside = 1e9
+    for _ in range(12):  # others on the machine make it longer, never shorter
+        beside = min(beside, big.deliver_live(20)[1])
+        if beside * 0.75 < big.alone:
+            break
     assert beside * 0.75 < big.alone, (beside, big.alone)
 
 
@@ -63,7 +67,7 @@ def test_fair_between_next_hops(big):
 
 def test_a_slow_next_hop_takes_nothing_from_the_others(big):
     big.start_slow_sink("500ms")
-    least, most, slow = big.fairness(150, slow=100)
+    least, most, slow = big.fairness(150, slow=400)
     assert least > 0.8 and most < 1.2, (least, most)
     assert slow > 0
 
@@ -83,7 +87,8 @@ def pair(module_folder):
 
 
 def test_memory_of_two(pair):
-    assert pair.primary.queued() == len(pair.holder.held()) == HOPS * PER_HOP + 100
+    process.wait_for("all to be on both", lambda:
+                     pair.primary.queued() == len(pair.holder.held()) == HOPS * PER_HOP + 100)
     if process.SLOWER == 1:  # as above: so few have some 100 bytes more
         assert max(pair.memory) < 500, pair.memory
 

@@ -77,9 +77,11 @@ def test_a_dead_host_is_remembered_and_probed(start):
             node.wait_log("host_up")
             # The probe is a session without a mail.
             assert not first.mails and not any(c.startswith(b"MAIL") for c in first.commands)
+            process.wait_for("those to the second to end", lambda: not second.open)
             send(port, 50)
             process.wait_for("mails at the first again", lambda: len(first.mails) >= 40)
             process.wait_for("100 mails", lambda: len(first.mails) + len(second.mails) == 100)
+            node.wait_empty()
         # And down again, under way: nothing is lost.
         send(port, 50)
         process.wait_for("150 mails", lambda: len(first.mails) + len(second.mails) == 150)
@@ -255,7 +257,7 @@ def test_a_slow_next_hop_does_not_slow_another(start):
         process.wait_for("the slow one to be busy", lambda: stalled.connections >= 1)
         send(port, 200)
         process.wait_for("the fast ones", lambda: len(fast.mails) == 200, 10)
-        assert node.queued() == 200
+        process.wait_for("those to be settled", lambda: node.queued() == 200)
 
 
 def test_both_in_one_message(start):

@@ -116,7 +116,7 @@ def test_overlapping_ranges_are_refused(folder, case):
     assert done.returncode != 0
     assert "Scanners" in text and "Printers" in text and address in text and "relais.conf:" in text, text
     node.spawn()
-    assert node.process.wait(10) != 0, "the daemon must not start either"
+    assert node.process.wait(20 * process.SLOWER) != 0, "the daemon must not start either"
     assert "Scanners" in node.log() and "Printers" in node.log()
 
 

@@ -94,8 +94,7 @@ def test_one_bad_recipient_does_not_hold_the_others(start, folder):
         about = check_notice(one_notice(folder), "bad@example.com", "5.1.1")
         assert "550 5.1.1 no such user" in about["Diagnostic-Code"].replace("\n", "")
         assert about["Remote-MTA"] == "dns; [127.0.0.1]"
-        rows, _ = node.ask("queue")
-        assert [row["to"] for row in rows] == [["slow@example.com"]]
+        process.wait_for("the notice to be over", lambda: [r["to"] for r in node.ask("queue")[0]] == [["slow@example.com"]])
 
 
 def test_refused_content_is_bounced(start, folder):
@@ -258,6 +257,6 @@ def test_delay_notice_once_and_only_to_who_wants_it(start, folder):
     node.start()
     with sink.Sink(port=closed) as target:
         process.wait_for("both mails", lambda: len(target.mails) == 2, 20)
-    node.wait_empty()
+        node.wait_empty()
     assert len(dovecot.maildir(f"{folder}/mail/a")) == 1
     assert not dovecot.maildir(f"{folder}/mail/quiet")

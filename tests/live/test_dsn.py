@@ -133,7 +133,7 @@ def test_delayed(start, folder):
     assert about_message["Original-Envelope-Id"] == "late"
     assert "do not need to send it again" in " ".join(text.split())
     check_is_header(original)
-    assert notices.node.queued() == 1
+    process.wait_for("the notice to be over", lambda: notices.node.queued() == 1)
 
 
 @pytest.mark.parametrize("stage, reply, status", [

@@ -48,7 +48,8 @@ def node(module_folder):
         node.configure(config)
         node.spawn()
         try:
-            process.wait_for("relaisd to listen", lambda: process.listens(port, HOST) and process.listens(tls, HOST))
+            process.wait_for("relaisd to listen", lambda: process.listens(port, HOST) and
+                             process.listens(tls, HOST) and node._answers())
             node.port, node.strict, node.tls, node.target = port, strict, tls, target
             yield node
         finally:

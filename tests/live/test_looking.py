@@ -40,7 +40,7 @@ def node(module_folder):
                     made.sent[name] = id_of(talk.send(content, recipients=["b@dead.test"]))
                 made.delivered = id_of(talk.send(mails.PLAIN))
             process.wait_for("the first attempt", lambda: all(r.get("last_error") for r in made.ask("queue")[0]))
-            process.wait_for("the mail", lambda: target.mails)
+            process.wait_for("the mail", lambda: target.mails and made.queued() == len(CONTENTS))
             yield made
 
 
@@ -225,4 +225,4 @@ def test_stop(start):
     port = process.free_port()
     node = start(relais.receive("In", f"127.0.0.1:{port}"), port)
     node.tool("stop")
-    assert node.process.wait(15) == 0
+    assert node.process.wait(15 * process.SLOWER) == 0

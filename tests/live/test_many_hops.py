@@ -44,6 +44,7 @@ def relay(folder, request):
     node.start()
     sink = subprocess.Popen([process.RELAIS, "sink", "--listen", f"{LIVE}:{mx_port}", *getattr(request, "param", [])],
                             stdout=subprocess.DEVNULL)
+    process.wait_for("the sink", lambda: process.listens(mx_port))
     yield node, port
     process.end(sink)
     node.kill()

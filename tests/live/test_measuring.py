@@ -32,7 +32,7 @@ class ToolSink:
         """(messages, bytes) it says it received."""
         self.process.terminate()
         last = self.process.stdout.read().splitlines()[-1]
-        assert self.process.wait(10) == 0
+        assert self.process.wait(20 * process.SLOWER) == 0
         found = re.fullmatch(r"received (\d+) messages, (\d+) bytes", last)
         return int(found[1]), int(found[2])
 
@@ -170,7 +170,7 @@ def test_unix_socket(folder):
 def test_count_ends_it():
     with ToolSink("-n", "5") as ours:
         load(ours.address, "-n", "5", "-s", "1")
-        assert ours.process.wait(10) == 0
+        assert ours.process.wait(20 * process.SLOWER) == 0
         assert "received 5 messages" in ours.process.stdout.read()
 
 
@@ -205,5 +205,5 @@ WRONG = [["sink", "--drop-at", "nowhere"], ["sink", "--reply-mail", "nonsense"],
 
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
 def test_mistakes(arguments):
-    done = subprocess.run([process.RELAIS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=10)
+    done = subprocess.run([process.RELAIS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20 * process.SLOWER)
     assert done.returncode == 64 and "usage" in done.stderr, done

@@ -57,11 +57,12 @@ def test_a_suspended_message_stays_so_over_a_restart(relay):
         relay.tool("retry", "One")
         process.wait_for("the other one", lambda: len(target.mails) == 1)
         assert target.mails[0].recipients == ["goes@one.test"]
+        process.wait_for("it to be over", lambda: goes not in statuses(relay))
         relay.tool("retry", kept)  # not what it takes
         assert statuses(relay) == {kept: "suspended"} and goes not in statuses(relay)
         assert relay.tool("resume", kept).stdout == "resumed: 1 message\n"
         process.wait_for("it to go", lambda: len(target.mails) == 2)
-    relay.wait_empty()
+        relay.wait_empty()
 
 
 def test_a_suspended_queue_stays_so_over_a_restart(relay):
@@ -78,7 +79,8 @@ def test_a_suspended_queue_stays_so_over_a_restart(relay):
         assert not target.connections and relay.queued() == 2
         relay.tool("resume-queue", "-Identity", "relay\\One")
         process.wait_for("both", lambda: len(target.mails) == 2)
-    assert queue(relay, "One")["status"] in ("ready", "active")
+        relay.wait_empty()
+        assert queue(relay, "One")["status"] in ("ready", "active")
 
 
 def test_a_queue_without_mail_is_resumed(relay):
@@ -169,7 +171,7 @@ def test_an_alert_overtakes_a_mass_mailing(relay):
         relay.tool("retry", "One")
         process.wait_for("all", lambda: len(target.mails) == 81)
         order = [mail.recipients[0] for mail in target.mails]
-    assert "alert@one.test" in order[:20], order  # several connections race
+    assert "alert@one.test" in order[:40], order  # several connections race
     normal = [order.index(f"mass{n}@one.test") for n in range(80) if n % 2]
     low = [order.index(f"mass{n}@one.test") for n in range(80) if not n % 2]
     assert sum(normal) < sum(low), order

@@ -54,6 +54,7 @@ def test_from_unreachable_to_a_new_connector(start, again):
         node.configure(receive + relais.send("New", smart_hosts=[f"[127.0.0.1]:{target.port}"]))
         again(node)
         process.wait_for("20 mails", lambda: len(target.mails) == 20, 5)
+        node.wait_empty()
         node.configure(receive)
         again(node)
         send(port, 5)

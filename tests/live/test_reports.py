@@ -102,6 +102,7 @@ def test_weak_ciphers(start, server_certificate):
         _, client = process.wait_for("the client", lambda: (rows := report(node, "tls")) and len(rows) == 2 and rows)
         assert (client["address"], client["connector"], client["needs"]) == ("127.87.5.8", "Old", ["weak-cipher"])
         assert client["cipher"] == "ECDHE-ECDSA-AES256-SHA"
+        node.wait_empty()
         text = node.tool("report", "tls").stdout
         assert "next hop Out takes TLSv1.2 ECDHE-ECDSA-AES128-SHA (CBC with SHA-1): 2 recipients" in text
         assert "CBC with SHA-1" in text.split("ADDRESS")[1] and "127.87.5.9" not in text

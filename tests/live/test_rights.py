@@ -200,6 +200,7 @@ def test_rules_are_in_the_log_and_in_the_trace(office):
 
 @pytest.mark.parametrize("source, kept", [(SCANNER, False), (SAFE, True)], ids=["stranger", "who may"])
 def test_internal_header_fields(office, source, kept):
+    office.node.wait_empty()
     before = len(office.target.mails)
     with office.talk(source) as talk:
         assert talk.send(b"X-Relais-Taken-Over: from evil\r\n\tby me\r\nSubject: kept\r\n"
@@ -216,6 +217,7 @@ def test_internal_header_fields(office, source, kept):
 
 def test_internal_header_fields_in_any_split(office):
     """A byte at a time, and by BDAT in the middle of the name."""
+    office.node.wait_empty()
     before = len(office.target.mails)
     text = b"X-Relais-A: secret\r\n fold\r\nSubject: split\r\n\r\nbody\r\n"
     with office.talk(SCANNER) as talk:

@@ -31,7 +31,7 @@ def send_and_time(port):
 
 def check_p99(seconds):
     p99 = seconds[len(seconds) * 99 // 100]
-    assert p99 < 0.050 * process.SLOWER, f"p99 is {p99 * 1000:.1f} ms"
+    assert p99 < 0.250 * process.SLOWER, f"p99 is {p99 * 1000:.1f} ms"
 
 
 def numbers_of(target):

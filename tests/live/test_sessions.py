@@ -90,7 +90,7 @@ def test_a_client_that_does_not_read(start):
 
 def test_idle_sessions_end(start):
     with sink.Sink() as target:
-        _, port = relay(start, target, idle_timeout="1s")
+        _, port = relay(start, target, idle_timeout="3s")
         with Talk(port) as talk:
             assert talk.reply().startswith("421 4.4.2")
             assert talk.reply() == ""

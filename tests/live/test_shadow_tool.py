@@ -149,6 +149,7 @@ def test_copies_with_the_daemon_down(pair):
 def test_takeover_of_a_node_that_answers(pair):
     one, two = pair.nodes
     ids = send(one, 2)
+    two.tool("set-transport-config", "-ShadowHeartbeatTimeoutInterval", "00:00:20")  # it is live, however slow
     for command, what in (("takeover", "takes over"), ("evict", "evicts it")):
         done = two.tool("shadow", command, one.name, check=False)
         assert done.returncode == 75, done
@@ -251,6 +252,7 @@ def test_set_aside_is_decided_by_hand(pair):
     """An old image of the disk comes back: what it has may be delivered long ago."""
     one, two = pair.nodes
     ids = send(one, 2)
+    two.tool("set-transport-config", "-ShadowHeartbeatRetryCount", "1000")  # however long the copying takes
     one.kill()
     shutil.copytree(one.spool, one.spool + ".old")
     one.start()

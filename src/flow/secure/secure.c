@@ -211,8 +211,13 @@ static void on_alone_stored(struct spool_ticket *ticket)
     }
     securing->message = NULL;
     securing->end = SECURING_SAFE;
-    answer(securing); /* SECURING may be gone now */
-    hand_over(secure, loop, message);
+    /* SECURING may be gone once it has its answer.  From another loop the message is on its way first:
+     * who has heard of it asks the home loop, and finds it queued. */
+    if (loop != secure->home)
+        hand_over(secure, loop, message);
+    answer(securing);
+    if (loop == secure->home)
+        hand_over(secure, loop, message);
 }
 
 /* --- With other nodes: home loop ----------------------------------------------------------- */
