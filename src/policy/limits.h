@@ -16,7 +16,7 @@ struct ip limits_source(const struct settings *settings, struct ip peer);
 /* Connections that are there already, without the new one. */
 struct limits_connections {
     uint32_t of_connector;
-    uint32_t of_source; /* of limits_source(), at all connectors */
+    uint32_t of_source; /* of limits_source(), at this connector */
     bool is_unix;       /* it has no address */
 };
 unsigned limits_of_connection(

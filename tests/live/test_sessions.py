@@ -171,6 +171,25 @@ def test_connections_of_one_source(start):
             talk.close()
 
 
+def test_connections_of_one_source_at_two_connectors(start):
+    """What an address has open at one connector does not count at another, and new settings forget nothing."""
+    many, few = process.free_port("127.106.5.1"), process.free_port("127.106.5.1")
+    node = start(relais.receive("Many", f"127.106.5.1:{many}", connections_per_source=50) +
+                 relais.receive("Few", f"127.106.5.1:{few}", connections_per_source=2), many, few)
+
+    def banner():
+        with Talk(few, host="127.106.5.1", hello=False) as talk:
+            return talk.banner
+    open_ones = [Talk(port, host="127.106.5.1") for port in [many] * 5 + [few] * 2]
+    assert all(talk.banner.startswith("220") for talk in open_ones)
+    assert banner().endswith("[connections-per-source@Few]")
+    node.tool("reload")
+    assert banner().endswith("[connections-per-source@Few]")
+    for talk in open_ones:
+        talk.close()
+    process.wait_for("room", lambda: banner().startswith("220"))
+
+
 def test_too_large(start):
     with sink.Sink() as target:
         _, port = relay(start, target, size_max="64k")

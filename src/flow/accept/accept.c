@@ -13,67 +13,14 @@ enum { TRY_AGAIN_MS = 5000, UNIX_MODE = 0666 };
 
 /* --- Counts ------------------------------------------------------------------------------ */
 
-struct count {
-    struct table_node node;
-    uint32_t connections;
-    struct ip ip;
-    char *name; /* of a connector; NULL for an address */
-};
-
-static struct count *find_source(struct accept *accept, struct ip ip, bool make)
-{
-    uint64_t hash = bytes_hash_nocase(bytes_of(ip.byte, sizeof ip.byte));
-    struct count *count;
-
-    for (struct table_node *n = table_first(&accept->sources, hash); n; n = table_next(n)) {
-        count = container_of(n, struct count, node);
-        if (ip_compare(count->ip, ip) == 0)
-            return count;
-    }
-    if (!make)
-        return NULL;
-    count = mem_new(sizeof *count);
-    count->ip = ip;
-    table_add(&accept->sources, &count->node, hash);
-    return count;
-}
-
-static struct count *find_connector(struct accept *accept, const char *name, bool make)
-{
-    uint64_t hash = bytes_hash_nocase(bytes_text(name));
-    struct count *count;
-
-    for (struct table_node *n = table_first(&accept->connectors, hash); n; n = table_next(n)) {
-        count = container_of(n, struct count, node);
-        if (strcmp(count->name, name) == 0)
-            return count;
-    }
-    if (!make)
-        return NULL;
-    count = mem_new(sizeof *count);
-    count->name = mem_text(name);
-    table_add(&accept->connectors, &count->node, hash);
-    return count;
-}
-
-static void uncount(struct table *table, struct count *count)
-{
-    if (!count)
-        return;
-    assert(count->connections > 0);
-    if (--count->connections)
-        return;
-    table_remove(table, &count->node);
-    free(count->name);
-    free(count);
-}
+static const struct ip all; /* of a connector's count */
 
 void accept_gone(struct accept *accept, const char *connector, struct ip source)
 {
     assert(accept->connection_count > 0);
     accept->connection_count--;
-    uncount(&accept->sources, find_source(accept, source, false));
-    uncount(&accept->connectors, find_connector(accept, connector, false));
+    count_remove(&accept->sources, connector, source);
+    count_remove(&accept->connectors, connector, all);
 }
 
 /* The same path where the settings have it, which the session holds. */
@@ -196,15 +143,12 @@ static bool is_full(const struct accept *accept, const struct settings *settings
     return accept->connection_count + accept->waiting_count >= settings->connections_max;
 }
 
-static struct limits_connections count_connections(struct accept *accept,
+static struct limits_connections count_connections(const struct accept *accept,
     const struct receive_connector *connector, const struct arrival *arrival)
 {
-    const struct count *of_connector = find_connector(accept, connector->name, false);
-    const struct count *of_source = find_source(accept, arrival->source, false);
-
     return (struct limits_connections){
-        .of_connector = of_connector ? of_connector->connections : 0,
-        .of_source = of_source ? of_source->connections : 0,
+        .of_connector = count_get(&accept->connectors, connector->name, all),
+        .of_source = count_get(&accept->sources, connector->name, arrival->source),
         .is_unix = arrival->is_unix,
     };
 }
@@ -256,8 +200,8 @@ void accept_admit(
     if (arrival->is_unix) /* the binding may be closed on the way to the session's loop */
         admitted.path = receive_path(connector, arrival->path);
     accept->connection_count++;
-    find_source(accept, admitted.source, true)->connections++;
-    find_connector(accept, connector->name, true)->connections++;
+    count_add(&accept->sources, connector->name, admitted.source);
+    count_add(&accept->connectors, connector->name, all);
     accept->open_session(accept, fd, &admitted, setup, connector);
 }
 

@@ -15,7 +15,7 @@ struct accept {
     struct loop *loop;
     struct setup_slot *setup;
     struct list bindings;    /* struct accept_binding */
-    struct table sources;    /* connections of each source */
+    struct table sources;    /* connections of each source at each connector */
     struct table connectors; /* ... of each connector, by name */
     uint32_t connection_count;
     struct list waiting; /* struct header_wait: balancers whose PROXY header is not there yet */

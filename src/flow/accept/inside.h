@@ -14,6 +14,13 @@ void accept_admit(
 void accept_refuse(struct accept *accept, int fd, const struct arrival *arrival,
     const struct receive_connector *connector, const struct decision *decision);
 
+/* --- counts.c ---------------------------------------------------------------------------- */
+
+/* How many connections TABLE has of NAME and IP together. */
+uint32_t count_get(const struct table *table, const char *name, struct ip ip);
+void count_add(struct table *table, const char *name, struct ip ip);
+void count_remove(struct table *table, const char *name, struct ip ip); /* there is one */
+
 /* --- header.c ---------------------------------------------------------------------------- */
 
 /* Reads the PROXY header that FD begins with, or may begin with, then admits it.  Takes FD. */

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct bench {
     int clients[CLIENTS], kept[CLIENTS];
     char heard[CLIENTS][128];
     struct arrival arrivals[CLIENTS]; /* of those that were kept */
+    char connectors[CLIENTS][8];
     unsigned client_count, kept_count;
     struct timer look;
     struct moment deadline;
@@ -32,7 +34,8 @@ static void open_session(struct accept *accept, int fd, const struct arrival *ar
 {
     struct bench *bench = accept->me;
 
-    assert_string_equal(connector->name, "in");
+    snprintf(bench->connectors[bench->kept_count], sizeof bench->connectors[0], "%s",
+        connector->name);
     setup_free(setup);
     bench->arrivals[bench->kept_count] = *arrival;
     bench->kept[bench->kept_count++] = fd;
@@ -50,18 +53,15 @@ static uint16_t free_port(void)
     return ntohs(at.sin_port);
 }
 
-static struct settings *settings_with(const char *range, uint16_t port)
+static void add_connector(
+    struct settings *settings, const char *name, const char *range, uint16_t port)
 {
-    struct settings *settings = settings_new("relay.example.com");
     struct receive_connector *connector;
 
-    while (settings->receive_count)
-        receive_connector_done(&settings->receive[--settings->receive_count]);
-    free(settings->receive);
-    settings->receive = mem_new(sizeof *settings->receive);
-    settings->receive_count = 1;
-    connector = settings->receive;
-    receive_connector_init(connector, "in");
+    settings->receive =
+        mem_grow(settings->receive, (settings->receive_count + 1) * sizeof *settings->receive);
+    connector = &settings->receive[settings->receive_count++];
+    receive_connector_init(connector, name);
     connector->tls = TLS_MODE_OFF;
     connector->bindings = mem_new(sizeof *connector->bindings);
     connector->binding_count = 1;
@@ -71,6 +71,15 @@ static struct settings *settings_with(const char *range, uint16_t port)
     connector->range_count = 1;
     assert_true(ip_range_parse(bytes_text(range), &connector->ranges[0]));
     receive_index(connector);
+}
+
+static struct settings *settings_with(const char *range, uint16_t port)
+{
+    struct settings *settings = settings_new("relay.example.com");
+
+    while (settings->receive_count)
+        receive_connector_done(&settings->receive[--settings->receive_count]);
+    add_connector(settings, "in", range, port);
     return settings;
 }
 
@@ -94,7 +103,7 @@ static void bench_done(struct bench *bench)
 {
     for (unsigned i = 0; i < bench->kept_count; i++) {
         close(bench->kept[i]);
-        accept_gone(&bench->accept, "in", bench->arrivals[i].source);
+        accept_gone(&bench->accept, bench->connectors[i], bench->arrivals[i].source);
     }
     for (unsigned i = 0; i < bench->client_count; i++)
         close(bench->clients[i]);
@@ -107,16 +116,21 @@ static void bench_done(struct bench *bench)
     loop_free(bench->loop);
 }
 
-static void dial(struct bench *bench)
+static void dial_port(struct bench *bench, uint16_t port)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET,
-        .sin_addr = { htonl(INADDR_LOOPBACK) },
-        .sin_port = htons(bench->port) };
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) }, .sin_port = htons(port)
+    };
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     bench->clients[bench->client_count++] = fd;
+}
+
+static void dial(struct bench *bench)
+{
+    dial_port(bench, bench->port);
 }
 
 /* Each client is kept, or has heard a reply. */
@@ -248,6 +262,56 @@ static void test_room_comes_back(void **state)
     bench_done(&bench);
 }
 
+static void change_settings(struct bench *bench, struct settings *settings)
+{
+    struct setup *setup;
+    char why[512];
+
+    assert_int_equal(setup_new(&settings, &setup, why), OK);
+    setup_slot_change(&bench->slot, &setup);
+    accept_apply(&bench->accept);
+}
+
+static struct settings *settings_with_two(uint16_t port, uint16_t tight)
+{
+    struct settings *settings = settings_with("127.0.0.0/8", port);
+
+    add_connector(settings, "tight", "127.0.0.0/8", tight);
+    settings->receive[1].connections_per_source_max = 1;
+    settings->receive[1].source_share_percent = 50;
+    settings->receive[1].connections_max = 10;
+    return settings;
+}
+
+/* PE-8: what an address has at one connector says nothing of another; new settings forget none. */
+static void test_a_source_at_two_connectors(void **state)
+{
+    uint16_t port = free_port(), tight = free_port();
+    struct bench bench;
+
+    (void)state;
+    bench_init(&bench, settings_with_two(port, tight));
+    for (int i = 0; i < 3; i++) {
+        dial_port(&bench, port);
+        wait_for_answers(&bench);
+    }
+    dial_port(&bench, tight);
+    wait_for_answers(&bench);
+    assert_int_equal(bench.kept_count, 4);
+    assert_string_equal(bench.connectors[3], "tight");
+    change_settings(&bench, settings_with_two(port, tight));
+    dial_port(&bench, tight);
+    wait_for_answers(&bench);
+    assert_int_equal(bench.kept_count, 4);
+    assert_string_equal(bench.heard[4],
+        "421 4.7.0 Too many connections from your address, try again later "
+        "[connections-per-source@tight]\r\n");
+    dial_port(&bench, port);
+    wait_for_answers(&bench);
+    assert_int_equal(bench.kept_count, 5);
+    bench_done(&bench);
+}
+
 /* --- Balancers --------------------------------------------------------------------------- */
 
 #define CLIENT(last) "PROXY TCP4 10.1.0." last " 192.0.2.1 1234 25\r\n"
@@ -313,12 +377,8 @@ static void say_while(struct bench *bench, const char *text, struct settings *me
     timer_init(&bench->look, bench->loop, on_look_for_wait);
     timer_start(&bench->look, 0);
     loop_run(bench->loop);
-    if (meanwhile) {
-        struct setup *setup;
-        char why[512];
-        assert_int_equal(setup_new(&meanwhile, &setup, why), OK);
-        setup_slot_change(&bench->slot, &setup);
-    }
+    if (meanwhile)
+        change_settings(bench, meanwhile);
     n = strlen(cut + 1);
     assert_int_equal(send(bench->clients[0], cut + 1, n, 0), (ssize_t)n);
 }
@@ -433,6 +493,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_room_comes_back),
+        cmocka_unit_test(test_a_source_at_two_connectors),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_struck_off_while_it_is_waited),
         cmocka_unit_test(test_who_waits_counts),
