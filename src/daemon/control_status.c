@@ -45,13 +45,17 @@ static bool add_bindings(const struct accept *accept, struct ctl_object *status)
         const struct accept_binding *binding =
             container_of(node, struct accept_binding, in_accept);
         struct ctl_object *object = ctl_new();
-        char text[ENDPOINT_TEXT_BYTES];
+        char text[ENDPOINT_TEXT_BYTES], names[ACCEPT_NAMES_BYTES];
+        bool is_open = accept_binding_is_open(binding);
         endpoint_format(&binding->endpoint, text);
-        ctl_set_text(object, "connector", bytes_text(binding->connector));
+        accept_binding_names(binding, names);
+        ctl_set_text(object, "connector", bytes_text(names));
+        for (size_t i = 0; i < binding->connector_count; i++)
+            ctl_add_text(object, "connectors", bytes_text(binding->connectors[i]));
         ctl_set_text(object, "address", bytes_text(text));
-        ctl_set_bool(object, "open", binding->listener != NULL);
+        ctl_set_bool(object, "open", is_open);
         ctl_set_text(object, "error", bytes_text(binding->error));
-        all_open &= binding->listener != NULL;
+        all_open &= is_open;
         ctl_add_object(status, "bindings", &object);
     }
     return all_open;

@@ -165,8 +165,9 @@ static void bindings(struct metrics *metrics, const struct path *path)
             container_of(node, struct accept_binding, in_accept);
         char text[ENDPOINT_TEXT_BYTES];
         endpoint_format(&binding->endpoint, text);
-        metric_sample(metrics, (struct metric_label){ "connector", binding->connector },
-            (struct metric_label){ "address", text }, binding->listener != NULL);
+        for (size_t i = 0; i < binding->connector_count; i++)
+            metric_sample(metrics, (struct metric_label){ "connector", binding->connectors[i] },
+                (struct metric_label){ "address", text }, accept_binding_is_open(binding));
     }
 }
 

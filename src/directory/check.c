@@ -222,7 +222,7 @@ static void check_disputes(struct reader *reader)
     }
 }
 
-/* Two bindings of one connector that overlap: the second socket could not be opened. */
+/* Two bindings of one connector that overlap: one of them is for nothing, and a mistake. */
 static bool has_overlapping_bindings(const struct receive_connector *connector)
 {
     for (size_t b = 1; b < connector->binding_count; b++) {

@@ -4,6 +4,7 @@
 #include "os/errno.h"
 #include "os/loop_uv.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -147,6 +148,15 @@ static enum err bind_unix(
     return OK;
 }
 
+/* The kernel asks for this when a socket is bound, and again when it listens, of the new one and
+ * of those that are in its way; which must belong to the same user (socket(7), SO_REUSEPORT). */
+static void set_shared(int fd, bool is_shared)
+{
+    int on = is_shared;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+}
+
 static enum err bind_tcp(int fd, const struct sockaddr *at, socklen_t n)
 {
     int on = 1;
@@ -159,7 +169,8 @@ static enum err bind_tcp(int fd, const struct sockaddr *at, socklen_t n)
     return bind(fd, at, n) < 0 ? err_of_errno(errno) : OK;
 }
 
-static enum err make_socket(struct listener *listener, unsigned unix_mode, int *out)
+static enum err make_socket(
+    struct listener *listener, unsigned unix_mode, bool is_shared, int *out)
 {
     struct sockaddr_storage at;
     socklen_t n = endpoint_to_sockaddr(&listener->at, &at);
@@ -169,6 +180,8 @@ static enum err make_socket(struct listener *listener, unsigned unix_mode, int *
 
     if (fd < 0)
         return errno == EAFNOSUPPORT ? ERR_UNREACHABLE : err_of_errno(errno);
+    if (is_shared)
+        set_shared(fd, true);
     if (listener->at.is_unix)
         err = bind_unix(fd, listener, unix_mode, to, n);
     else
@@ -186,7 +199,8 @@ static enum err make_socket(struct listener *listener, unsigned unix_mode, int *
     return OK;
 }
 
-enum err listener_open(struct loop *loop, const struct endpoint *at, unsigned unix_mode,
+static enum err open_one(struct loop *loop, const struct endpoint *at, unsigned unix_mode,
+    bool is_shared,
     void (*on_accept)(
         void *me, int fd, const struct endpoint *peer, const struct endpoint *local),
     void *me, struct listener **out)
@@ -200,7 +214,7 @@ enum err listener_open(struct loop *loop, const struct endpoint *at, unsigned un
     listener->on_accept = on_accept;
     listener->me = me;
     timer_init(&listener->retry, loop, on_retry);
-    err = make_socket(listener, unix_mode, &listener->fd);
+    err = make_socket(listener, unix_mode, is_shared, &listener->fd);
     if (err != OK)
         goto fail;
     failed = uv_poll_init(&loop->uv, &listener->poll, listener->fd);
@@ -218,6 +232,28 @@ fail:
     return err;
 }
 
+enum err listener_open(struct loop *loop, const struct endpoint *at, unsigned unix_mode,
+    void (*on_accept)(
+        void *me, int fd, const struct endpoint *peer, const struct endpoint *local),
+    void *me, struct listener **out)
+{
+    return open_one(loop, at, unix_mode, false, on_accept, me, out);
+}
+
+enum err listener_open_shared(struct loop *loop, const struct endpoint *at,
+    void (*on_accept)(
+        void *me, int fd, const struct endpoint *peer, const struct endpoint *local),
+    void *me, struct listener **out)
+{
+    assert(!at->is_unix);
+    return open_one(loop, at, 0, true, on_accept, me, out);
+}
+
+void listener_share(struct listener *listener, bool is_shared)
+{
+    set_shared(listener->fd, is_shared);
+}
+
 /* --- Closing ----------------------------------------------------------------------------- */
 
 static void on_closed(uv_handle_t *handle)
@@ -233,6 +269,14 @@ static void remove_own_file(const struct listener *listener)
     if (stat(listener->at.path, &s) == 0 && s.st_dev == listener->device &&
         s.st_ino == listener->inode)
         unlink(listener->at.path);
+}
+
+void listener_drain(struct listener *listener)
+{
+    for (int i = 0; i < BACKLOG; i++) { /* no more can have waited when it began */
+        if (!accept_one(listener))
+            break;
+    }
 }
 
 void listener_close(struct listener *listener)

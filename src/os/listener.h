@@ -16,7 +16,19 @@ enum err listener_open(struct loop *loop, const struct endpoint *at, unsigned un
     void (*on_accept)(
         void *me, int fd, const struct endpoint *peer, const struct endpoint *local),
     void *me, struct listener **out) MUST_USE;
-void listener_close(struct listener *listener);
+/* A port is either one socket's, on all addresses of a kind, or that of sockets on single ones:
+ * ERR_BUSY.  To go from one to the other without a moment in which nobody listens, the new socket
+ * is opened beside those that are in its way, which, and which alone, are shared meanwhile; then
+ * it is shared no more itself.  TCP only.  ERR_BUSY: somebody else's is in the way. */
+void listener_share(struct listener *listener, bool is_shared);
+enum err listener_open_shared(struct loop *loop, const struct endpoint *at,
+    void (*on_accept)(
+        void *me, int fd, const struct endpoint *peer, const struct endpoint *local),
+    void *me, struct listener **out) MUST_USE;
+
+/* Accepts who is waiting: what close() would reset. */
+void listener_drain(struct listener *listener);
+void listener_close(struct listener *listener);                            /* takes NULL */
 const struct endpoint *listener_endpoint(const struct listener *listener); /* the real port */
 
 #endif

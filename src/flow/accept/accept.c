@@ -1,15 +1,10 @@
 #include "flow/accept/inside.h"
 
-#include "base/mem.h"
 #include "os/conn.h"
 #include "policy/limits.h"
 #include "report/report.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { TRY_AGAIN_MS = 5000, UNIX_MODE = 0666 };
 
 /* --- Counts ------------------------------------------------------------------------------ */
 
@@ -206,7 +201,7 @@ void accept_admit(
 }
 
 /* Behind a balancer it is not known yet whose connection it is (FE-5). */
-static void begin(struct accept *accept, int fd, const struct arrival *arrival)
+void accept_begin(struct accept *accept, int fd, const struct arrival *arrival)
 {
     struct setup *setup = setup_slot_hold(accept->setup);
     const struct settings *settings = setup->settings;
@@ -230,161 +225,6 @@ static void begin(struct accept *accept, int fd, const struct arrival *arrival)
     setup_free(setup);
 }
 
-static void on_accept(
-    void *me, int fd, const struct endpoint *peer, const struct endpoint *local)
-{
-    struct accept_binding *binding = me;
-    struct arrival arrival = {
-        .is_unix = local->is_unix,
-        .path = local->is_unix ? binding->endpoint.path : NULL,
-        .local = local->ip,
-        .peer = peer->ip,
-        .port = local->port,
-        .peer_port = peer->port,
-    };
-
-    begin(binding->accept, fd, &arrival);
-}
-
-/* --- Sockets ----------------------------------------------------------------------------- */
-
-static bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
-{
-    if (a->is_unix != b->is_unix)
-        return false;
-    if (a->is_unix)
-        return strcmp(a->path, b->path) == 0;
-    return a->port == b->port && ip_compare(a->ip, b->ip) == 0;
-}
-
-static struct accept_binding *find_binding(
-    struct accept *accept, const struct endpoint *endpoint)
-{
-    list_each (node, &accept->bindings) {
-        struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
-        if (endpoint_equal(&binding->endpoint, endpoint))
-            return binding;
-    }
-    return NULL;
-}
-
-static void want_endpoint(
-    struct accept *accept, const struct endpoint *endpoint, const char *connector)
-{
-    struct accept_binding *binding = find_binding(accept, endpoint);
-
-    if (!binding) {
-        binding = mem_new(sizeof *binding);
-        binding->accept = accept;
-        binding->endpoint = *endpoint;
-        list_add_last(&accept->bindings, &binding->in_accept);
-    }
-    binding->is_wanted = true;
-    snprintf(binding->connector, sizeof binding->connector, "%s", connector);
-}
-
-/* "*:25" has the port on all addresses: a single one beside it needs no socket of its own. */
-static bool is_covered_by_any(const struct settings *settings, const struct binding *binding)
-{
-    for (size_t i = 0; i < settings->receive_count; i++) {
-        const struct receive_connector *connector = &settings->receive[i];
-        for (size_t j = 0; connector->enabled && j < connector->binding_count; j++) {
-            const struct binding *other = &connector->bindings[j];
-            if (other->is_any && !binding->is_unix && other->port == binding->port)
-                return true;
-        }
-    }
-    return false;
-}
-
-static void want_binding(struct accept *accept, const struct settings *settings,
-    const struct binding *binding, const char *connector)
-{
-    struct endpoint endpoint = { .is_unix = binding->is_unix, .port = binding->port };
-
-    if (binding->is_unix) {
-        snprintf(endpoint.path, sizeof endpoint.path, "%s", binding->path);
-    } else if (binding->is_any) {
-        if (!ip_parse(BYTES("0.0.0.0"), &endpoint.ip))
-            abort();
-        want_endpoint(accept, &endpoint, connector);
-        memset(&endpoint.ip, 0, sizeof endpoint.ip); /* "::" */
-    } else if (is_covered_by_any(settings, binding)) {
-        return;
-    } else {
-        endpoint.ip = binding->ip;
-    }
-    want_endpoint(accept, &endpoint, connector);
-}
-
-static void open_binding(struct accept_binding *binding)
-{
-    char text[ENDPOINT_TEXT_BYTES];
-    bool failed_before = binding->error[0] != 0;
-    enum err err = listener_open(binding->accept->loop, &binding->endpoint, UNIX_MODE,
-        on_accept, binding, &binding->listener);
-
-    endpoint_format(&binding->endpoint, text);
-    if (err == OK) {
-        binding->error[0] = 0;
-        report(REPORT_BINDING_OPEN, R_CHARS("connector", binding->connector),
-            R_CHARS("address", text));
-        return;
-    }
-    snprintf(binding->error, sizeof binding->error, "%s", err_text(err));
-    if (!failed_before) /* loud once, not every few seconds */
-        report(REPORT_BINDING_FAILED, R_CHARS("connector", binding->connector),
-            R_CHARS("address", text), R_CHARS("error", binding->error));
-    if (!timer_is_running(&binding->accept->again))
-        timer_start(&binding->accept->again, TRY_AGAIN_MS);
-}
-
-static void close_binding(struct accept_binding *binding)
-{
-    if (binding->listener)
-        listener_close(binding->listener);
-    list_remove(&binding->in_accept);
-    free(binding);
-}
-
-void accept_apply(struct accept *accept)
-{
-    struct setup *setup = setup_slot_hold(accept->setup);
-    const struct settings *settings = setup->settings;
-
-    accept->has_told_probe = false;
-    list_each (node, &accept->bindings)
-        container_of(node, struct accept_binding, in_accept)->is_wanted = false;
-    for (size_t i = 0; i < settings->receive_count; i++) {
-        const struct receive_connector *connector = &settings->receive[i];
-        for (size_t j = 0; connector->enabled && j < connector->binding_count; j++)
-            want_binding(accept, settings, &connector->bindings[j], connector->name);
-    }
-    setup_free(setup);
-    /* Close first: a port may move from one address to all. */
-    list_each (node, &accept->bindings) {
-        struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
-        if (!binding->is_wanted)
-            close_binding(binding);
-    }
-    list_each (node, &accept->bindings) {
-        struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
-        if (!binding->listener)
-            open_binding(binding);
-    }
-}
-
-static void on_again(struct timer *timer)
-{
-    struct accept *accept = container_of(timer, struct accept, again);
-
-    list_each (node, &accept->bindings) {
-        struct accept_binding *binding = container_of(node, struct accept_binding, in_accept);
-        if (!binding->listener)
-            open_binding(binding);
-    }
-}
-
 void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *setup)
 {
     accept->loop = loop;
@@ -392,19 +232,16 @@ void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *se
     accept->connection_count = 0;
     accept->waiting_count = 0;
     accept->has_told_probe = false;
-    list_init(&accept->bindings);
     list_init(&accept->waiting);
     table_init(&accept->sources);
     table_init(&accept->connectors);
-    timer_init(&accept->again, loop, on_again);
+    bindings_init(accept);
 }
 
 void accept_stop(struct accept *accept)
 {
-    timer_stop(&accept->again);
     header_stop(accept);
-    list_each (node, &accept->bindings)
-        close_binding(container_of(node, struct accept_binding, in_accept));
+    bindings_stop(accept);
 }
 
 void accept_done(struct accept *accept)

@@ -31,16 +31,23 @@ struct accept {
     void *me;
 };
 
-/* One socket of ours. */
+/* Where we listen. */
 struct accept_binding {
     struct list in_accept;
     struct accept *accept;
     struct endpoint endpoint;
-    struct listener *listener; /* NULL: could not be opened, tried again */
-    char connector[64];        /* one that asks for it */
-    char error[64];
+    struct listener *listener; /* its own socket; NULL: it has none */
+    char **connectors;         /* those that ask for it */
+    size_t connector_count;
+    char error[64]; /* why it could not be opened; tried again */
     bool is_wanted;
 };
+
+/* Clients can connect there: to a socket of its own, or to one on all addresses. */
+bool accept_binding_is_open(const struct accept_binding *binding);
+/* Its connectors: "Scanners, Printers".  Of very many the first ones. */
+enum { ACCEPT_NAMES_BYTES = 512 };
+void accept_binding_names(const struct accept_binding *binding, char out[ACCEPT_NAMES_BYTES]);
 
 void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *setup);
 /* Opens what the present settings ask for and is not open, closes what nobody asks for (RC-2,

@@ -7,12 +7,19 @@
 
 /* --- accept.c ---------------------------------------------------------------------------- */
 
+/* A connection is there; behind a balancer it is not known yet whose.  Takes FD. */
+void accept_begin(struct accept *accept, int fd, const struct arrival *arrival);
 /* It is known who the client is: a connector is chosen.  Takes FD and SETUP, the present one. */
 void accept_admit(
     struct accept *accept, int fd, const struct arrival *arrival, struct setup *setup);
 /* Logged, told, and closed.  CONNECTOR may be NULL.  Takes FD. */
 void accept_refuse(struct accept *accept, int fd, const struct arrival *arrival,
     const struct receive_connector *connector, const struct decision *decision);
+
+/* --- bindings.c -------------------------------------------------------------------------- */
+
+void bindings_init(struct accept *accept);
+void bindings_stop(struct accept *accept); /* closes them */
 
 /* --- counts.c ---------------------------------------------------------------------------- */
 

@@ -87,6 +87,16 @@ static void no_accept(
     close(fd);
 }
 
+static void count_accept(
+    void *me, int fd, const struct endpoint *peer, const struct endpoint *local)
+{
+    unsigned *count = me;
+
+    (void)peer, (void)local;
+    (*count)++;
+    close(fd);
+}
+
 static void test_listen_busy(void **state)
 {
     struct loop *loop;
@@ -101,6 +111,42 @@ static void test_listen_busy(void **state)
     assert_int_equal(listener_open(loop, &at, 0, no_accept, NULL, &second), ERR_BUSY);
     assert_null(second);
     listener_close(first);
+    loop_free(loop);
+}
+
+/* From a single address to all of them, while there are clients: nobody is turned away, and nobody
+ * else gets in. */
+static void test_listen_shared(void **state)
+{
+    struct loop *loop;
+    struct listener *single, *all, *other = NULL;
+    struct endpoint at = loopback(0), wide;
+    unsigned accepted = 0;
+    struct sockaddr_storage to;
+    socklen_t n;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    (void)state;
+    assert_int_equal(loop_new(&loop), OK);
+    assert_int_equal(listener_open(loop, &at, 0, count_accept, &accepted, &single), OK);
+    at = *listener_endpoint(single);
+    wide = (struct endpoint){ .port = at.port };
+    assert_true(ip_parse(BYTES("0.0.0.0"), &wide.ip));
+    assert_int_equal(listener_open(loop, &wide, 0, no_accept, NULL, &other), ERR_BUSY);
+    assert_int_equal(listener_open_shared(loop, &wide, no_accept, NULL, &other), ERR_BUSY);
+    listener_share(single, true);
+    assert_int_equal(listener_open_shared(loop, &wide, no_accept, NULL, &all), OK);
+    listener_share(single, false);
+    listener_share(all, false);
+    assert_int_equal(listener_open(loop, &at, 0, no_accept, NULL, &other), ERR_BUSY);
+    assert_int_equal(listener_open(loop, &wide, 0, no_accept, NULL, &other), ERR_BUSY);
+    n = endpoint_to_sockaddr(&at, &to);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, n), 0);
+    listener_drain(single); /* who had called a single address is its own */
+    assert_int_equal(accepted, 1);
+    listener_close(single);
+    listener_close(all);
+    close(fd);
     loop_free(loop);
 }
 
@@ -454,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_tcp),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_listen_busy),
+        cmocka_unit_test(test_listen_shared),
         cmocka_unit_test(test_listen_unix),
         cmocka_unit_test(test_connect_fails),
         cmocka_unit_test(test_source),
