@@ -180,15 +180,15 @@ static void on_put_back(struct deliver *deliver, struct item *item)
         on_idle(path, message);
 }
 
-static void on_finished(
-    struct deliver *deliver, struct item *item, const struct result *results, const char *host)
+static void on_finished(struct deliver *deliver, struct item *item,
+    const struct result *results, const struct attempt *attempt)
 {
     struct path *path = deliver->me;
 
     if (hop_is_redirection(item->hop))
-        path_finish_redirected(path, item, results, host);
+        path_finish_redirected(path, item, results, attempt);
     else
-        discard_item(&path->discard, item, results, host);
+        discard_item(&path->discard, item, results, attempt);
 }
 
 static void on_hop_down(struct deliver *deliver, struct hop *hop, const char *error)

@@ -117,8 +117,8 @@ bool path_may_copy(void *me, struct mid mid);
 /* --- path_redirect.c ------------------------------------------------------------------------- */
 
 /* An item at a host that it was redirected to: what that refuses follows its route. */
-void path_finish_redirected(
-    struct path *path, struct item *item, const struct result *results, const char *host);
+void path_finish_redirected(struct path *path, struct item *item, const struct result *results,
+    const struct attempt *attempt);
 /* Adds those recipients that stay where they were redirected to; free() its list. */
 void path_pins(const struct message *message, struct route_pins *pins);
 

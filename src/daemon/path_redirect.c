@@ -127,8 +127,8 @@ bool path_undo_redirect(struct path *path, struct message *message,
 
 /* --- It is refused there ----------------------------------------------------------------- */
 
-void path_finish_redirected(
-    struct path *path, struct item *item, const struct result *results, const char *host)
+void path_finish_redirected(struct path *path, struct item *item, const struct result *results,
+    const struct attempt *attempt)
 {
     uint32_t count = item->recipient_count, refused = 0;
     struct result *kept = mem_copy(results, count * sizeof *results);
@@ -145,7 +145,7 @@ void path_finish_redirected(
         item_message(item)
             ->revision--; /* it is routed anew as soon as nothing of it is under way */
     }
-    discard_item(&path->discard, item, kept, host);
+    discard_item(&path->discard, item, kept, attempt);
     free(kept);
 }
 

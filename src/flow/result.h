@@ -2,6 +2,7 @@
 #ifndef FLOW_RESULT_H
 #define FLOW_RESULT_H
 
+#include "base/bytes.h"
 #include "mail/status.h"
 
 struct shared_text;
@@ -26,6 +27,13 @@ struct result {
     const char
         *tls; /* "verify TLSv1.3 CIPHER verified", "" in clear; borrowed for the call; NULL:
                         no connection at all */
+};
+
+/* What the results of an item come from; borrowed for the call. */
+struct attempt {
+    const char *host; /* who said so: "mx.example.com[192.0.2.1]:25"; "": we did ourselves */
+    struct bytes envelope; /* encoded, the whole of it, of a message that rested and was read;
+                            * empty: the message has it, or nobody has read it */
 };
 
 #endif

@@ -176,10 +176,18 @@ static bool is_8bit(const struct dsn *dsn)
     return dsn->is_utf8 || dsn->has_8bit;
 }
 
+void dsn_message_id(struct mid mid, struct bytes fqdn, char out[DSN_MESSAGE_ID_BYTES])
+{
+    char id[ID_TEXT_BYTES];
+
+    mid_format(mid, id);
+    snprintf(out, DSN_MESSAGE_ID_BYTES, "<%s@%.*s>", id, BYTES_ARGS(bytes_first(fqdn, 255)));
+}
+
 static void add_header(struct writer *writer)
 {
     const struct dsn *dsn = writer->dsn;
-    char text[400], id[ID_TEXT_BYTES];
+    char text[400], message_id[DSN_MESSAGE_ID_BYTES];
 
     snprintf(text, sizeof text, "Mail Delivery System <MAILER-DAEMON@%.*s>",
         BYTES_ARGS(bytes_first(dsn->fqdn, 255)));
@@ -188,9 +196,8 @@ static void add_header(struct writer *writer)
     add_address(writer, "To", "", bytes_text(text));
     add_field(writer, "Subject", "", bytes_text(first_kind(dsn)->subject));
     add_date(writer, "Date", dsn->now);
-    mid_format(dsn->mid, id);
-    snprintf(text, sizeof text, "<%s@%.*s>", id, BYTES_ARGS(bytes_first(dsn->fqdn, 255)));
-    add_field(writer, "Message-ID", "", bytes_text(text));
+    dsn_message_id(dsn->mid, dsn->fqdn, message_id);
+    add_field(writer, "Message-ID", "", bytes_text(message_id));
     if (is_message_id(dsn->original_message_id)) {
         add_field(writer, "In-Reply-To", "", dsn->original_message_id);
         add_field(writer, "References", "", dsn->original_message_id);

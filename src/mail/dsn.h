@@ -43,6 +43,10 @@ struct dsn {
  * ERR_LIMIT: over OUT's ceiling; the caller may try again with headers_only. */
 enum err dsn_format(const struct dsn *dsn, struct buf *out) MUST_USE;
 
+/* The notification's own Message-ID, brackets and all. */
+enum { DSN_MESSAGE_ID_BYTES = 300 };
+void dsn_message_id(struct mid mid, struct bytes fqdn, char out[DSN_MESSAGE_ID_BYTES]);
+
 /* The id of a notification: derived from the message's, its recipients (numbers in the
  * envelope, ascending) and the kind, so that making it twice is recognised
  * (docs/formats/spool.md). */

@@ -186,7 +186,7 @@ void deliver_fail_hop(struct deliver *deliver, struct hop *hop, const struct ver
             results[i] = (struct result){
                 .recipient = item_recipient(item, i), .fate = FATE_FAILED, .verdict = *verdict
             };
-        deliver->finished(deliver, item, results, "");
+        deliver->finished(deliver, item, results, &(struct attempt){ .host = "" });
         free(results);
     }
     if (item)

@@ -41,9 +41,9 @@ struct deliver {
     /* At most RECIPIENTS_MAX recipients of a message (0: all of them). */
     struct item *(*take)(struct deliver *deliver, struct hop *hop, uint32_t recipients_max);
     void (*put_back)(struct deliver *deliver, struct item *item);
-    /* RESULTS: one for each recipient of the item.  HOST: "name[address]:port", or "". */
+    /* RESULTS: one for each recipient of the item. */
     void (*finished)(struct deliver *deliver, struct item *item, const struct result *results,
-        const char *host);
+        const struct attempt *attempt);
     void (*hop_down)(struct deliver *deliver, struct hop *hop, const char *error);
     void (*hop_up)(struct deliver *deliver, struct hop *hop);
     void *me;

@@ -76,7 +76,8 @@ void delivery_done(struct delivery *delivery, struct sending *sending)
     }
     if (sending->is_accepted)
         pace_accepted(&delivery->host->pace->pace, loop_now(deliver->loop).ms);
-    deliver->finished(deliver, item, sending->results, delivery->text);
+    deliver->finished(deliver, item, sending->results,
+        &(struct attempt){ delivery->text, bytes_of(sending->envelope, sending->envelope_n) });
     sending_free(sending);
     crash_end(before);
 }

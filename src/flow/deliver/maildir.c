@@ -33,6 +33,8 @@ struct job {
     struct spool_content *content;
     uint64_t content_bytes, done;
     struct spool_read read;
+    uint8_t *envelope; /* our own, of a message that rested; else NULL */
+    size_t envelope_n;
     uint8_t *piece;
     size_t piece_n;
     struct loop_work work;
@@ -222,6 +224,7 @@ static void job_free(struct job *job)
     setup_free(job->setup);
     spool_content_free(job->content);
     buf_done(&job->head);
+    free(job->envelope);
     free(job->piece);
     free(job->pattern);
     free(job->recipients);
@@ -244,7 +247,8 @@ static void on_finished(struct loop_work *work)
         any_ok |= job->results[i].fate == FATE_DELIVERED;
     if (any_ok && !destination->is_forgotten && destination->hop->is_down)
         deliver->hop_up(deliver, destination->hop);
-    deliver->finished(deliver, job->item, job->results, "local");
+    deliver->finished(deliver, job->item, job->results,
+        &(struct attempt){ "local", bytes_of(job->envelope, job->envelope_n) });
     job_free(job);
     deliver_release(deliver);
     destination->users--;
@@ -376,8 +380,9 @@ static void on_first_piece(struct spool_read *read)
     }
     job->piece = read->at;
     job->piece_n = read->n;
-    begin(job, bytes_of(read->envelope, read->envelope_n));
-    free(read->envelope);
+    job->envelope = read->envelope;
+    job->envelope_n = read->envelope_n;
+    begin(job, bytes_of(job->envelope, job->envelope_n));
 }
 
 static void start(struct destination *destination, struct item *item)

@@ -148,6 +148,12 @@ static bool owes_notice(const struct envelope *envelope, const struct recipient 
 
 /* --- Sorting an item's results ----------------------------------------------------------- */
 
+/* As whole as it is known. */
+static struct bytes envelope_of(const struct item *item, const struct attempt *attempt)
+{
+    return attempt->envelope.n ? attempt->envelope : message_envelope(item_message(item));
+}
+
 struct sorted {
     struct result *notices, *plain; /* malloc'd, room for all */
     uint32_t notice_count, plain_count, deferred_count, delivered_count;
@@ -183,23 +189,24 @@ static void sort_one(struct sorted *sorted, const struct envelope *envelope,
 
 /* RESULTS stand in the order of the item's recipients, which is that of the envelope. */
 static void sort_results(struct sorted *sorted, struct item *item, const struct result *results,
-    const char *host, int64_t now)
+    const struct attempt *attempt, int64_t now)
 {
+    struct bytes encoded = envelope_of(item, attempt);
     struct envelope envelope;
     struct envelope_cursor cursor;
     struct recipient recipient;
     uint32_t count = item->recipient_count, at = 0;
 
-    if (envelope_decode(message_envelope(item_message(item)), &envelope) != OK)
-        abort(); /* it was decoded when the message came in, and lies in our memory */
-    envelope_recipients(message_envelope(item_message(item)), &cursor);
+    if (envelope_decode(encoded, &envelope) != OK)
+        abort(); /* it was decoded when the message came in, and its checksum holds */
+    envelope_recipients(encoded, &cursor);
     for (uint32_t i = 0; at < count && envelope_next_recipient(&cursor, &recipient); i++) {
         const struct result *result;
         if (item_recipient(item, at) != i)
             continue;
         result = results[at].recipient == i ? &results[at] : result_for(results, count, i);
         assert(result);
-        report_delivery(item, &recipient, &envelope, result, host, now);
+        report_delivery(item, &recipient, &envelope, result, attempt->host, now);
         sort_one(sorted, &envelope, &recipient, result);
         at++;
     }
@@ -267,22 +274,23 @@ static void settle_item(
 
 /* Nearly all: one recipient, nobody to be told. */
 static bool is_simple(const struct item *item, const struct result *result,
-    struct envelope *envelope, struct recipient *recipient)
+    const struct attempt *attempt, struct envelope *envelope, struct recipient *recipient)
 {
+    struct bytes encoded = envelope_of(item, attempt);
     struct envelope_cursor cursor;
 
     if (item->recipient_count != 1 || item_recipient(item, 0) != 0 ||
         result->fate == FATE_DEFERRED)
         return false;
-    if (envelope_decode(message_envelope(item_message(item)), envelope) != OK)
+    if (envelope_decode(encoded, envelope) != OK)
         return false;
-    envelope_recipients(message_envelope(item_message(item)), &cursor);
+    envelope_recipients(encoded, &cursor);
     return envelope_next_recipient(&cursor, recipient) &&
            !owes_notice(envelope, recipient, result);
 }
 
-static void settle(
-    struct discard *discard, struct item *item, const struct result *results, const char *host)
+static void settle(struct discard *discard, struct item *item, const struct result *results,
+    const struct attempt *attempt)
 {
     int64_t now = loop_wall(discard->secure->home).ms;
     uint32_t count = item->recipient_count;
@@ -291,8 +299,8 @@ static void settle(
     struct recipient recipient;
     struct message *message = item_message(item);
 
-    if (is_simple(item, results, &envelope, &recipient)) {
-        report_delivery(item, &recipient, &envelope, results, host, now);
+    if (is_simple(item, results, attempt, &envelope, &recipient)) {
+        report_delivery(item, &recipient, &envelope, results, attempt->host, now);
         discard->item_done(discard, item);
         discard_note(discard, message, results, 1);
         discard_check_over(discard, message);
@@ -301,19 +309,87 @@ static void settle(
     sorted.notices = mem_new(count * sizeof *sorted.notices);
     sorted.plain = mem_new(count * sizeof *sorted.plain);
     sorted.deferred = mem_new(count * sizeof *sorted.deferred);
-    sort_results(&sorted, item, results, host, now);
-    settle_item(discard, item, &sorted, host);
+    sort_results(&sorted, item, results, attempt, now);
+    settle_item(discard, item, &sorted, attempt->host);
     free(sorted.notices);
     free(sorted.plain);
     free(sorted.deferred);
 }
 
-void discard_item(
-    struct discard *discard, struct item *item, const struct result *results, const char *host)
-{
-    struct crash_work before = crash_begin(item_message(item)->entry.by_mid.mid, "settle");
+/* --- What rested, and was not read for an attempt ---------------------------------------- */
 
-    settle(discard, item, results, host);
+/* An item that fails without one (it is too old, its domain does not exist), whose envelope is
+ * read for the tracking log. */
+struct unread {
+    struct discard *discard;
+    struct item *item;
+    struct result *results;
+    char *host;
+    struct spool_read read;
+};
+
+/* What they borrow goes when the caller goes.  Who ends so was offered to nobody: no TLS. */
+static struct result *keep_results(const struct result *results, uint32_t count)
+{
+    struct result *kept = mem_copy(results, count * sizeof *kept);
+
+    for (uint32_t i = 0; i < count; i++) {
+        kept[i].tls = NULL;
+        if (kept[i].host)
+            shared_text_hold(kept[i].host);
+    }
+    return kept;
+}
+
+static void on_read(struct spool_read *read)
+{
+    struct unread *unread = container_of(read, struct unread, read);
+    uint32_t count = unread->item->recipient_count; /* the item may be gone afterwards */
+    struct bytes envelope = bytes_of(read->envelope, read->envelope_n); /* damaged: none */
+
+    unread->discard->notice_count--;
+    settle(unread->discard, unread->item, unread->results,
+        &(struct attempt){ unread->host, envelope });
+    free(read->at);
+    free(read->envelope);
+    for (uint32_t i = 0; i < count; i++)
+        shared_text_free(unread->results[i].host);
+    free(unread->results);
+    free(unread->host);
+    free(unread);
+}
+
+static void read_first(struct discard *discard, struct item *item, const struct result *results,
+    const struct attempt *attempt)
+{
+    struct unread *unread = mem_new(sizeof *unread);
+
+    unread->discard = discard;
+    unread->item = item; /* it stays DELIVERING, and its message with it */
+    unread->results = keep_results(results, item->recipient_count);
+    unread->host = mem_text(attempt->host);
+    unread->read.done = on_read;
+    unread->read.wants_envelope = true;
+    discard->notice_count++;
+    spool_read(discard->secure->spool, &item_message(item)->entry, 0, 0, &unread->read);
+}
+
+static bool lacks_message_id(const struct message *message, const struct attempt *attempt)
+{
+    return message->is_resting && attempt->envelope.n == 0 && !message->is_unread &&
+           report_tracks();
+}
+
+void discard_item(struct discard *discard, struct item *item, const struct result *results,
+    const struct attempt *attempt)
+{
+    const struct message *message = item_message(item);
+    struct crash_work before = crash_begin(message->entry.by_mid.mid, "settle");
+
+    if (lacks_message_id(message, attempt))
+        read_first(discard, item, results, attempt);
+    else
+        settle(discard, item, results, attempt);
     crash_end(before);
 }
 
@@ -334,7 +410,7 @@ static void fail_all(struct discard *discard, struct item *item, const struct ve
             .host = host,
             .verdict = *verdict,
         };
-    discard_item(discard, item, results, "");
+    discard_item(discard, item, results, &(struct attempt){ .host = "" });
     free(results);
 }
 

@@ -29,14 +29,14 @@ struct discard {
      * LINE, as mail/cause.h has it. */
     bool (*is_slowed)(
         const struct discard *discard, const struct hop *hop, char line[CAUSE_BYTES]);
-    uint32_t notice_count; /* notifications that are being made */
+    uint32_t notice_count; /* notifications that are being made, and ends that read before */
     void *me;
 };
 
-/* Ends the delivery of ITEM (state DELIVERING).  RESULTS has one for each of its recipients;
- * HOST is who said so ("mx.example.com[192.0.2.1]:25"), or "" for ourselves. */
-void discard_item(
-    struct discard *discard, struct item *item, const struct result *results, const char *host);
+/* Ends the delivery of ITEM (state DELIVERING), if need be once the envelope has been read, which
+ * the tracking log wants whole.  RESULTS has one for each of its recipients. */
+void discard_item(struct discard *discard, struct item *item, const struct result *results,
+    const struct attempt *attempt);
 
 /* No recipient of it is pending and it is in no queue: the end in the spool and for other nodes.
  * Its memory is the caller's. */

@@ -25,6 +25,7 @@ struct notice {
     char host[200];
     struct wall began; /* when the attempt that it tells of ended, if one did */
     struct mid mid;
+    char message_id[DSN_MESSAGE_ID_BYTES]; /* its own; once it is made */
     struct spool_read read;
     uint8_t *envelope; /* our own, of a message that rested; else NULL */
     size_t envelope_n;
@@ -113,7 +114,7 @@ static void report_notice_sent(const struct notice *notice)
         abort(); /* the notification was made from it */
     report(REPORT_DSN, R_MID(notice->message->entry.by_mid.mid),
         R_CHARS("about", about(notice)), R_MID_AS("notification", notice->mid),
-        R_TRACKED("to", envelope.sender));
+        R_TRACKED("to", envelope.sender), R_TRACKED_CHARS("message-id", notice->message_id));
 }
 
 static void on_secured(struct securing *securing, const struct verdict *verdict)
@@ -242,6 +243,7 @@ static struct message *make_message(
         .arrived = now,
         .session = original.session,
         .connector = BYTES("dsn"),
+        .message_id = bytes_text(notice->message_id),
         .content_bytes = content_bytes,
         .recipient_count = 1,
         .recipients = &recipient,
@@ -289,6 +291,7 @@ static void commit(struct notice *notice)
     buf_init(&content, NOTICE_BYTES_MAX);
     setup = setup_slot_hold(discard->setup);
     format_notice(notice, setup, now, &content);
+    dsn_message_id(notice->mid, bytes_text(setup->settings->fqdn), notice->message_id);
     setup_free(setup);
     writer = spool_writer_new(discard->secure->spool, home, NOTICE_BYTES_MAX, NULL, NULL);
     if (spool_append(writer, buf_bytes(&content)) != OK) {

@@ -574,7 +574,8 @@ static void end_delivery(struct world *world, struct item *item, const char *fat
         results[i] = (struct result){ .recipient = i,
             .fate = fates[i] == 'd' ? FATE_DELIVERED : FATE_DEFERRED,
             .verdict = verdict_of(fates[i] == 'd' ? 250 : 451, STATUS(4, 0, 0), "x") };
-    world->path.deliver.finished(&world->path.deliver, item, results, "host");
+    world->path.deliver.finished(
+        &world->path.deliver, item, results, &(struct attempt){ .host = "host" });
 }
 
 static void test_withdrawn_while_delivered(void **state)

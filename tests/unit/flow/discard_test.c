@@ -1,6 +1,8 @@
 /* Discard: outcomes, notifications and the end of a message. */
 #include "flow_kit.h"
 
+#include "report/report.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -423,6 +425,109 @@ static void test_removed(void **state)
     }
 }
 
+/* --- The tracking log -------------------------------------------------------------------- */
+
+static void begin_tracking(const struct world *world, char path[128])
+{
+    struct report_settings settings = { .target = 0, .tracking_file = path };
+    char why[256];
+
+    snprintf(path, 128, "%s/tracking", world->folder);
+    assert_int_equal(report_init(&settings, why), OK);
+}
+
+/* The line of the event has the Message-ID in its column. */
+static void check_tracked(const char *name, const char *path, const char *event, const char *id)
+{
+    char line[4096], wanted[200];
+    FILE *file = fopen(path, "re");
+    unsigned found = 0;
+
+    assert_non_null(file);
+    snprintf(wanted, sizeof wanted, ",%s,", event);
+    while (fgets(line, sizeof line, file)) {
+        const char *at = strstr(line, wanted);
+        if (!at)
+            continue;
+        at = strchr(at + strlen(wanted), ','); /* behind our own id */
+        check(name, at && strncmp(at + 1, id, strlen(id)) == 0 && at[1 + strlen(id)] == ',');
+        found++;
+    }
+    fclose(file);
+    check(name, found == 1);
+}
+
+static const struct tracked_case {
+    const char *name, *sender;
+    bool rests, expires;
+    const char *event;
+} tracked_cases[] = {
+    { "delivered at once", "a@example.com", false, false, "SEND" },
+    { "expired", "a@example.com", false, true, "FAIL" },
+    { "rested, then expired", "a@example.com", true, true, "FAIL" },
+    { "rested, then expired, nobody is told", "", true, true, "FAIL" },
+    /* Deliver reads the envelope; the test's has not: it is read all the same. */
+    { "rested, then delivered", "a@example.com", true, false, "SEND" },
+};
+
+static bool is_forgotten(void *me)
+{
+    const struct world *world = me;
+    return world->forgotten_count > 0;
+}
+
+static void test_tracked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CASES(tracked_cases); i++) {
+        const struct tracked_case *c = &tracked_cases[i];
+        struct world world;
+        struct message *message;
+        char path[128];
+
+        open_world(&world);
+        begin_tracking(&world, path);
+        message = world_send(&world, &(struct world_mail){ c->sender, { "b@example.net" },
+                                         .message_id = "<1@example.com>" });
+        if (c->rests)
+            message_rest(message);
+        if (c->expires) {
+            queue_take_item(&world.queue, &message->first);
+            discard_expired(&world.discard, &message->first);
+        } else {
+            world_deliver(&world, world_hop(&world, "out"), "d");
+        }
+        world_until(&world, is_forgotten, &world);
+        world_until(&world, is_quiet, &world);
+        check_tracked(c->name, path, c->event, "<1@example.com>");
+        report_done();
+        world_done(&world);
+    }
+}
+
+/* The notification has a Message-ID of its own, in its own lines and in the one that tells of it. */
+static void test_notice_is_tracked(void **state)
+{
+    struct world world;
+    struct envelope envelope;
+    char path[128], id[ID_TEXT_BYTES], wanted[200];
+
+    (void)state;
+    open_world(&world);
+    begin_tracking(&world, path);
+    world_send(&world, &(struct world_mail){ "a@example.com", { "b@example.net" } });
+    world_deliver(&world, world_hop(&world, "out"), "f");
+    world_until(&world, has_notice, &world);
+    mid_format(world.latest->entry.by_mid.mid, id);
+    snprintf(wanted, sizeof wanted, "<%s@relay.example.com>", id);
+    check_notice(&world, "its field", "a@example.com", wanted);
+    assert_int_equal(envelope_decode(message_envelope(world.latest), &envelope), OK);
+    check_bytes("its envelope", envelope.message_id, bytes_text(wanted));
+    check_tracked("the line about it", path, "DSN,DSN", wanted); /* source and event */
+    report_done();
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +539,8 @@ int main(void)
         cmocka_unit_test(test_no_route),
         cmocka_unit_test(test_reasons_of_several),
         cmocka_unit_test(test_removed),
+        cmocka_unit_test(test_tracked),
+        cmocka_unit_test(test_notice_is_tracked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

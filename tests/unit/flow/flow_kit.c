@@ -307,6 +307,7 @@ struct message *world_message(
     struct envelope envelope = {
         .sender = bytes_text(mail->sender),
         .connector = BYTES("in"),
+        .message_id = bytes_text(mail->message_id),
         .content_bytes = sizeof content - 1,
         .recipients = recipients,
         .prepend = BYTES("Received: from a by b\r\n"),
@@ -370,5 +371,6 @@ void world_deliver(struct world *world, struct hop *hop, const char *fates)
             results[i].verdict = verdict_of(451, STATUS(4, 7, 1), "greylisted");
         }
     }
-    discard_item(&world->discard, item, results, "mx.example.net[192.0.2.1]:25");
+    discard_item(&world->discard, item, results,
+        &(struct attempt){ .host = "mx.example.net[192.0.2.1]:25" });
 }

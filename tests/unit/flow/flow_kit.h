@@ -46,6 +46,7 @@ struct world_mail {
     const char *sender;
     const char *recipients[4]; /* up to the first NULL */
     uint8_t notify;            /* of all */
+    const char *message_id;    /* NULL: none */
     int64_t age_ms;
 };
 /* It as a message that is not stored yet. */
