@@ -103,6 +103,62 @@ def test_the_log_tells_the_whole_path(node):
     assert drop["internal-message-id"] == mid
 
 
+def test_what_waited_keeps_its_message_id(start, folder):
+    """A message at rest has let go of it: after a deferral, after a restart, and when it is given up without a try; the
+    sender of none is told, so that nothing of them is read for that."""
+    answers = {"later@far.test": "451 4.2.0 try later"}
+    with sink.Sink(answer=lambda stage, text: next((a for who, a in answers.items() if stage == "rcpt" and who in text),
+                                                   None)) as target:
+        port = process.free_port()
+        node = start(config(folder, port, target), port)
+        node.target, node.port = target, port
+        mail = {name: MAIL.replace(b"page3", name.encode()) for name in ("waited", "slept", "expired")}
+        send(node, "later@far.test", mail=mail["waited"])
+        wait_event(node, event_id="DEFER", message_id="<waited@printer.test>")
+        answers.clear()
+        node.tool("retry", "--all")
+        wait_event(node, event_id="SEND", message_id="<waited@printer.test>")
+        node.wait_empty()
+        node.tool("suspend", "Out")
+        send(node, "a@far.test", mail=mail["slept"])
+        node.stop()
+        node.start()
+        node.tool("resume", "Out")
+        wait_event(node, event_id="SEND", message_id="<slept@printer.test>")
+        node.wait_empty()
+        node.tool("suspend", "Out")
+        send(node, "b@far.test", sender="", mail=mail["expired"])
+        node.configure(relais.block("queue", None, expiry="1s") + config(folder, port, target))
+        node.reload()
+        wait_event(node, event_id="FAIL", message_id="<expired@printer.test>")
+        assert [e["event-id"] for m in track(node, "--id", "expired@printer.test") for e in m["events"]] == ["RECEIVE", "FAIL"]
+        # RECEIVE is gone with an old file: what became of it is found all the same.
+        rows_left = [line for line in node.log_of("tracking").splitlines(keepends=True) if ",RECEIVE," not in line]
+        with open(f"{node.folder}/tracking.log", "w", newline="") as f:
+            f.writelines(rows_left)
+        for name, want in (("waited", ["DEFER", "SEND"]), ("slept", ["SEND"]), ("expired", ["FAIL"])):
+            found, = track(node, "--id", f"<{name}@printer.test>")
+            assert [e["event-id"] for e in found["events"]] == want, name
+
+
+def test_a_message_id_that_is_ours(start, folder):
+    """Of a mail that had none, and of a notification."""
+    with sink.Sink(answer=answer) as target:
+        port = process.free_port()
+        node = start(relais.receive("In", f"{HOST}:{port}", add_missing_headers=True) +
+                     relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"]), port)
+        node.target, node.port = target, port
+        send(node, "a@far.test", "nobody@far.test", mail=b"Subject: none\r\n\r\nhere\r\n")
+        dsn, = wait_event(node, event_id="DSN")
+        wait_event(node, event_id="SEND", internal_message_id=dsn["internal-message-id"])
+        sent = [next(line[12:].strip() for line in mail.content.decode().splitlines() if line.startswith("Message-ID: "))
+                for mail in target.mails]
+        assert len(set(sent)) == 2
+        assert {r["message-id"] for r in rows(node) if r["internal-message-id"] == dsn["internal-message-id"]} == \
+            {dsn["message-id"]}
+        assert {r["message-id"] for r in rows(node)} == set(sent)
+
+
 def test_many_recipients_take_several_lines(node):
     names = [f"recipient-with-a-long-name-{n:04}@far.test" for n in range(300)]
     send(node, *names)

@@ -215,6 +215,22 @@ static bool lacks_header(const struct scan *scan)
     return scan->bytes && scan->header_bytes == 0;
 }
 
+/* The logs have it, too, as if it had been there. */
+static enum err add_message_id(struct receipt *receipt, struct bytes fqdn, struct buf *out)
+{
+    const size_t before = out->n;
+    enum err err = trace_message_id(receipt->mid, fqdn, out);
+    struct bytes value;
+
+    if (err != OK)
+        return err;
+    value = bytes_skip(buf_bytes(out), before + strlen("Message-ID: "));
+    value = bytes_first(value, bytes_find(value, '\r'));
+    snprintf(
+        receipt->scan.message_id, sizeof receipt->scan.message_id, "%.*s", BYTES_ARGS(value));
+    return OK;
+}
+
 /* The header fields of ours that go before the content. */
 static void write_prepend(struct receipt *receipt, const struct session *session,
     struct wall now, struct bytes ip, struct buf *out)
@@ -245,7 +261,7 @@ static void write_prepend(struct receipt *receipt, const struct session *session
     if (err == OK && adds && !receipt->scan.has_from)
         err = trace_from(receipt_sender(receipt), receipt->is_smtputf8, out);
     if (err == OK && adds && !receipt->scan.has_message_id)
-        err = trace_message_id(receipt->mid, fqdn, out);
+        err = add_message_id(receipt, fqdn, out);
     if (err == OK && lacks_header(&receipt->scan))
         err = buf_add_text(out, "\r\n");
     if (err != OK)
@@ -329,6 +345,7 @@ static struct message *make_message(struct receipt *receipt, const struct sessio
     envelope.client_ip = bytes_text(ip);
     write_prepend(receipt, session, envelope.arrived, envelope.client_ip, &prepend);
     envelope.prepend = buf_bytes(&prepend);
+    envelope.message_id = bytes_text(receipt->scan.message_id); /* perhaps ours */
     envelope.recipients = recipients;
     if (envelope_encode(&envelope, &encoded) != OK)
         abort(); /* recipients are counted and lines short: far below the ceiling */
