@@ -80,12 +80,11 @@ static bool is_ip(struct bytes text)
 }
 
 /* Cuts ":PORT" off the end; an IPv6 address without brackets has none.  False: no port. */
-static bool cut_port(struct bytes *text, uint16_t *port, bool *has_port)
+static bool cut_port(struct bytes *text, uint16_t *port)
 {
     size_t colon = text->n;
     uint64_t number;
 
-    *has_port = false;
     while (colon > 0 && text->at[colon - 1] != ':' && text->at[colon - 1] != ']')
         colon--;
     if (colon == 0 || text->at[colon - 1] == ']' || is_ip(*text))
@@ -93,19 +92,18 @@ static bool cut_port(struct bytes *text, uint16_t *port, bool *has_port)
     if (!bytes_to_number(bytes_skip(*text, colon), UINT16_MAX, &number) || number == 0)
         return false;
     *port = (uint16_t)number;
-    *has_port = true;
     *text = bytes_first(*text, colon - 1);
     return true;
 }
 
-/* "mail.example.com" (its MX is asked for), "mail.example.com:587", "[mail.example.com]",
+/* "mail.example.com" and "mail.example.com:587" (its MX is asked for), "[mail.example.com]",
  * "[192.0.2.1]:25", "192.0.2.1", "[2001:db8::1]:25". */
 static bool parse_host(const char *host_text, uint16_t port, struct smart_host *out)
 {
     struct bytes text = bytes_text(host_text);
-    bool has_port, has_brackets;
+    bool has_brackets;
 
-    if (!cut_port(&text, &port, &has_port))
+    if (!cut_port(&text, &port))
         return false;
     has_brackets = text.n > 2 && text.at[0] == '[' && text.at[text.n - 1] == ']';
     if (has_brackets)
@@ -116,7 +114,7 @@ static bool parse_host(const char *host_text, uint16_t port, struct smart_host *
         return false;
     *out = (struct smart_host){ .host = bytes_to_text(text),
         .port = port,
-        .uses_mx = !has_brackets && !has_port && !is_ip(text),
+        .uses_mx = !has_brackets && !is_ip(text),
         .priority = 10,
         .weight = 1 };
     return true;
@@ -132,7 +130,7 @@ static struct smart_host *host_room(struct send_connector *connector)
 static void complain_of_host(struct reader *reader, struct source_line where, const char *text)
 {
     complaint_hint(complain(reader->complaints, where, "'%.120s' is no smart host", text),
-        "\"[mail.example.com]:25\", \"[192.0.2.1]\"; \"mail.example.com\" asks for its MX");
+        "\"[mail.example.com]:25\", \"[192.0.2.1]\"; without brackets its MX is asked for");
 }
 
 static void read_hosts(struct reader *reader, const struct option *option,
@@ -172,8 +170,6 @@ static void read_host(struct reader *reader, const struct option *option,
     }
     connector->host_count++;
     options_read(reader, host_options, item, host);
-    if (config_find(item, "port"))
-        host->uses_mx = false; /* as with "host:port" */
 }
 
 static void read_mx(struct reader *reader, const struct option *option,

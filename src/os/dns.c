@@ -507,17 +507,32 @@ static bool refuses_name(struct dns_query *query, const char *text, char name[DN
     return true;
 }
 
-struct dns_query *dns_mx(struct dns *dns, const char *domain,
-    void (*on_answer)(void *me, const struct dns_result *result), void *me)
+static struct dns_query *ask_mx(struct dns_query *query, const char *domain, bool may_be_own)
 {
-    struct dns_query *query = query_new(dns, on_answer, me);
     char name[DNS_NAME_BYTES];
 
     if (refuses_name(query, domain, name))
         return query;
+    if (may_be_own && hosts_file_find(query->dns->hosts, name, &query->result)) {
+        query->result = (struct dns_result){ .answer = DNS_NO_DATA };
+        answer_now(query);
+        return query;
+    }
     ask(query, name, TYPE_MX);
     wait_for_records(query);
     return query;
+}
+
+struct dns_query *dns_mx(struct dns *dns, const char *domain,
+    void (*on_answer)(void *me, const struct dns_result *result), void *me)
+{
+    return ask_mx(query_new(dns, on_answer, me), domain, false);
+}
+
+struct dns_query *dns_mx_unless_own(struct dns *dns, const char *domain,
+    void (*on_answer)(void *me, const struct dns_result *result), void *me)
+{
+    return ask_mx(query_new(dns, on_answer, me), domain, true);
 }
 
 struct dns_query *dns_addresses(struct dns *dns, const char *host,

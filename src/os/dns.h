@@ -65,6 +65,10 @@ void dns_free(struct dns *dns); /* open questions are cancelled: no callback */
  * (mail/idna.h); an IP address as HOST is its own answer. */
 struct dns_query *dns_mx(struct dns *dns, const char *domain,
     void (*on_answer)(void *me, const struct dns_result *result), void *me);
+/* The same for a name of the administrator's choice: one that the hosts file has is a host itself
+ * (DNS_NO_DATA), whatever the servers say. */
+struct dns_query *dns_mx_unless_own(struct dns *dns, const char *domain,
+    void (*on_answer)(void *me, const struct dns_result *result), void *me);
 struct dns_query *dns_addresses(struct dns *dns, const char *host,
     void (*on_answer)(void *me, const struct dns_result *result), void *me);
 /* The TLSA records of a name such as "_25._tcp.mx.example" (RFC 6698, 3). */

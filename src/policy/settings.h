@@ -270,8 +270,8 @@ enum delivery_kind { DELIVERY_SMART_HOSTS, DELIVERY_MX, DELIVERY_LMTP, DELIVERY_
 struct smart_host {
     char *host; /* name or address text */
     uint16_t port;
-    bool uses_mx; /* a name without brackets and without port: its MX is looked up */
-    bool is_unix; /* LMTP over a UNIX socket; `host` is the path */
+    bool uses_mx;              /* a name without brackets: the hosts of its MX records */
+    bool is_unix;              /* LMTP over a UNIX socket; `host` is the path */
     uint32_t priority, weight; /* lower priority first; spread by weight */
 };
 

@@ -1,5 +1,6 @@
 """A private unbound that answers for zones of the test's, on a loopback port, and asks nobody."""
 import os
+import signal
 
 from . import process
 from .server import Server
@@ -35,12 +36,20 @@ class Unbound(Server):
 
     def __init__(self, folder, records, refused=()):
         super().__init__(folder)
-        self.port = process.free_port()
-        data = "".join(f'    local-zone: "{name}" always_refuse\n' for name in refused)
-        data += "".join(f"    local-data: '{record}'\n" for record in records)
+        self.port, self.nobody, self.refused = process.free_port(), process.free_port(), refused
         self.config = os.path.join(self.folder, "unbound.conf")
+        self.write(records)
+
+    def write(self, records):
+        data = "".join(f'    local-zone: "{name}" always_refuse\n' for name in self.refused)
+        data += "".join(f"    local-data: '{record}'\n" for record in records)
         with open(self.config, "w") as f:
-            f.write(CONFIG.format(folder=self.folder, port=self.port, data=data, nobody=process.free_port()))
+            f.write(CONFIG.format(folder=self.folder, port=self.port, data=data, nobody=self.nobody))
+
+    def change(self, records):
+        """Other records, soon: it reads them in its own time."""
+        self.write(records)
+        self.process.send_signal(signal.SIGHUP)
 
     @property
     def server(self):

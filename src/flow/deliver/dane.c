@@ -111,10 +111,8 @@ static void ask(struct host *host, const char *base)
  * that domain, which are secure, lead here. */
 static void keep_next_hop(struct host *host)
 {
-    const char *domain = destination_mx_domain(host->destination);
-
     free(host->dane.next_hop);
-    host->dane.next_hop = mem_text(domain ? domain : host->name);
+    host->dane.next_hop = mem_text(host_domain(host));
 }
 
 void dane_connect(struct host *host)
@@ -125,7 +123,7 @@ void dane_connect(struct host *host)
 
     if (host->query)
         return;
-    dane->facts.mx_is_secure = destination->mx_is_secure;
+    dane->facts.mx_is_secure = !host->mx || host->mx->is_secure; /* else the configuration's */
     dane->facts.addresses_are_secure = host->is_secure;
     if (!dane_wants_tlsa(&dane->facts) || is_fresh) {
         decide_and_connect(host, "");

@@ -233,6 +233,14 @@ static void view_host(const struct host *host, int64_t now, struct host_view *ou
         ip_format(host->addresses[0], out->address);
 }
 
+/* A name that gives no hosts stands for those it should. */
+static void view_name(const struct mx_name *mx, struct host_view *out)
+{
+    *out = (struct host_view){
+        .name = mx->name, .error = mx->error, .port = mx->port, .state = "down"
+    };
+}
+
 void deliver_each_host(
     const struct hop *hop, void (*visit)(void *me, const struct host_view *view), void *me)
 {
@@ -242,7 +250,16 @@ void deliver_each_host(
     if (!destination)
         return;
     for (size_t i = 0; i < destination->host_count; i++) {
+        if (destination->hosts[i]->is_gone && destination->hosts[i]->delivery_count == 0)
+            continue;
         view_host(destination->hosts[i], loop_now(destination->deliver->loop).ms, &view);
+        visit(me, &view);
+    }
+    for (size_t i = 0; i < destination->mx_count; i++) {
+        const struct mx_name *mx = &destination->mx_names[i];
+        if (!mx->has_failed || lookup_has_hosts(mx) || hop->connector->delivery == DELIVERY_MX)
+            continue;
+        view_name(mx, &view);
         visit(me, &view);
     }
 }

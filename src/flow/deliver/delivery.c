@@ -82,6 +82,7 @@ static void delivery_free(struct delivery *delivery)
     if (!delivery->is_up)
         deliver_opened(deliver, delivery->prospect);
     delivery_uncount(delivery);
+    delivery->host->delivery_count--;
     list_remove(&delivery->in_destination);
     list_remove(&delivery->in_ready);
     list_remove(&delivery->in_idle);
@@ -115,7 +116,8 @@ static void end(struct delivery *delivery)
     delivery->error = NULL;
     destination->users++;
     delivery_free(delivery);
-    if (was_tls_trouble) { /* TLS "may": rather in clear than not at all (RFC 7435) */
+    if (was_tls_trouble &&
+        !host->is_gone) { /* TLS "may": rather in clear than not at all (RFC 7435) */
         host->no_tls_until.ms = loop_now(deliver->loop).ms + NO_TLS_MS;
         delivery_open(destination, host, address_at);
     } else if (has_failed && !deliver->is_stopping) {
@@ -560,6 +562,7 @@ void delivery_open(struct destination *destination, struct host *host, unsigned 
     else
         destination->opening_count++;
     delivery_count(delivery);
+    host->delivery_count++;
     delivery->active = loop_now(destination->deliver->loop);
     configure(delivery);
     delivery->engine = smtp_client_new(&delivery->config);

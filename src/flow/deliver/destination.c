@@ -10,25 +10,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    ADDRESS_TTL_MS_MIN = 30000,
-    ADDRESS_TTL_MS_MAX = 3600000,
-    MX_MAX = 20,
-    PROBE_AGAIN_MS = 1000
-};
+enum { PROBE_AGAIN_MS = 1000 };
 
 /* --- Making and ending ------------------------------------------------------------------- */
 
 static void on_probe(struct timer *timer);
 
-static struct host *add_host(struct destination *destination, const char *name, uint16_t port)
+struct host *host_new(struct destination *destination, const char *name, uint16_t port,
+    const struct host_place *place)
 {
     struct host *host = mem_new(sizeof *host);
 
     host->destination = destination;
     host->name = mem_text(name);
     host->port = port;
-    host->weight = 1;
+    host->place = *place;
     host->pace = host_pace_hold(destination->deliver, name, port);
     timer_init(&host->probe, destination->deliver->loop, on_probe);
     destination->hosts = mem_grow(
@@ -37,7 +33,7 @@ static struct host *add_host(struct destination *destination, const char *name, 
     return host;
 }
 
-static void host_free(struct host *host)
+void host_free(struct host *host)
 {
     if (host->query) {
         dns_cancel(host->query);
@@ -50,58 +46,22 @@ static void host_free(struct host *host)
     free(host);
 }
 
-static void add_smart_hosts(struct destination *destination)
+const char *host_domain(const struct host *host)
 {
-    const struct send_connector *connector = destination->hop->connector;
+    const struct hop *hop = host->destination->hop;
 
-    for (size_t i = 0; i < connector->host_count; i++) {
-        const struct smart_host *from = &connector->hosts[i];
-        struct host *host = add_host(destination, from->host, from->port);
-        host->is_unix = from->is_unix;
-        host->priority = from->priority;
-        host->weight = from->weight ? from->weight : 1;
-    }
-    destination->lookup = LOOKUP_DONE;
-}
-
-/* The domain is "[host]:port". */
-static void add_redirection_host(struct destination *destination)
-{
-    const char *name = destination->hop->domain + 1, *end = strrchr(name, ']');
-    char host[256];
-
-    assert(end && end[1] == ':');
-    snprintf(host, sizeof host, "%.*s", (int)(end - name), name);
-    add_host(destination, host, (uint16_t)strtoul(end + 2, NULL, 10));
-    destination->lookup = LOOKUP_DONE;
-}
-
-/* The name whose MX says who the hosts are; NULL: the connector lists them. */
-static const char *mx_domain(const struct hop *hop)
-{
-    const struct send_connector *connector = hop->connector;
-
-    if (connector->delivery == DELIVERY_MX)
+    if (hop->connector->delivery == DELIVERY_MX)
         return hop->domain;
-    if (connector->host_count == 1 && connector->hosts[0].uses_mx)
-        return connector->hosts[0].host;
-    return NULL;
-}
-
-const char *destination_mx_domain(const struct destination *destination)
-{
-    return mx_domain(destination->hop);
+    return host->mx ? host->mx->name : host->name;
 }
 
 enum send_tls destination_tls(const struct destination *destination, const struct host *host)
 {
-    const char *name = mx_domain(destination->hop);
     const struct tls_policy *policy;
 
     if (host->is_unix)
         return SEND_TLS_NONE;
-    return send_tls_level(
-        destination->hop->connector, bytes_text(name ? name : host->name), &policy);
+    return send_tls_level(destination->hop->connector, bytes_text(host_domain(host)), &policy);
 }
 
 struct destination *destination_get(struct deliver *deliver, struct hop *hop)
@@ -113,15 +73,11 @@ struct destination *destination_get(struct deliver *deliver, struct hop *hop)
     destination = mem_new(sizeof *destination);
     destination->deliver = deliver;
     destination->hop = hop;
-    destination->mx_is_secure = true; /* until an MX lookup says something else */
     list_init(&destination->deliveries);
     list_init(&destination->ready);
     destination_init_turn(destination);
     list_add_last(&deliver->destinations, &destination->in_deliver);
-    if (hop->connector->is_redirection)
-        add_redirection_host(destination);
-    else if (hop->connector->delivery != DELIVERY_MAILDIR && !mx_domain(hop))
-        add_smart_hosts(destination);
+    lookup_init(destination);
     hop->destination = destination;
     return destination;
 }
@@ -131,9 +87,7 @@ void destination_free_if_done(struct destination *destination)
     if (!destination->is_forgotten || destination->users || destination->connection_count ||
         destination->job_count)
         return;
-    for (size_t i = 0; i < destination->host_count; i++)
-        host_free(destination->hosts[i]);
-    free(destination->hosts);
+    lookup_done(destination);
     timer_stop(&destination->turn);
     list_remove(&destination->in_deliver);
     free(destination);
@@ -144,10 +98,7 @@ void destination_forget(struct destination *destination)
     destination->hop->destination = NULL;
     destination->is_forgotten = true;
     timer_stop(&destination->turn);
-    if (destination->query) {
-        dns_cancel(destination->query);
-        destination->query = NULL;
-    }
+    lookup_stop(destination);
     destination->users++;
     list_each (node, &destination->deliveries)
         delivery_quit(container_of(node, struct delivery, in_destination));
@@ -166,157 +117,6 @@ static void hop_down(struct destination *destination, const char *error)
     if (!destination->hop->is_down)
         connectivity_remark(destination->hop, "", error);
     deliver->hop_down(deliver, destination->hop, error);
-}
-
-/* --- Who the hosts are ------------------------------------------------------------------- */
-
-static void pick_and_connect(struct destination *destination);
-
-int64_t destination_ttl_ms(uint32_t ttl_s)
-{
-    int64_t ms = (int64_t)ttl_s * 1000;
-
-    if (ms < ADDRESS_TTL_MS_MIN)
-        return ADDRESS_TTL_MS_MIN;
-    return ms > ADDRESS_TTL_MS_MAX ? ADDRESS_TTL_MS_MAX : ms;
-}
-
-static void forget_hosts(struct destination *destination)
-{
-    for (size_t i = 0; i < destination->host_count; i++)
-        host_free(destination->hosts[i]);
-    destination->host_count = 0;
-}
-
-/* The MX records above ourselves: with them or with us at their head, mail would come back
- * (5.1). */
-static unsigned hosts_before_us(
-    const struct destination *destination, const struct dns_result *mx)
-{
-    const char *fqdn = destination->hop->setup->settings->fqdn;
-
-    for (unsigned i = 0; i < mx->host_count; i++) {
-        if (bytes_equal_nocase(bytes_text(mx->hosts[i].name), bytes_text(fqdn))) {
-            unsigned first = i;
-            while (first && mx->hosts[first - 1].preference == mx->hosts[i].preference)
-                first--;
-            return first;
-        }
-    }
-    return mx->host_count;
-}
-
-/* What DNS says of a recipient's domain is final.  A smart host's name is ours: a mistake in it
- * must not send the mail back. */
-static void fail_hop(struct destination *destination, struct verdict verdict)
-{
-    char error[HOST_ERROR_BYTES];
-
-    destination->lookup = LOOKUP_NEEDED;
-    if (destination->hop->connector->delivery == DELIVERY_MX) {
-        if (destination->hop->is_down) /* no other connector is to stand in for it any more */
-            destination->deliver->hop_up(destination->deliver, destination->hop);
-        deliver_fail_hop(destination->deliver, destination->hop, &verdict);
-        return;
-    }
-    snprintf(error, sizeof error, "451 4.4.4 %s", verdict.text);
-    hop_down(destination, error);
-}
-
-static void use_mx(struct destination *destination, const struct dns_result *mx)
-{
-    const struct send_connector *connector = destination->hop->connector;
-    unsigned count = hosts_before_us(destination, mx);
-
-    if (count == 0) {
-        fail_hop(
-            destination, verdict_of(554, STATUS(5, 4, 6), "Mail for %s loops back to myself",
-                             mx_domain(destination->hop)));
-        return;
-    }
-    for (unsigned i = 0; i < count && i < MX_MAX; i++) {
-        struct host *host = add_host(destination, mx->hosts[i].name, connector->mx_port);
-        host->priority = mx->hosts[i].preference;
-    }
-    destination->lookup = LOOKUP_DONE;
-    pick_and_connect(destination);
-}
-
-static void on_mx(void *me, const struct dns_result *result)
-{
-    struct destination *destination = me;
-    struct deliver *deliver = destination->deliver;
-    const char *domain = mx_domain(destination->hop);
-    char error[HOST_ERROR_BYTES];
-
-    destination->query = NULL;
-    destination->opening_count--;
-    if (destination->connection_count) { /* to a host of the old list: it is good enough */
-        destination->lookup = LOOKUP_DONE;
-        return;
-    }
-    destination->lookup = LOOKUP_NEEDED;
-    forget_hosts(destination);
-    destination->expires.ms = loop_now(deliver->loop).ms + destination_ttl_ms(result->ttl_s);
-    destination->mx_is_secure = result->is_secure;
-    switch (result->answer) {
-    case DNS_FOUND:
-        if (result->is_null_mx) {
-            fail_hop(destination, verdict_of(556, STATUS(5, 1, 10),
-                                      "Domain %s accepts no mail (null MX)", domain));
-            return;
-        }
-        use_mx(destination, result);
-        return;
-    case DNS_NO_DATA: /* the domain itself is the host: RFC 5321, 5.1 */
-        add_host(destination, domain, destination->hop->connector->mx_port);
-        destination->lookup = LOOKUP_DONE;
-        pick_and_connect(destination);
-        return;
-    case DNS_NO_NAME:
-        if (destination->hop->connector->delivery == DELIVERY_MX) {
-            fail_hop(destination,
-                verdict_of(550, STATUS(5, 1, 2), "Domain %s does not exist", domain));
-            return;
-        }
-        break; /* a smart host of ours: a mistake to be mended, not the recipient's fault */
-    case DNS_FAILED:
-    case DNS_BOGUS:
-        break;
-    }
-    snprintf(error, sizeof error, "451 4.4.3 MX lookup of %s failed: %s", domain, result->why);
-    hop_down(destination, error);
-}
-
-/* "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
-static bool parse_literal(struct bytes text, struct ip *out)
-{
-    if (text.n < 3 || text.at[0] != '[' || text.at[text.n - 1] != ']')
-        return false;
-    text = bytes_first(bytes_skip(text, 1), text.n - 2);
-    if (bytes_starts_nocase(text, BYTES("IPv6:")))
-        text = bytes_skip(text, 5);
-    return ip_parse(text, out);
-}
-
-static void look_up_hosts(struct destination *destination)
-{
-    struct ip literal;
-    const char *domain = mx_domain(destination->hop);
-    struct bytes text = bytes_text(domain);
-
-    /* user@[192.0.2.1]: the address itself, no MX */
-    if (parse_literal(text, &literal)) {
-        char address[IP_TEXT_BYTES];
-        ip_format(literal, address);
-        add_host(destination, address, destination->hop->connector->mx_port);
-        destination->lookup = LOOKUP_DONE;
-        pick_and_connect(destination);
-        return;
-    }
-    destination->lookup = LOOKUP_RUNNING;
-    destination->opening_count++;
-    destination->query = dns_mx(destination->deliver->dns, domain, on_mx, destination);
 }
 
 /* --- A host's addresses ------------------------------------------------------------------ */
@@ -399,44 +199,46 @@ static void connect_host(struct destination *destination, struct host *host)
 
 static bool is_candidate(const struct host *host, bool down_too)
 {
-    return !host->was_tried && !host->is_probed && (!host->is_down || down_too) &&
-           host_may_connect(host);
+    return !host->was_tried && !host->is_gone && !host->is_probed &&
+           (!host->is_down || down_too) && host_may_connect(host);
 }
 
-/* Among the hosts that may be tried, those of the lowest priority; of them one by weight. */
+static bool has_candidate(const struct destination *destination, bool down_too)
+{
+    for (size_t i = 0; i < destination->host_count; i++) {
+        if (is_candidate(destination->hosts[i], down_too))
+            return true;
+    }
+    return false;
+}
+
+/* One of the hosts that may be tried; NULL: there is none. */
 static struct host *pick(const struct destination *destination, bool down_too)
 {
-    uint32_t best = UINT32_MAX, random;
-    uint64_t weights = 0, at;
+    size_t room = destination->host_count + 1, count = 0;
+    const struct host_place **places = mem_new(room * sizeof *places);
+    struct host **hosts = mem_new(room * sizeof *hosts), *host = NULL;
+    uint64_t random;
 
     for (size_t i = 0; i < destination->host_count; i++) {
-        const struct host *host = destination->hosts[i];
-        if (host->priority > best || !is_candidate(host, down_too))
+        if (!is_candidate(destination->hosts[i], down_too))
             continue;
-        if (host->priority < best)
-            weights = 0;
-        best = host->priority;
-        weights += host->weight;
+        hosts[count] = destination->hosts[i];
+        places[count++] = &destination->hosts[i]->place;
     }
-    if (weights == 0)
-        return NULL;
-    random_fill(&random, sizeof random);
-    at = random % weights;
-    for (size_t i = 0; i < destination->host_count; i++) {
-        struct host *host = destination->hosts[i];
-        if (host->priority != best || !is_candidate(host, down_too))
-            continue;
-        if (at < host->weight)
-            return host;
-        at -= host->weight;
+    if (count) {
+        random_fill(&random, sizeof random);
+        host = hosts[host_choose(places, count, random)];
     }
-    return NULL;
+    free(places);
+    free(hosts);
+    return host;
 }
 
 bool destination_any_up(const struct destination *destination)
 {
     for (size_t i = 0; i < destination->host_count; i++) {
-        if (!destination->hosts[i]->is_down)
+        if (!destination->hosts[i]->is_down && !destination->hosts[i]->is_gone)
             return true;
     }
     return false;
@@ -446,15 +248,18 @@ static const char *last_error(const struct destination *destination)
 {
     const char *error = "451 4.4.1 no host";
 
+    for (size_t i = 0; i < destination->mx_count; i++) {
+        if (destination->mx_names[i].has_failed)
+            error = destination->mx_names[i].error;
+    }
     for (size_t i = 0; i < destination->host_count; i++) {
-        if (destination->hosts[i]->error[0])
+        if (destination->hosts[i]->error[0] && !destination->hosts[i]->is_gone)
             error = destination->hosts[i]->error;
     }
     return error;
 }
 
-/* The next host of this round; none left: the hop is down until its retry plan says more. */
-static void pick_and_connect(struct destination *destination)
+void destination_try_next(struct destination *destination)
 {
     struct host *host = pick(destination, !destination_any_up(destination));
 
@@ -481,7 +286,7 @@ bool destination_has_other(
     if (destination->is_forgotten)
         return false;
     if (address_at + 1 < host->address_count ||
-        pick(destination, !destination_any_up(destination)))
+        has_candidate(destination, !destination_any_up(destination)))
         return true;
     return hop->connector->failover && !hop->is_down &&
            destination->connection_count == destination->probe_count + 1;
@@ -489,18 +294,11 @@ bool destination_has_other(
 
 void destination_open(struct destination *destination)
 {
-    struct loop *loop = destination->deliver->loop;
-
+    lookup_drop_gone(destination);
     begin_round(destination);
-    if (destination->lookup == LOOKUP_RUNNING)
-        return;
-    if (destination->lookup == LOOKUP_NEEDED ||
-        (destination->expires.ms && loop_now(loop).ms >= destination->expires.ms &&
-            destination->connection_count == 0)) {
-        look_up_hosts(destination);
-        return;
-    }
-    pick_and_connect(destination);
+    lookup_refresh(destination);
+    if (!lookup_is_awaited(destination))
+        destination_try_next(destination);
 }
 
 /* --- The circuit breaker ----------------------------------------------------------------- */
@@ -515,35 +313,41 @@ static void on_probe(struct timer *timer)
     if (destination->is_forgotten || destination->deliver->is_stopping || !host->is_down)
         return;
     timer_start(timer, PROBE_AGAIN_MS); /* an attempt is under way, or none can be made now */
-    if (destination->opening_count == 0 && !host->is_probed && !host->query &&
+    if (destination->opening_count == 0 && !host->is_gone && !host->is_probed && !host->query &&
         (destination_live_count(destination) || destination_any_up(destination))) {
         host->is_probed = true;
         connect_host(destination, host);
     }
 }
 
-void destination_host_failed(struct host *host, const char *error)
+static void note_failure(struct host *host, const char *error)
 {
-    struct destination *destination = host->destination;
-    const struct send_connector *connector;
+    const struct hop *hop = host->destination->hop;
     uint32_t random;
 
-    if (destination->is_forgotten)
-        return;
-    connector = destination->hop->connector;
     if (!host->is_down) {
-        report(REPORT_HOST_DOWN, R_CHARS("queue", destination->hop->name),
-            R_CHARS("host", host->name), R_CHARS("error", error));
-        connectivity_remark(destination->hop, host->name, error);
+        report(REPORT_HOST_DOWN, R_CHARS("queue", hop->name), R_CHARS("host", host->name),
+            R_CHARS("error", error));
+        connectivity_remark(hop, host->name, error);
     }
     host->is_down = true;
     host->is_answering = host->is_late = false;
     host->failure_count++;
     snprintf(host->error, sizeof host->error, "%s", error);
     random_fill(&random, sizeof random);
-    timer_start(&host->probe, retry_hop_ms(connector, host->failure_count, random));
+    timer_start(&host->probe, retry_hop_ms(hop->connector, host->failure_count, random));
+}
+
+void destination_host_failed(struct host *host, const char *error)
+{
+    struct destination *destination = host->destination;
+
+    if (destination->is_forgotten)
+        return;
+    if (!host->is_gone)
+        note_failure(host, error);
     if (!host->is_probed)
-        pick_and_connect(destination);
+        destination_try_next(destination);
     else if (destination->hop->ready_count) /* it waited for the end of the probe */
         deliver_want(destination->deliver, destination->hop);
     host->is_probed = false;
@@ -558,7 +362,7 @@ void destination_attempt_failed(struct destination *destination, struct host *ho
         begin_round(destination);
         host->was_tried = true;
     }
-    if (!was_up && !host->is_unix && address_at + 1 < host->address_count) {
+    if (!was_up && !host->is_unix && !host->is_gone && address_at + 1 < host->address_count) {
         snprintf(host->error, sizeof host->error, "%s", error);
         delivery_open(destination, host, address_at + 1); /* v6, then v4, at once (SM-8) */
         return;

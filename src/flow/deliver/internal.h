@@ -5,6 +5,7 @@
 
 #include "flow/deliver/deliver.h"
 #include "os/conn.h"
+#include "policy/host_choice.h"
 #include "policy/pace.h"
 #include "proto/smtp/client.h"
 #include "report/report.h"
@@ -45,13 +46,31 @@ struct host_pace {
     char why[HOST_ERROR_BYTES];                 /* what it said last */
 };
 
+/* A name whose MX records say who some of a next hop's hosts are: the recipient's domain, or a smart
+ * host without brackets. */
+struct mx_name {
+    struct destination *destination;
+    char *name;
+    uint16_t port;           /* of its hosts */
+    struct host_place place; /* of its entry */
+    struct dns_query *query;
+    bool is_awaited; /* mail waits for the answer: it counts among the openings */
+    bool has_failed; /* it gives no hosts, or only those of before: ERROR */
+    bool is_secure;  /* DNSSEC vouches for the answer */
+    struct moment expires;
+    char error[HOST_ERROR_BYTES];
+};
+
 /* One host behind a next hop, and whether it answers (the circuit breaker). */
 struct host {
     struct destination *destination;
     char *name; /* a host's name, an address, or a UNIX socket's path */
     uint16_t port;
     bool is_unix;
-    uint32_t priority, weight;
+    struct mx_name *mx; /* whose record names it; NULL: none does */
+    struct host_place place;
+    bool is_gone;            /* the records name it no more: it goes with its last connection */
+    unsigned delivery_count; /* connections, quitting ones too */
     struct ip addresses[HOST_ADDRESSES_MAX];
     unsigned address_count;
     struct moment expires;      /* of the addresses */
@@ -72,18 +91,15 @@ struct host {
     char error[HOST_ERROR_BYTES];
 };
 
-enum lookup { LOOKUP_NEEDED, LOOKUP_RUNNING, LOOKUP_DONE };
-
 struct destination {
     struct list in_deliver;
     struct deliver *deliver;
-    struct hop *hop;    /* not to be touched once is_forgotten */
-    enum lookup lookup; /* of the list of hosts */
-    struct dns_query *query;
-    struct moment expires; /* of the list, when it came from MX */
+    struct hop *hop; /* not to be touched once is_forgotten */
+    struct mx_name *mx_names;
+    size_t mx_count;
+    struct moment expires; /* of the first answer that does: it is asked again */
     struct host **hosts;
     size_t host_count;
-    bool mx_is_secure;      /* DNSSEC vouches for the list, or it is the configuration's */
     struct list deliveries; /* all connections */
     struct list ready;      /* those that would take a message */
     unsigned connection_count;
@@ -188,9 +204,14 @@ void destination_attempt_failed(struct destination *destination, struct host *ho
     unsigned address_at, bool was_up, const char *error);
 void destination_host_up(struct destination *destination, struct host *host);
 
-/* The domain whose MX says who the hosts are; NULL: the connector lists them. */
-const char *destination_mx_domain(const struct destination *destination);
+/* The name it is known by: the recipient's domain, the smart host's, or its own. */
+const char *host_domain(const struct host *host);
 int64_t destination_ttl_ms(uint32_t ttl_s);
+struct host *host_new(struct destination *destination, const char *name, uint16_t port,
+    const struct host_place *place);
+void host_free(struct host *host);
+/* The next host of this round; none left: the hop is down until its retry plan says more. */
+void destination_try_next(struct destination *destination);
 /* It is not to be had: the next one of this round. */
 void destination_host_failed(struct host *host, const char *error);
 
@@ -200,6 +221,19 @@ bool destination_has_other(
 /* An attempt at HOST begins or ends: a connection not up yet, or a question to DNS. */
 void host_begin_asking(struct host *host);
 void host_end_asking(struct host *host);
+
+/* --- lookup.c ---------------------------------------------------------------------------- */
+
+void lookup_init(struct destination *destination);
+void lookup_stop(struct destination *destination); /* it is forgotten */
+void lookup_done(struct destination *destination); /* frees all, hosts too */
+/* Asks for what has expired, and for all when there are no hosts.  What is there serves
+ * meanwhile, unless nothing is under way anyway. */
+void lookup_refresh(struct destination *destination);
+bool lookup_is_awaited(const struct destination *destination);
+/* Frees hosts that are gone, with their connections.  Nobody may have one in hand. */
+void lookup_drop_gone(struct destination *destination);
+bool lookup_has_hosts(const struct mx_name *mx);
 
 /* --- pacing.c ---------------------------------------------------------------------------- */
 

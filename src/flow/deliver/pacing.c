@@ -217,6 +217,8 @@ void destination_took(struct destination *destination, struct host *host)
 {
     int64_t now = loop_now(destination->deliver->loop).ms;
 
+    if (now >= destination->expires.ms)
+        lookup_refresh(destination);
     if (is_rated(destination))
         pace_clock_take(
             &destination->clock, destination->hop->connector->messages_per_minute_max, now);
@@ -256,7 +258,8 @@ bool destination_is_held_up(struct destination *destination)
 
     for (size_t i = 0; i < destination->host_count; i++) {
         const struct host *host = destination->hosts[i];
-        int64_t wait = host->is_down || host->was_tried ? 0 : wait_to_connect_ms(host, now);
+        bool is_out = host->is_down || host->was_tried || host->is_gone;
+        int64_t wait = is_out ? 0 : wait_to_connect_ms(host, now);
         if (wait && wait < first)
             first = wait;
     }
@@ -275,7 +278,8 @@ unsigned destination_live_count(const struct destination *destination)
 
     for (size_t i = 0; i < destination->host_count; i++) {
         const struct host *host = destination->hosts[i];
-        if (host->connection_count && !host->is_probed && !pace_wait_ms(&host->pace->pace, now))
+        if (host->connection_count && !host->is_gone && !host->is_probed &&
+            !pace_wait_ms(&host->pace->pace, now))
             live += host->connection_count;
     }
     return live;

@@ -412,13 +412,13 @@ static void check_hosts(const struct send_connector *c)
         uint32_t priority, weight;
     } hosts[] = {
         { "mail.example.com", 25, true, 10, 1 },
-        { "mail.example.com", 587, false, 10, 1 },
+        { "mail.example.com", 587, true, 10, 1 },
         { "mail.example.com", 25, false, 10, 1 },
         { "192.0.2.1", 26, false, 10, 1 },
         { "192.0.2.2", 25, false, 10, 1 },
         { "2001:db8::1", 25, false, 10, 1 },
         { "2001:db8::2", 27, false, 10, 1 },
-        { "spare.example.com", 28, false, 20, 3 },
+        { "spare.example.com", 28, true, 20, 3 },
     };
 
     check("hosts", c->host_count == CASES(hosts));

@@ -289,6 +289,7 @@ static void answers_without_a_server(void **state)
     (void)state;
     check_answer(
         dns, dns_addresses, "InHosts.Example.", DNS_FOUND, "2001:db8::77 192.0.2.77 ", NULL);
+    check_answer(dns, dns_mx_unless_own, "InHosts.Example.", DNS_NO_DATA, "", NULL);
     check_answer(dns, dns_addresses, "192.0.2.9", DNS_FOUND, "192.0.2.9 ", NULL);
     check_answer(dns, dns_addresses, "2001:db8::9", DNS_FOUND, "2001:db8::9 ", NULL);
     assert_int_equal(ask(dns, dns_addresses, "no name")->result.answer, DNS_NO_NAME);

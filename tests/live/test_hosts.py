@@ -1,0 +1,163 @@
+"""SC-1, SC-5: who the hosts of a next hop are: records that change, smart hosts by their MX."""
+import threading
+
+import pytest
+
+from tests.kit import mails, process, relais, sink, unbound
+from tests.kit.talk import Talk
+
+OLD, NEW, SPARE, DEAD = (f"127.103.0.{n}" for n in (11, 12, 13, 14))
+ADDRESSES = [f"old.example. 1 IN A {OLD}", f"new.example. 1 IN A {NEW}", f"spare.example. 1 IN A {SPARE}",
+             f"dead.example. 1 IN A {DEAD}"]
+POOLS = ["pool.example. 1 IN MX 10 dead.example.", "pool.example. 1 IN MX 20 old.example.", "next.example. 1 IN MX 10 new.example.",
+         "plain.example. 1 IN A " + SPARE]
+
+
+def moving(*hosts):
+    """The records of a domain that is served by HOSTS just now."""
+    return ADDRESSES + POOLS + [f"moving.example. 1 IN MX {10 * n} {host}.example." for n, host in enumerate(hosts, 1)]
+
+
+class World:
+    def __init__(self, start, names, port, targets):
+        self.start, self.names, self.target, self.targets = start, names, port, targets
+        self.old, self.new, self.spare = targets
+
+    def relay(self, *ways, **options):
+        """A node with these send connectors; returns it."""
+        port = process.free_port()
+        config = relais.block("dns", None, servers=[self.names.server], timeout="2s")
+        config += relais.receive("In", f"127.0.0.1:{port}") + "".join(ways)
+        return self.start(config, port, **options)
+
+    def smart(self, *hosts, **options):
+        """A send connector with blocks of smart hosts: ("name", {options})."""
+        text = relais.send("Out", **options)
+        return text[:text.rindex("}")] + "".join(relais.block("smart_host", name, **more) for name, more in hosts) + "}\n"
+
+    def came(self):
+        return [len(target.mails) for target in self.targets]
+
+
+@pytest.fixture
+def world(folder, start):
+    port = process.free_port("0.0.0.0")
+    with unbound.Unbound(f"{folder}/unbound", moving("old"), ["refused.example."]) as names, \
+            sink.Sink(OLD, port) as old, sink.Sink(NEW, port) as new, sink.Sink(SPARE, port) as spare:
+        yield World(start, names, port, (old, new, spare))
+
+
+def send(node, count=1, recipient="b@moving.example"):
+    with Talk(node.ports[0]) as talk:
+        for _ in range(count):
+            assert talk.send(mails.PLAIN, recipients=[recipient]).startswith("250 2.")
+
+
+class Traffic:
+    """Mail without a pause, so that the connection to the host is never idle."""
+
+    def __init__(self, node):
+        self.node, self.count, self.ends = node, 0, threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        with Talk(self.node.ports[0]) as talk:
+            while not self.ends.wait(0.01):
+                assert talk.send(mails.PLAIN, recipients=["b@moving.example"]).startswith("250 2.")
+                self.count += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ends.set()
+        self.thread.join()
+
+
+def test_records_that_change_under_traffic(world):
+    """SC-5: the old host still accepts, and is connected all the time: mail moves to the new one once the record
+    says so; nothing is lost or doubled, and the old one's connection ends with QUIT."""
+    node = world.relay(relais.send("Out", mx=True, mx_port=world.target, messages_per_connection="unlimited", connections=1))
+    with Traffic(node) as traffic:
+        process.wait_for("mail at the old host", lambda: world.old.mails)
+        world.names.change(moving("new"))
+        process.wait_for("mail at the new host", lambda: world.new.mails, 60)
+        process.wait_for("the old host's connection to end", lambda: not world.old.open)
+        before = len(world.old.mails)
+        process.wait_for("more at the new host", lambda: len(world.new.mails) > 20)
+        assert len(world.old.mails) == before and not world.old.open
+    node.wait_empty()
+    assert sum(world.came()) == traffic.count
+    assert [line for line in world.old.commands if line.upper().startswith(b"QUIT")]
+    hosts = [h["name"] for r in node.ask("queues")[0] if r["name"] == "Out/moving.example" for h in r["hosts"]]
+    assert hosts == ["new.example"], hosts
+    assert not [line for line in node.log().splitlines() if "host_down" in line or "hop_down" in line]
+
+
+def test_a_record_that_goes_and_comes(world):
+    """What is known of a host that stays is kept, and one that comes back is as good as new."""
+    node = world.relay(relais.send("Out", mx=True, mx_port=world.target))
+    with Traffic(node):
+        process.wait_for("mail at the old host", lambda: world.old.mails)
+        world.names.change(moving("new", "old"))
+        process.wait_for("mail at the new host", lambda: world.new.mails, 60)
+        world.names.change(moving("old"))
+        count = len(world.old.mails)
+        process.wait_for("mail at the old host again", lambda: len(world.old.mails) > count + 20, 60)
+    node.wait_empty()
+
+
+def test_names_that_fail_under_traffic(world):
+    """DNS is down: the hosts of before serve on."""
+    node = world.relay(relais.send("Out", mx=True, mx_port=world.target))
+    with Traffic(node) as traffic:
+        process.wait_for("mail at the old host", lambda: world.old.mails)
+        world.names.stop()
+        # Longer than the record lives and the question takes, twice over: told by mail that has come since.
+        process.wait_for("seconds of mail", lambda: len(world.old.mails) > 800, 60)
+    node.wait_empty()
+    assert world.came() == [traffic.count, 0, 0]
+    assert not [line for line in node.log().splitlines() if "hop_down" in line]
+
+
+def test_several_smart_hosts_by_their_mx(world):
+    """Each name without brackets stands for the hosts of its MX records, in its own place."""
+    node = world.relay(world.smart(("pool.example", {"port": world.target, "priority": 10}),
+                                   ("next.example", {"port": world.target, "priority": 20})))
+    send(node, 20)
+    node.wait_empty()
+    assert world.came() == [20, 0, 0], "the second MX of the first name, whose first is dead"
+    shown = node.tool("connector", "show", "Out").stdout
+    assert shown.count("by its MX") == 2, shown
+
+
+def test_a_name_shares_its_weight(world):
+    node = world.relay(world.smart((f"pool.example:{world.target}", {"weight": 1}), (f"next.example:{world.target}", {"weight": 1}),
+                                   (f"[spare.example]:{world.target}", {"weight": 2}), messages_per_connection=1, connections=8))
+    send(node, 300)
+    node.wait_empty()
+    old, new, spare = world.came()
+    assert 30 < old < 130 and 30 < new < 130 and 90 < spare < 210, world.came()
+
+
+def test_port_and_no_brackets(world):
+    """`name:port` is looked up like `name`; without MX records it is the host itself."""
+    node = world.relay(relais.send("Out", smart_hosts=[f"next.example:{world.target}"]),
+                       relais.send("Plain", spaces=["plain.test"], smart_hosts=[f"plain.example:{world.target}"]))
+    send(node, 3)
+    send(node, 2, "b@plain.test")
+    node.wait_empty()
+    assert world.came() == [0, 3, 2]
+
+
+def test_one_name_that_cannot_be_looked_up(world):
+    """The others carry the mail, and it is told that this one does not."""
+    node = world.relay(world.smart((f"refused.example:{world.target}", {"priority": 1}), (f"next.example:{world.target}", {"priority": 2})))
+    send(node, 5)
+    node.wait_empty()
+    assert world.came() == [0, 5, 0]
+    node.wait_log("host_down.*host=refused.example")
+    hosts = {h["name"]: h for r in node.ask("queues")[0] if r["name"] == "Out" for h in r["hosts"]}
+    assert hosts["refused.example"]["state"] == "down" and "4.4.3" in hosts["refused.example"]["error"]
+    assert hosts["new.example"]["state"] == "up"
