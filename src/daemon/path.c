@@ -386,7 +386,7 @@ enum err path_open(
     list_init(&recovery.messages);
     list_init(&recovery.found);
     mid_table_init(&path->taking);
-    err = setup_new(settings, &setup, why);
+    err = setup_new(settings, (*settings)->state_folder, &setup, why);
     if (err != OK)
         return err;
     now = setup->settings;

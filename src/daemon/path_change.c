@@ -64,7 +64,7 @@ static enum err change_dns(
 enum err path_change(struct path *path, struct settings **settings, char why[512])
 {
     struct setup *setup;
-    enum err err = setup_new(settings, &setup, why);
+    enum err err = setup_new(settings, (*settings)->state_folder, &setup, why);
     bool was_on = node_is_on(path->node);
 
     if (err != OK)
@@ -86,6 +86,7 @@ enum err path_change(struct path *path, struct settings **settings, char why[512
         setup_free(setup);
         return err;
     }
+    setup_keep_sessions(setup, path->routed_by);
     setup_free(path->routed_by);
     path->routed_by = setup_hold(setup);
     path->router.setup = path->routed_by;

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-enum err setup_new(struct settings **settings, struct setup **out, char why[512])
+enum err setup_new(
+    struct settings **settings, const char *key_folder, struct setup **out, char why[512])
 {
     struct setup *setup = mem_new(sizeof *setup);
     enum err err = OK;
@@ -13,6 +14,7 @@ enum err setup_new(struct settings **settings, struct setup **out, char why[512]
     pthread_mutex_init(&setup->tls_lock, NULL);
     setup->settings = *settings;
     *settings = NULL;
+    setup->key_folder = key_folder ? mem_text(key_folder) : NULL;
     setup->receive_tls = mem_new(setup->settings->receive_count * sizeof *setup->receive_tls);
     setup->send_tls = mem_new((setup->settings->send_count + 1) * sizeof *setup->send_tls);
     for (size_t i = 0; i < setup->settings->receive_count && err == OK; i++)
@@ -48,6 +50,7 @@ void setup_free(struct setup *setup)
     pthread_mutex_destroy(&setup->tls_lock);
     free(setup->receive_tls);
     free(setup->send_tls);
+    free(setup->key_folder);
     settings_free(setup->settings);
     free(setup);
 }

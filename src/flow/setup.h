@@ -14,14 +14,21 @@
 struct setup {
     atomic_uint holders;
     struct settings *settings;
+    char *key_folder;                 /* NULL: none */
     pthread_mutex_t tls_lock;         /* around these pointers: they are renewed */
     struct tls_context **receive_tls; /* one a receive connector; NULL: TLS is off */
     /* One a send connector, the last the redirection, and level; NULL: that connector has no use for it. */
     struct tls_context *(*send_tls)[SEND_TLS_COUNT];
 };
 
-/* Takes SETTINGS, on failure too.  WHY names the connector and the file. */
-enum err setup_new(struct settings **settings, struct setup **out, char why[512]) MUST_USE;
+/* Takes SETTINGS, on failure too.  KEY_FOLDER (borrowed) keeps the self-signed certificates of
+ * connectors that have no other; NULL, or where that fails, which is logged: they are made in memory.
+ * WHY names the connector and the file. */
+enum err setup_new(struct settings **settings, const char *key_folder, struct setup **out,
+    char why[512]) MUST_USE;
+/* Sessions that clients of BEFORE's receive connectors have are resumed by those of SETUP, which
+ * comes in its place: os/tls.h, tls_context_keep_sessions(). */
+void setup_keep_sessions(struct setup *setup, struct setup *before);
 struct setup *setup_hold(struct setup *setup);
 void setup_free(struct setup *setup); /* lets go; NULL too */
 

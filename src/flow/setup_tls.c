@@ -4,11 +4,16 @@
 
 #include "base/mem.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/tls_folder.h"
+#include "report/report.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { FOLDER_MODE = 0750 };
 
 /* --- Receive connectors ------------------------------------------------------------------ */
 
@@ -28,16 +33,66 @@ static enum err find_files(const struct settings *settings,
     return err;
 }
 
-static enum err make_context(const struct settings *settings,
+/* The self-signed certificate of a connector without another one: decision 12. */
+struct kept {
+    char *file, *rsa_file; /* NULL: none */
+};
+
+/* NULL: it cannot be kept. */
+static char *keep(const char *folder, const char *fqdn, bool is_rsa)
+{
+    size_t n = strlen(folder) + strlen(fqdn) + sizeof "/self-signed--rsa.pem";
+    char *file = mem_new(n);
+    char damage[TLS_ERROR_BYTES] = "", why[TLS_ERROR_BYTES] = "";
+    enum err err = folder_make(folder, FOLDER_MODE);
+
+    snprintf(file, n, "%s/self-signed-%s%s.pem", folder, fqdn, is_rsa ? "-rsa" : "");
+    if (err == OK)
+        err = tls_keep_self_signed(fqdn, is_rsa, file, damage, why);
+    else
+        snprintf(why, sizeof why, "%.200s: %s", folder, err_text(err));
+    if (damage[0])
+        report_notice(REPORT_WARNING,
+            "the self-signed certificate of %s could not be used, and is another one now: %s",
+            fqdn, damage);
+    if (err == OK)
+        return file;
+    report_notice(REPORT_WARNING,
+        "the self-signed certificate of %s cannot be kept, and will be another one after the "
+        "next "
+        "start or reload: %s",
+        fqdn, why);
+    free(file);
+    return NULL;
+}
+
+static struct kept keep_self_signed(
+    const struct setup *setup, const struct receive_connector *connector, const char *fqdn)
+{
+    struct kept kept = { NULL, NULL };
+
+    if (connector->certificate_count || !setup->key_folder || strchr(fqdn, '/'))
+        return kept;
+    kept.file = keep(setup->key_folder, fqdn, false);
+    if (kept.file && connector->tls_version_min < TLS_1_2)
+        kept.rsa_file = keep(setup->key_folder, fqdn, true);
+    return kept;
+}
+
+static enum err make_context(const struct setup *setup,
     const struct receive_connector *connector, const struct tls_files *files,
     struct tls_context **out, char why[TLS_ERROR_BYTES])
 {
+    const char *fqdn = connector->fqdn ? connector->fqdn : setup->settings->fqdn;
     struct tls_certificate_files *pairs =
         mem_new((connector->certificate_count + 1) * sizeof *pairs);
+    struct kept kept = keep_self_signed(setup, connector, fqdn);
     struct tls_server_settings tls = {
         .certificates = pairs,
         .certificate_count = connector->certificate_count,
-        .fqdn = connector->fqdn ? connector->fqdn : settings->fqdn,
+        .kept_file = kept.file,
+        .kept_rsa_file = kept.rsa_file,
+        .fqdn = fqdn,
         .version_min = connector->tls_version_min,
         .asks_client = connector->asks_client_certificate,
         .client_ca_file = connector->client_ca_file,
@@ -50,11 +105,13 @@ static enum err make_context(const struct settings *settings,
         pairs[i] =
             (struct tls_certificate_files){ files[i].certificate_file, files[i].key_file };
     err = tls_server_context(&tls, out, why);
+    free(kept.file);
+    free(kept.rsa_file);
     free(pairs);
     return err;
 }
 
-static enum err make_receive_tls(const struct settings *settings,
+static enum err make_receive_tls(const struct setup *setup,
     const struct receive_connector *connector, struct tls_context **out, char why[512])
 {
     struct tls_files *files = mem_new((connector->certificate_count + 1) * sizeof *files);
@@ -63,9 +120,9 @@ static enum err make_receive_tls(const struct settings *settings,
     enum err err = OK;
 
     if (connector->tls != TLS_MODE_OFF && connector->enabled) {
-        err = find_files(settings, connector, files, &count, reason);
+        err = find_files(setup->settings, connector, files, &count, reason);
         if (err == OK)
-            err = make_context(settings, connector, files, out, reason);
+            err = make_context(setup, connector, files, out, reason);
     }
     for (size_t i = 0; i < count; i++)
         tls_files_done(&files[i]);
@@ -196,7 +253,7 @@ enum err setup_renew_receive(
     struct setup *setup, const struct receive_connector *connector, char why[512])
 {
     struct tls_context *context = NULL;
-    enum err err = make_receive_tls(setup->settings, connector, &context, why);
+    enum err err = make_receive_tls(setup, connector, &context, why);
 
     if (err == OK)
         swap(setup, &setup->receive_tls[connector - setup->settings->receive], context);
@@ -229,4 +286,30 @@ struct tls_context *setup_hold_send_tls(
     struct setup *setup, const struct send_connector *connector, enum send_tls level)
 {
     return hold(setup, &setup->send_tls[send_place(setup, connector)][context_of(level)]);
+}
+
+/* --- Sessions of TLS ------------------------------------------------------------------------ */
+
+static struct tls_context *find(struct setup *setup, const char *name)
+{
+    struct tls_context *context = NULL;
+
+    pthread_mutex_lock(&setup->tls_lock);
+    for (size_t i = 0; i < setup->settings->receive_count && !context; i++) {
+        if (setup->receive_tls[i] && strcmp(setup->settings->receive[i].name, name) == 0)
+            context = tls_context_hold(setup->receive_tls[i]);
+    }
+    pthread_mutex_unlock(&setup->tls_lock);
+    return context;
+}
+
+void setup_keep_sessions(struct setup *setup, struct setup *before)
+{
+    for (size_t i = 0; i < setup->settings->receive_count; i++) {
+        struct tls_context *old =
+            setup->receive_tls[i] ? find(before, setup->settings->receive[i].name) : NULL;
+        if (old)
+            (void)tls_context_keep_sessions(setup->receive_tls[i], old);
+        tls_context_free(old);
+    }
 }

@@ -22,7 +22,8 @@ struct tls_certificate_files {
 struct tls_server_settings {
     /* Chosen by the name that the client asks for, the first when none has it. */
     const struct tls_certificate_files *certificates;
-    size_t certificate_count; /* 0: a self-signed one for FQDN, made in memory */
+    size_t certificate_count; /* 0: a self-signed one for FQDN, made in memory, or kept in: */
+    const char *kept_file, *kept_rsa_file; /* as of tls_keep_self_signed(); NULL: none */
     const char *fqdn;
     enum tls_version version_min; /* TLS_1_0 and TLS_1_1 lower the security level too */
     /* A client is asked for a certificate.  Whatever it shows, the handshake goes on: the facts
@@ -56,6 +57,11 @@ enum err tls_client_context(const struct tls_client_settings *settings,
 struct tls_context *tls_context_hold(struct tls_context *context); /* any thread */
 void tls_context_free(struct tls_context *context);                /* any thread; NULL too */
 
+/* The sessions that clients have of BEFORE are resumed by CONTEXT, which comes in its place: as far
+ * as both show the same certificates, and ask for none, since what was known of a client may have
+ * changed.  True: they are. */
+bool tls_context_keep_sessions(struct tls_context *context, const struct tls_context *before);
+
 /* What stands in a certificate's file. */
 enum { TLS_NAME_BYTES = 256, TLS_FINGERPRINT_BYTES = 72 };
 struct tls_certificate_facts {
@@ -75,6 +81,13 @@ enum tls_expiry tls_expiry_of(const struct tls_certificate_facts *facts, struct 
  * offers (opportunistic TLS needs no more). */
 enum err tls_self_signed_context(
     const char *fqdn, struct tls_context **out, char why[TLS_ERROR_BYTES]) MUST_USE;
+
+/* A self-signed certificate that stays the same, so that it can be pinned: FILE keeps it with its
+ * key, for its owner alone.  It is made where FILE is not there, or ends within 30 days; and where
+ * it cannot be used: *damage says why not then, else it is "".  RSA is for devices that know no
+ * elliptic curves. */
+enum err tls_keep_self_signed(const char *fqdn, bool is_rsa, const char *file,
+    char damage[TLS_ERROR_BYTES], char why[TLS_ERROR_BYTES]) MUST_USE;
 
 /* --- Pinned keys: nodes of a cluster know one another by these, and by nothing else (TL-4) --- */
 

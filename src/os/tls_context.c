@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TICKET_KEY_BYTES = 80 }; /* their name, and a key for HMAC and one for AES */
+
 enum err tls_why(const char *what, char why[TLS_ERROR_BYTES])
 {
     unsigned long code = ERR_get_error();
@@ -116,6 +118,16 @@ struct tls_context *tls_context_new_server(enum tls_version version_min)
     return context;
 }
 
+static enum err use_kept(
+    SSL_CTX *ssl, const struct tls_server_settings *settings, char why[TLS_ERROR_BYTES])
+{
+    enum err err = tls_use_certificate(ssl, settings->kept_file, NULL, why);
+
+    if (err == OK && settings->kept_rsa_file)
+        err = tls_use_certificate(ssl, settings->kept_rsa_file, NULL, why);
+    return err;
+}
+
 static enum err use_own_certificate(struct tls_context *context,
     const struct tls_server_settings *settings, char why[TLS_ERROR_BYTES])
 {
@@ -123,6 +135,8 @@ static enum err use_own_certificate(struct tls_context *context,
 
     if (settings->certificate_count > 1)
         return tls_use_names(context, settings, why);
+    if (settings->certificate_count == 0 && settings->kept_file)
+        return use_kept(context->ssl, settings, why);
     if (settings->certificate_count == 0)
         return tls_use_self_signed(context->ssl, settings->fqdn, settings->version_min, why);
     return tls_use_certificate(context->ssl, files->certificate_file, files->key_file, why);
@@ -145,6 +159,37 @@ enum err tls_server_context(const struct tls_server_settings *settings,
     }
     *out = context;
     return OK;
+}
+
+static bool show_the_same(const struct tls_context *a, const struct tls_context *b)
+{
+    const X509 *one = SSL_CTX_get0_certificate(a->ssl),
+               *other = SSL_CTX_get0_certificate(b->ssl);
+
+    if (a->names || b->names)
+        return a->names && b->names && tls_names_are_equal(a->names, b->names);
+    return one && other && X509_cmp(one, other) == 0;
+}
+
+static bool asks_client(const struct tls_context *context)
+{
+    return SSL_CTX_get_verify_mode(context->ssl) != SSL_VERIFY_NONE;
+}
+
+/* What a client has is a ticket: the session itself, under keys of the context, which nobody
+ * changes once it is made (RFC 5077, 4). */
+bool tls_context_keep_sessions(struct tls_context *context, const struct tls_context *before)
+{
+    uint8_t keys[TICKET_KEY_BYTES];
+    bool is_done;
+
+    if (asks_client(context) || asks_client(before) || !show_the_same(context, before))
+        return false;
+    is_done = SSL_CTX_get_tlsext_ticket_keys(before->ssl, keys, sizeof keys) == 1 &&
+              SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, sizeof keys) == 1;
+    OPENSSL_cleanse(keys, sizeof keys);
+    ERR_clear_error();
+    return is_done;
 }
 
 /* --- Clients ----------------------------------------------------------------------------- */

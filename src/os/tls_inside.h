@@ -48,6 +48,7 @@ enum err tls_use_self_signed(SSL_CTX *ssl, const char *fqdn, enum tls_version ve
 enum err tls_use_names(struct tls_context *context, const struct tls_server_settings *settings,
     char why[TLS_ERROR_BYTES]) MUST_USE;
 void tls_names_free(struct tls_names *names); /* NULL too */
+bool tls_names_are_equal(const struct tls_names *a, const struct tls_names *b);
 
 /* tls_peer.c: a server asks for certificates; what was shown goes to the facts. */
 enum err tls_ask_client(struct tls_context *context, const struct tls_server_settings *settings,

@@ -32,6 +32,18 @@ void tls_names_free(struct tls_names *names)
     free(names);
 }
 
+bool tls_names_are_equal(const struct tls_names *a, const struct tls_names *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        if (X509_cmp(SSL_CTX_get0_certificate(a->list[i].holder),
+                SSL_CTX_get0_certificate(b->list[i].holder)) != 0)
+            return false;
+    }
+    return true;
+}
+
 static bool have_same_names(const X509 *a, const X509 *b)
 {
     int at_a = X509_get_ext_by_NID(a, NID_subject_alt_name, -1);

@@ -121,6 +121,87 @@ def test_sni(start, folder, authority):
     assert shown(port, "relay.test", old) == digest(pairs[2])
 
 
+def self_signed(start, **options):
+    port = process.free_port()
+    node = start(relais.receive("In", f"{HERE}:{port}", **options) + relais.send("Out", smart_hosts=[f"[{HERE}]:1"]), port)
+    return node, port, os.path.join(node.folder, "self-signed-relay.test.pem")
+
+
+def test_a_self_signed_certificate_stays(start):
+    """Who has pinned it goes on with it: over reloads, changes of other things, and restarts."""
+    node, port, file = self_signed(start)
+    first = shown(port)
+    assert os.stat(file).st_mode & 0o777 == 0o600
+    node.tool("reload")
+    assert shown(port) == first
+    node.configure(relais.receive("In", f"{HERE}:{port}", tls_min="1.0") + relais.receive("Other", f"{HERE}:{process.free_port()}"))
+    node.tool("reload")
+    assert shown(port) == first
+    old = client_context()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    old.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+    rsa = shown(port, context=old)
+    node.stop()
+    node.start()
+    assert shown(port) == first and shown(port, context=old) == rsa != first
+    node.configure(relais.receive("In", f"{HERE}:{port}", fqdn="other.test"))
+    node.tool("reload")
+    assert shown(port) != first
+    assert "self-signed" not in node.log()
+
+
+@pytest.mark.parametrize("damage", ["", "hello\n"])
+def test_a_self_signed_certificate_that_is_damaged(start, damage):
+    node, port, file = self_signed(start)
+    first = shown(port)
+    with open(file, "w") as f:
+        f.write(damage)
+    node.tool("reload")
+    second = shown(port)
+    node.wait_log("the self-signed certificate of relay.test could not be used, and is another one now: .*self-signed-relay")
+    node.stop()
+    node.start()
+    assert shown(port) == second != first
+
+
+def test_a_self_signed_certificate_that_cannot_be_kept(start):
+    """Mail flows all the same."""
+    node, port, file = self_signed(start)
+    first = shown(port)
+    os.unlink(file)
+    os.mkdir(file)
+    node.tool("reload")
+    node.wait_log("the self-signed certificate of relay.test cannot be kept")
+    assert shown(port) != first
+
+
+def resumed(port, context, session=None):
+    """(whether it was one resumed, the session to resume next)"""
+    with Talk(port, HERE) as talk:
+        assert talk.say("STARTTLS").startswith("220")
+        talk.file.close()
+        talk.socket = context.wrap_socket(talk.socket, session=session)
+        talk.file = talk.socket.makefile("rb")
+        assert talk.say("EHLO client.test").startswith("250")
+        return talk.socket.session_reused, talk.socket.session
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_sessions_outlive_a_reload(start, version):
+    """TL-5: another rule is no reason for a thousand devices to shake hands anew."""
+    node, port, _ = self_signed(start)
+    context = client_context()
+    context.maximum_version = context.minimum_version = ssl.TLSVersion[version]
+    was, session = resumed(port, context)
+    assert not was
+    node.tool("reload")
+    was, session = resumed(port, context, session)
+    assert was
+    node.configure(relais.receive("In", f"{HERE}:{port}", client_certificate="ask", client_fingerprints=["sha256:" + "ab" * 32]))
+    node.tool("reload")
+    assert not resumed(port, context, session)[0]
+
+
 def test_a_replaced_certificate_is_used_by_the_next_handshake(start, folder, authority):
     first, second, third = (authority.sign("relay.test") for _ in range(3))
     node, port, (files,) = tls_node(start, folder, first)

@@ -91,7 +91,7 @@ static void bench_init(struct bench *bench, struct settings *settings)
     memset(bench, 0, sizeof *bench);
     bench->port = settings->receive[0].bindings[0].port;
     assert_int_equal(loop_new(&bench->loop), OK);
-    assert_int_equal(setup_new(&settings, &setup, why), OK);
+    assert_int_equal(setup_new(&settings, NULL, &setup, why), OK);
     setup_slot_init(&bench->slot, &setup);
     accept_init(&bench->accept, bench->loop, &bench->slot);
     bench->accept.open_session = open_session;
@@ -267,7 +267,7 @@ static void change_settings(struct bench *bench, struct settings *settings)
     struct setup *setup;
     char why[512];
 
-    assert_int_equal(setup_new(&settings, &setup, why), OK);
+    assert_int_equal(setup_new(&settings, NULL, &setup, why), OK);
     setup_slot_change(&bench->slot, &setup);
     accept_apply(&bench->accept);
 }

@@ -245,7 +245,7 @@ void world_init(struct world *world, struct settings *settings)
     assert_non_null(mkdtemp(world->folder));
     spool.folder = world->folder;
     assert_int_equal(loop_new(&world->loop), OK);
-    assert_int_equal(setup_new(&settings, &setup, why), OK);
+    assert_int_equal(setup_new(&settings, NULL, &setup, why), OK);
     assert_int_equal(spool_open(&world->spool, world->loop, &spool, &visitor, why), OK);
     world->setup = setup_hold(setup);
     setup_slot_init(&world->slot, &setup);

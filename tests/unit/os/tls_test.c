@@ -1,4 +1,5 @@
 #include "tls_kit.h"
+#include "tls_paper.h"
 
 #include "base/mem.h"
 #include "os/file.h"
@@ -239,6 +240,57 @@ static void test_resumption(void **state)
     tls_context_free(s);
 }
 
+/* One context in the place of another: what clients have of the old one is good, unless another
+ * certificate is shown, or clients are asked for theirs. */
+static void test_sessions_are_kept(void **state)
+{
+    struct paper paper = paper_make(NULL, "mx.example", NULL, "EC", 9);
+    const struct tls_certificate_files first = { certificate_file, key_file };
+    const struct tls_certificate_files other = { paper_certificate_file(&paper),
+        paper_key_file(&paper) };
+    const struct tls_certificate_files both[] = { first, other }, turned[] = { other, first };
+    const struct {
+        const char *name;
+        struct tls_server_settings before, now;
+        bool is_kept;
+    } cases[] = {
+        { "the same", { .certificates = &first, .certificate_count = 1 },
+            { .certificates = &first, .certificate_count = 1 }, true },
+        { "another certificate", { .certificates = &first, .certificate_count = 1 },
+            { .certificates = &other, .certificate_count = 1 }, false },
+        { "the same two", { .certificates = both, .certificate_count = 2 },
+            { .certificates = both, .certificate_count = 2 }, true },
+        { "in another order", { .certificates = both, .certificate_count = 2 },
+            { .certificates = turned, .certificate_count = 2 }, false },
+        { "one of them", { .certificates = both, .certificate_count = 2 },
+            { .certificates = &first, .certificate_count = 1 }, false },
+        { "clients are asked now", { .certificates = &first, .certificate_count = 1 },
+            { .certificates = &first, .certificate_count = 1, .asks_client = true }, false },
+        { "clients were asked",
+            { .certificates = &first, .certificate_count = 1, .asks_client = true },
+            { .certificates = &first, .certificate_count = 1 }, false },
+        { "a new self-signed one", { .fqdn = "mx.example" }, { .fqdn = "mx.example" }, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct tls_server_settings was = cases[i].before, is = cases[i].now;
+        struct tls_context *c = client(NULL, false), *before, *now;
+        char why[TLS_ERROR_BYTES];
+        was.version_min = is.version_min = TLS_1_2;
+        assert_int_equal(tls_server_context(&was, &before, why), OK);
+        assert_int_equal(tls_server_context(&is, &now, why), OK);
+        check(cases[i].name, tls_context_keep_sessions(now, before) == cases[i].is_kept);
+        check(cases[i].name, !resumes(c, before, "mx.example"));
+        check(cases[i].name, resumes(c, now, "mx.example") == cases[i].is_kept);
+        tls_context_free(c);
+        tls_context_free(before);
+        tls_context_free(now);
+    }
+    paper_free(&paper);
+    papers_remove();
+}
+
 static void test_verification(void **state)
 {
     const struct {
@@ -425,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_authority_file),
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_resumption),
+        cmocka_unit_test(test_sessions_are_kept),
         cmocka_unit_test(test_verification),
         cmocka_unit_test(test_no_tls),
         cmocka_unit_test(test_wrong_bit),
