@@ -49,8 +49,10 @@ enum err conn_connect(struct loop *loop, const struct endpoint *to, const struct
 
 /* Sends what is in the output as far as the kernel takes it without waiting, then closes, with
  * the TLS close notice.  No callback comes afterwards.  *conn is NULL then.  With LINGER the
- * rest of the output is still sent in the background (at most 5 s). */
+ * rest of the output is still sent in the background (at most 5 s), unless very many are. */
 void conn_close(struct conn **conn, bool linger);
+/* How many connections of LOOP are closed and go on in the background. */
+size_t conn_lingering_count(const struct loop *loop);
 
 /* Where to append what is to be sent; sent before the loop sleeps.  Call conn_send() after. */
 struct buf *conn_out(struct conn *conn);

@@ -11,6 +11,7 @@ enum {
     IDLE_ROOM_BYTES = 16 << 10, /* an empty buffer up to this size is kept until idle */
     IDLE_MS = 1000,
     LINGER_MS = 5000,
+    LINGERING_MAX = 4096, /* of a loop; more are closed at once, as without linger */
 };
 
 enum conn_state {
@@ -71,6 +72,7 @@ struct loop_conns {
     struct buf input; /* what is being offered; empty between calls */
     struct list warm;
     struct timer sweep;
+    size_t lingering_count;
 };
 
 static inline bool conn_is_let_go(const struct conn *conn)

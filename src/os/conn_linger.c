@@ -31,6 +31,7 @@ void conn_destroy(struct conn *conn)
     if (conn->linger) {
         timer_stop(&conn->linger->timer);
         list_remove(&conn->linger->background.node);
+        conn->loop->conns->lingering_count--;
     }
     uv_close((uv_handle_t *)&conn->poll, on_closed); /* takes it out of the poll set at once */
     close(conn->fd);
@@ -56,6 +57,11 @@ static void on_loop_freed(struct loop_background *background)
     conn_destroy(container_of(background, struct conn_linger, background)->conn);
 }
 
+size_t conn_lingering_count(const struct loop *loop)
+{
+    return loop->conns->lingering_count;
+}
+
 /* What was not read when the output is out; false when that is the end of it. */
 static bool begin_drain(struct conn *conn)
 {
@@ -73,6 +79,8 @@ bool conn_linger(struct conn *conn)
     struct conn_linger *linger;
     bool is_drained = conn_unsent_bytes(conn) == 0;
 
+    if (conn->loop->conns->lingering_count >= LINGERING_MAX)
+        return false;
     if (conn->is_broken || (!is_drained && !conn->is_blocked))
         return false; /* not blocked with a rest: a handshake that never ended */
     if (is_drained && !begin_drain(conn))
@@ -82,6 +90,7 @@ bool conn_linger(struct conn *conn)
     linger->is_drained = is_drained;
     linger->background.end = on_loop_freed;
     list_add_last(&conn->loop->background, &linger->background.node);
+    conn->loop->conns->lingering_count++;
     timer_init(&linger->timer, conn->loop, on_linger_due);
     timer_start(&linger->timer, LINGER_MS);
     conn->linger = linger;

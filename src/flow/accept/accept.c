@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+enum { REFUSED_LINGERING_MAX = 1000 };
+
 /* --- Counts ------------------------------------------------------------------------------ */
 
 static const struct ip all; /* of a connector's count */
@@ -45,6 +47,8 @@ static void ignore_end(void *me, enum err err)
 
 static const struct conn_handler farewell = { .on_input = ignore_input, .on_end = ignore_end };
 
+/* Who has said something before he hears us is given time to read our reply.  It is in no limit of
+ * connections, so it has one of its own. */
 static void turn_away(struct accept *accept, int fd, const char *reply)
 {
     struct conn *conn;
@@ -52,7 +56,7 @@ static void turn_away(struct accept *accept, int fd, const char *reply)
     if (conn_accept(accept->loop, fd, &farewell, NULL, &conn) != OK)
         return;
     err_ignore(buf_add_text(conn_out(conn), reply)); /* there is room for a line */
-    conn_close(&conn, true);
+    conn_close(&conn, conn_lingering_count(accept->loop) < accept->lingering_max);
 }
 
 static void client_format(const struct arrival *arrival, char out[ENDPOINT_TEXT_BYTES])
@@ -231,6 +235,7 @@ void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *se
     accept->setup = setup;
     accept->connection_count = 0;
     accept->waiting_count = 0;
+    accept->lingering_max = REFUSED_LINGERING_MAX;
     accept->has_told_probe = false;
     list_init(&accept->waiting);
     table_init(&accept->sources);

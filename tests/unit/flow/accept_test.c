@@ -4,8 +4,10 @@
 #include "base/mem.h"
 #include "flow/accept/accept.h"
 #include "os/clock.h"
+#include "os/conn.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -131,6 +133,13 @@ static void dial_port(struct bench *bench, uint16_t port)
 static void dial(struct bench *bench)
 {
     dial_port(bench, bench->port);
+}
+
+static void dial_and_say(struct bench *bench, const char *text)
+{
+    dial(bench);
+    assert_int_equal(send(bench->clients[bench->client_count - 1], text, strlen(text), 0),
+        (ssize_t)strlen(text));
 }
 
 /* Each client is kept, or has heard a reply. */
@@ -309,6 +318,29 @@ static void test_a_source_at_two_connectors(void **state)
     dial_port(&bench, port);
     wait_for_answers(&bench);
     assert_int_equal(bench.kept_count, 5);
+    bench_done(&bench);
+}
+
+/* Of those that are turned away and had said something, so many get the time to read why. */
+static void test_few_linger(void **state)
+{
+    struct bench bench;
+    char more[8];
+
+    (void)state;
+    bench_init(&bench, settings_with("10.0.0.0/8", free_port()));
+    bench.accept.lingering_max = 2;
+    for (unsigned i = 0; i < 4; i++) {
+        dial_and_say(&bench, "EHLO x\r\n");
+        wait_for_answers(&bench);
+        check_bytes("told all the same", bytes_text(bench.heard[i]),
+            BYTES("554 5.7.1 No service for your address here\r\n"));
+        assert_int_equal(conn_lingering_count(bench.loop), i < 2 ? i + 1 : 2);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        bool is_reset = recv(bench.clients[i], more, sizeof more, 0) < 0 && errno == ECONNRESET;
+        assert_int_equal(is_reset, i >= 2);
+    }
     bench_done(&bench);
 }
 
@@ -494,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_room_comes_back),
         cmocka_unit_test(test_a_source_at_two_connectors),
+        cmocka_unit_test(test_few_linger),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_struck_off_while_it_is_waited),
         cmocka_unit_test(test_who_waits_counts),
