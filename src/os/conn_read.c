@@ -27,7 +27,9 @@ bool conn_wants_input(const struct conn *conn)
 
 bool conn_hears_end(const struct conn *conn)
 {
-    return conn->is_eof && (!conn->is_paused || conn_is_shaking_hands(conn));
+    if (conn_is_shaking_hands(conn))
+        return conn->is_eof;
+    return conn->is_eof && !conn->is_paused && !conn->must_offer;
 }
 
 ssize_t conn_receive(struct conn *conn, void *to, size_t n)

@@ -305,6 +305,42 @@ static void test_pause(void **state)
     pair_close(&slow.pair);
 }
 
+struct flushed {
+    struct pair pair;
+    struct loop_flush flush;
+};
+
+static void on_flush(struct loop_flush *flush)
+{
+    conn_resume(container_of(flush, struct flushed, flush)->pair.server.conn);
+}
+
+static void take_at_flush(struct end *server)
+{
+    struct flushed *flushed = container_of(server->pair, struct flushed, pair);
+
+    conn_pause(server->conn);
+    loop_flush_ask(server->pair->loop, &flushed->flush);
+}
+
+/* Likewise when the end is met between the call to resume and the step that gives the kept bytes. */
+static void test_resume_before_the_end(void **state)
+{
+    struct flushed flushed = { .pair.client.on_up = say_ten_and_close };
+
+    (void)state;
+    pair_open_tcp(&flushed.pair);
+    loop_flush_init(&flushed.flush, on_flush);
+    flushed.pair.server.use_max = 4;
+    flushed.pair.server.on_got = take_at_flush;
+    flushed.pair.server.on_ended = close_and_stop;
+    pair_run(&flushed.pair);
+    check_bytes("all", buf_bytes(&flushed.pair.server.got), BYTES("0123456789"));
+    assert_int_equal(flushed.pair.server.ended, OK);
+    loop_flush_cancel(&flushed.flush);
+    pair_close(&flushed.pair);
+}
+
 static void pause_and_resume(struct end *server)
 {
     conn_pause(server->conn);
@@ -505,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_connect_fails),
         cmocka_unit_test(test_source),
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_resume_before_the_end),
         cmocka_unit_test(test_resume_inside),
         cmocka_unit_test(test_much),
         cmocka_unit_test(test_kept_ceiling),
