@@ -1,18 +1,12 @@
-/* `message show` and `message export`. */
-#include "ctl/cmdlet.h"
+/* `message show`. */
 #include "ctl/link.h"
 #include "ctl/offline.h"
 #include "ctl/print.h"
 #include "ctl/tool.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sysexits.h>
-#include <unistd.h>
-
-enum { CONTENT_BYTES_MAX = 1 << 30 };
 
 /* --- Content ----------------------------------------------------------------------------- */
 
@@ -51,14 +45,6 @@ static int ask_content(struct tool *tool, const char *id, struct content *conten
     if (code == EX_OK && content->err != OK)
         return tool_fail(tool, EX_PROTOCOL, "the daemon's answer: %s", err_text(content->err));
     return code;
-}
-
-static bool parse_id(struct tool *tool, const char *text, struct mid *mid, int *code)
-{
-    if (mid_parse(bytes_text(text), mid))
-        return true;
-    *code = tool_usage(tool, "'%.60s' is not a message id: 32 hexadecimal digits", text);
-    return false;
 }
 
 /* --- Show -------------------------------------------------------------------------------- */
@@ -186,7 +172,7 @@ static bool read_arguments(struct tool *tool, int *argc, char **argv,
     if (!tool_options(tool, argc, argv, options, count, code))
         return false;
     if (*argc == 1)
-        return parse_id(tool, argv[0], mid, code);
+        return tool_mid(tool, argv[0], mid, code);
     *code = tool_usage(tool, "one message id is needed");
     return false;
 }
@@ -205,141 +191,11 @@ int cmd_message_show(struct tool *tool, int argc, char **argv)
     if (!read_arguments(tool, &argc, argv, options, OPTION_COUNT(options), &mid, &code))
         return code;
     content.only_header = !wants_body;
-    buf_init(&content.bytes, CONTENT_BYTES_MAX);
+    buf_init(&content.bytes, OFFLINE_BYTES_MAX);
     code = get(tool, argv[0], mid, &row, &content);
     if (code == EX_OK && row)
         show(tool, row, &content, wants_body);
     ctl_free(row);
     buf_done(&content.bytes);
     return code;
-}
-
-/* --- Export ------------------------------------------------------------------------------ */
-
-static int write_all(struct tool *tool, int fd, struct bytes bytes)
-{
-    while (bytes.n) {
-        ssize_t n = write(fd, bytes.at, bytes.n);
-        if (n > 0)
-            bytes = bytes_skip(bytes, (size_t)n);
-        else if (n < 0 && errno != EINTR)
-            return tool_fail(tool, EX_IOERR, "writing failed: %s", strerror(errno));
-    }
-    return EX_OK;
-}
-
-/* A file that is there already is not touched: it may be another message. */
-static int write_out(struct tool *tool, const char *path, struct bytes bytes)
-{
-    int fd, code;
-
-    if (!path || strcmp(path, "-") == 0)
-        return write_all(tool, STDOUT_FILENO, bytes);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return tool_fail(tool, EX_CANTCREAT, "%s: %s", path, strerror(errno));
-    code = write_all(tool, fd, bytes);
-    if (close(fd) != 0 && code == EX_OK)
-        code = tool_fail(tool, EX_IOERR, "%s: %s", path, strerror(errno));
-    return code;
-}
-
-static int export_one(struct tool *tool, const char *id, struct mid mid, const char *path)
-{
-    struct content content = { .err = OK };
-    struct ctl_object *row = NULL;
-    int code;
-
-    buf_init(&content.bytes, CONTENT_BYTES_MAX);
-    code = ask_content(tool, id, &content);
-    if (code == LINK_DOWN) {
-        offline_say(tool);
-        code = offline_message(tool, mid, &row, &content.bytes);
-    }
-    if (code == EX_OK)
-        code = write_out(tool, path, buf_bytes(&content.bytes));
-    ctl_free(row);
-    buf_done(&content.bytes);
-    return code;
-}
-
-/* The ids of those a filter fits, one behind the other. */
-static bool on_id(void *me, const struct ctl_object *row)
-{
-    struct buf *ids = me;
-    const char *id = ctl_text(row, "id");
-
-    return id && strlen(id) + 1 == ID_TEXT_BYTES &&
-           buf_add(ids, bytes_of(id, ID_TEXT_BYTES)) == OK;
-}
-
-static int ask_ids(struct tool *tool, const char *filter, struct buf *ids)
-{
-    struct link_reader reader = { on_id, ids };
-    struct ctl_object *request = link_request("queue");
-    int code;
-
-    ctl_set_text(request, "filter", bytes_text(filter));
-    ctl_set_number(request, "limit", -1);
-    code = link_ask(tool, &request, &reader, NULL);
-    return code == LINK_DOWN ? link_needed(tool) : code;
-}
-
-/* Each as FOLDER/ID.eml.  What leaves the queue meanwhile is told and passed over. */
-static int export_filtered(struct tool *tool, const char *filter, const char *folder)
-{
-    struct buf ids;
-    int code, worst = EX_OK;
-    size_t count = 0;
-
-    buf_init(&ids, CONTENT_BYTES_MAX);
-    code = ask_ids(tool, filter, &ids);
-    for (size_t at = 0; code == EX_OK && at < ids.n; at += ID_TEXT_BYTES) {
-        const char *id = (const char *)ids.at + at;
-        char path[4200];
-        struct mid mid;
-        if (!mid_parse(bytes_text(id), &mid))
-            continue;
-        snprintf(path, sizeof path, "%.4000s/%s.eml", folder, id);
-        code = export_one(tool, id, mid, path);
-        count += code == EX_OK;
-        if (code == EX_NOINPUT)
-            worst = code;
-        if (code == EX_NOINPUT)
-            code = EX_OK;
-    }
-    buf_done(&ids);
-    if (code == EX_OK)
-        printf("exported: %zu message%s\n", count, count == 1 ? "" : "s");
-    return code == EX_OK ? worst : code;
-}
-
-int cmd_message_export(struct tool *tool, int argc, char **argv)
-{
-    const char *path = NULL, *filter = NULL;
-    const struct option options[] = {
-        { "output", 'o', OPTION_TEXT, &path, "FILE",
-            "a new file [standard output]; with a filter a folder" },
-        { "filter", 'f', OPTION_TEXT, &filter, "FILTER", "all it fits, each as ID.eml" },
-    };
-    struct mid mid;
-    int code;
-
-    if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
-        return code;
-    if (filter && (argc || !path))
-        return tool_usage(tool, "with a filter: --output FOLDER, and no id");
-    if (filter)
-        return export_filtered(tool, filter, path);
-    if (argc != 1)
-        return tool_usage(tool, "one message id is needed");
-    if (!parse_id(tool, argv[0], &mid, &code))
-        return code;
-    return export_one(tool, argv[0], mid, path);
-}
-
-int cmd_export_message(struct tool *tool, int argc, char **argv)
-{
-    cmdlet_arguments(&argc, argv);
-    return cmd_message_export(tool, argc, argv);
 }

@@ -10,8 +10,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { MESSAGE_BYTES_MAX = 1 << 30 };
-
 struct scan {
     const struct offline_reader *reader;
     bool shows_progress;
@@ -262,8 +260,8 @@ static enum err read_content(
     struct buf encoded, body;
     enum err err;
 
-    buf_init(&encoded, MESSAGE_BYTES_MAX);
-    buf_init(&body, MESSAGE_BYTES_MAX);
+    buf_init(&encoded, OFFLINE_BYTES_MAX);
+    buf_init(&body, OFFLINE_BYTES_MAX);
     err = spool_read_offline(folder, entry, &encoded, &body);
     if (err == OK)
         err = envelope_decode(buf_bytes(&encoded), &envelope);

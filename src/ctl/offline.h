@@ -34,6 +34,9 @@ bool offline_add_poison(
     struct tool *tool, const struct spool_found *found, struct ctl_object *row);
 void offline_done(struct tool *tool); /* what the calls above keep in it */
 
+/* Of a message's content, with room for what goes before it: size_max goes to 2 GiB. */
+#define OFFLINE_BYTES_MAX ((size_t)UINT32_MAX)
+
 /* Finds one message and reads its content, with what goes before it.  *ROW: as above, with
  * all; to be given back by ctl_free().  EX_NOINPUT, printed: there is none. */
 int offline_message(

@@ -42,6 +42,14 @@ static void PRINTF(2, 0) say(const struct tool *tool, const char *format, va_lis
     fputc('\n', stderr);
 }
 
+bool tool_mid(struct tool *tool, const char *text, struct mid *out, int *exit_code)
+{
+    if (mid_parse(bytes_text(text), out))
+        return true;
+    *exit_code = tool_usage(tool, "'%.60s' is not a message id: 32 hexadecimal digits", text);
+    return false;
+}
+
 int tool_fail(const struct tool *tool, int code, const char *format, ...)
 {
     va_list args;

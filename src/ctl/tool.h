@@ -4,6 +4,7 @@
 #define CTL_TOOL_H
 
 #include "base/err.h"
+#include "base/id.h"
 #include "ctl/arguments.h"
 #include "policy/settings.h"
 
@@ -44,6 +45,9 @@ bool tool_options_only(struct tool *tool, int argc, char **argv, const struct op
 /* Prints "relais COMMAND: TEXT" and the usage on stderr; returns EX_USAGE. */
 int tool_usage(const struct tool *tool, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* A message id.  False: TEXT is none, which was said, and *exit_code is what to end with. */
+bool tool_mid(struct tool *tool, const char *text, struct mid *out, int *exit_code);
 
 /* Prints "relais COMMAND: TEXT" on stderr; returns CODE. */
 int tool_fail(const struct tool *tool, int code, const char *format, ...)

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "os/listener.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -49,48 +50,56 @@ static const struct command {
 
 /* --- Answers ----------------------------------------------------------------------------- */
 
-/* Until the output is high, which on_room() tells the end of, or the answer is all out.  Its
- * rest is moved once a half is gone: moving it each time would cost more than sending it. */
+/* Until the output is high, which on_room() tells the end of, or all is out. */
 static void pump(struct client *client)
 {
-    struct buf *answer = &client->answer;
-
-    while (client->conn && client->sent < answer->n && !conn_out_is_high(client->conn)) {
-        struct bytes rest = bytes_skip(buf_bytes(answer), client->sent);
-        struct bytes piece = bytes_first(rest, CONN_OUT_BYTES_HIGH);
+    if (client_is_gone(client)) {
+        control_out_drop(&client->out);
+        return;
+    }
+    while (!control_out_is_empty(&client->out) && !conn_out_is_high(client->conn)) {
+        struct bytes piece = control_out_next(&client->out, CONN_OUT_BYTES_HIGH);
         if (buf_add(conn_out(client->conn), piece) != OK)
-            return;
-        client->sent += piece.n;
+            return; /* not reached: it is below a quarter of its ceiling */
+        control_out_sent(&client->out, piece.n);
         conn_send(client->conn);
-        if (client->sent > answer->n / 2) {
-            buf_drop(answer, client->sent);
-            client->sent = 0;
-        }
     }
-}
-
-static void add_line(struct client *client, struct ctl_object **object)
-{
-    if (ctl_format(*object, &client->answer) != OK) {
-        buf_clear(&client->answer); /* over the ceiling: the client gets no last object */
-        client->sent = 0;
-    }
-    ctl_free(*object);
-    *object = NULL;
 }
 
 void client_row(struct client *client, struct ctl_object **row)
 {
-    struct ctl_object *line = ctl_new();
-
-    ctl_set_object(line, "row", row);
-    add_line(client, &line);
+    control_out_row(&client->out, row);
+    pump(client);
 }
 
 void client_end(struct client *client, struct ctl_object **end)
 {
-    add_line(client, end);
+    control_out_end(&client->out, end);
     pump(client);
+}
+
+bool client_is_gone(const struct client *client)
+{
+    return !client->conn || conn_is_broken(client->conn);
+}
+
+bool client_must_wait(struct client *client, void (*on_room)(void *me), void *me)
+{
+    assert(client->is_busy && !client->on_room);
+    if (control_out_is_empty(&client->out))
+        return false;
+    client->on_room = on_room;
+    client->on_room_me = me;
+    return true;
+}
+
+static void tell_room(struct client *client)
+{
+    void (*on_room)(void *me) = client->on_room;
+
+    client->on_room = NULL;
+    if (on_room)
+        on_room(client->on_room_me); /* the client may be gone then */
 }
 
 void client_ok(struct client *client)
@@ -151,15 +160,22 @@ static void run_line(struct client *client, struct bytes line)
 
 /* --- The socket -------------------------------------------------------------------------- */
 
+static void client_forget(struct client *client)
+{
+    control_out_done(&client->out);
+    free(client);
+}
+
 static void client_free(struct client *client)
 {
     if (client->conn)
         conn_close(&client->conn, true);
+    control_out_drop(&client->out);
     list_remove(&client->in_control);
     if (client->is_busy)
-        return; /* client_end_work() frees it */
-    buf_done(&client->answer);
-    free(client);
+        tell_room(client); /* client_end_work() frees it */
+    else
+        client_forget(client);
 }
 
 void client_begin_work(struct client *client)
@@ -170,39 +186,63 @@ void client_begin_work(struct client *client)
 void client_end_work(struct client *client)
 {
     client->is_busy = false;
-    if (!client->conn) {
-        buf_done(&client->answer);
-        free(client);
-        return;
-    }
-    conn_resume(client->conn);
+    if (!client->conn)
+        client_forget(client);
+    else if (control_out_is_empty(&client->out))
+        conn_resume(client->conn); /* else on_room() does */
+}
+
+/* The next line of INPUT, taken; false: it is not whole, or goes on being passed over. */
+static bool take_line(
+    struct client *client, struct bytes input, size_t *used, struct bytes *out)
+{
+    struct bytes rest = bytes_skip(input, *used);
+    size_t n = bytes_find(rest, '\n');
+    bool is_whole = n != BYTES_NOT_FOUND, was_skipping = client->is_skipping;
+
+    *out = bytes_first(rest, is_whole ? n : rest.n);
+    client->is_skipping = !is_whole && (was_skipping || rest.n > REQUEST_BYTES_MAX);
+    if (is_whole || client->is_skipping)
+        *used += out->n + is_whole;
+    if (was_skipping || out->n <= REQUEST_BYTES_MAX)
+        return is_whole && !was_skipping;
+    client_error(client, EX_DATAERR, "the request has more than %d bytes", REQUEST_BYTES_MAX);
+    return false;
+}
+
+/* A client that does not read what it is told is not listened to either. */
+static bool takes_requests(const struct client *client)
+{
+    return !client->is_busy && control_out_is_empty(&client->out);
 }
 
 static size_t on_input(void *me, struct bytes input)
 {
     struct client *client = me;
-    size_t used = 0;
+    size_t used = 0, before = SIZE_MAX;
 
-    while (!client->is_busy) {
-        struct bytes rest = bytes_skip(input, used);
-        size_t end = bytes_find(rest, '\n');
-        if (end == BYTES_NOT_FOUND)
-            break;
-        used += end + 1;
-        run_line(client, bytes_first(rest, end));
+    while (used != before && takes_requests(client)) {
+        struct bytes line;
+        before = used;
+        if (take_line(client, input, &used, &line))
+            run_line(client, line);
     }
-    if (client->is_busy) {
+    if (!takes_requests(client))
         conn_pause(client->conn);
-    } else if (input.n - used > REQUEST_BYTES_MAX) {
-        client_error(client, EX_DATAERR, "the request is too long");
-        used = input.n;
-    }
     return used;
 }
 
 static void on_room(void *me)
 {
-    pump(me);
+    struct client *client = me;
+
+    pump(client);
+    if (!control_out_is_empty(&client->out))
+        return;
+    if (client->is_busy)
+        tell_room(client);
+    else
+        conn_resume(client->conn);
 }
 
 static void on_end(void *me, enum err err)
@@ -224,7 +264,7 @@ static void on_accept(
     (void)peer;
     (void)local;
     client->control = control;
-    buf_init(&client->answer, ANSWER_BYTES_MAX);
+    control_out_init(&client->out, ANSWER_BYTES_MAX);
     list_init(&client->in_control);
     list_add_last(&control->clients, &client->in_control);
     if (conn_accept(control->path->home, fd, &handler, client, &client->conn) != OK)

@@ -1,8 +1,10 @@
-/* `relais message export`: the message as it would be sent, piece by piece. */
+/* `relais message export`: the message as it would be sent, piece by piece: the next one is read when
+ * the client has taken the one before, so a message of any size takes the memory of one. */
 #include "daemon/control_internal.h"
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -12,7 +14,7 @@ struct export
 {
     struct client *client;
     struct mid mid;
-    uint64_t done;
+    uint64_t content_bytes, done;
     bool is_begun;
     bool is_unread; /* its envelope is not looked at: without our trace fields */
     struct spool_read read;
@@ -40,17 +42,48 @@ static void send_prepend(struct client *client, struct bytes encoded)
         send_piece(client, envelope.prepend);
 }
 
-static void read_next(struct export *export, struct spool_entry *entry);
+static void on_read(struct spool_read *read);
+
+static void fail(struct export *export, int code, const char *why)
+{
+    client_error(export->client, code, "%s", why);
+    finish(export);
+}
+
+static void read_next(struct export *export, struct spool_entry *entry)
+{
+    export->read = (struct spool_read){ .done = on_read,
+        .wants_envelope = !export->is_begun && !export->is_unread };
+    export->is_begun = true;
+    spool_read(
+        export->client->control->path->spool, entry, export->done, PIECE_BYTES, &export->read);
+}
+
+static void on_room(void *me)
+{
+    struct export *export = me;
+    struct spool_entry *entry = copy_find_entry(export->client->control->path, export->mid);
+
+    if (client_is_gone(export->client)) {
+        finish(export);
+    } else if (export->done >= export->content_bytes) {
+        client_ok(export->client);
+        finish(export);
+    } else if (!entry) {
+        fail(export, EX_NOINPUT, "the message left the queue meanwhile");
+    } else {
+        read_next(export, entry);
+    }
+}
 
 static void on_read(struct spool_read *read)
 {
     struct export *export = container_of(read, struct export, read);
-    struct spool_entry *entry = copy_find_entry(export->client->control->path, export->mid);
+    char why[100];
 
     if (read->err != OK) {
-        client_error(
-            export->client, EX_DATAERR, "the message cannot be read: %s", err_text(read->err));
-        finish(export);
+        snprintf(why, sizeof why, "the message cannot be read: %s", err_text(read->err));
+        fail(export, EX_DATAERR, why);
         return;
     }
     if (read->wants_envelope)
@@ -59,26 +92,8 @@ static void on_read(struct spool_read *read)
     send_piece(export->client, bytes_of(read->at, read->n));
     export->done += read->n;
     free(read->at);
-    if (!entry) {
-        client_error(export->client, EX_UNAVAILABLE, "the message left the queue meanwhile");
-        finish(export);
-        return;
-    }
-    read_next(export, entry);
-}
-
-static void read_next(struct export *export, struct spool_entry *entry)
-{
-    if (export->is_begun && export->done >= entry->content_bytes) {
-        client_ok(export->client);
-        finish(export);
-        return;
-    }
-    export->read = (struct spool_read){ .done = on_read,
-        .wants_envelope = !export->is_begun && !export->is_unread };
-    export->is_begun = true;
-    spool_read(
-        export->client->control->path->spool, entry, export->done, PIECE_BYTES, &export->read);
+    if (!client_must_wait(export->client, on_room, export))
+        on_room(export);
 }
 
 void command_export(struct client *client, const struct ctl_object *request)
@@ -101,6 +116,7 @@ void command_export(struct client *client, const struct ctl_object *request)
     export = mem_new(sizeof *export);
     export->client = client;
     export->mid = mid;
+    export->content_bytes = entry->content_bytes;
     message = queue_find(&client->control->path->queue, mid);
     export->is_unread = message && message->is_unread;
     client_begin_work(client);

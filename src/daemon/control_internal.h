@@ -2,11 +2,10 @@
 #ifndef DAEMON_CONTROL_INTERNAL_H
 #define DAEMON_CONTROL_INTERNAL_H
 
-#include "base/buf.h"
 #include "daemon/control.h"
+#include "daemon/control_out.h"
 #include "node/node.h"
 #include "os/conn.h"
-#include "proto/ctl/ctl.h"
 
 struct control {
     struct path *path;
@@ -22,12 +21,16 @@ struct client {
     struct list in_control;
     struct control *control;
     struct conn *conn; /* NULL: gone, but a command is still running */
-    struct buf answer; /* what does not fit into the output yet, from `sent` on */
-    size_t sent;
-    bool is_busy; /* a command answers later; further lines wait */
+    struct control_out out;
+    bool is_busy;     /* a command answers later; further lines wait */
+    bool is_skipping; /* the rest of a line that was too long */
+    /* Of client_must_wait(); NULL: nobody waits. */
+    void (*on_room)(void *me);
+    void *on_room_me;
 };
 
-/* Adds a row, or the last object of an answer (taken). */
+/* Adds a row, or the last object of an answer (taken).  What is over the ceiling of an answer is lost,
+ * and makes its end an error. */
 void client_row(struct client *client, struct ctl_object **row);
 void client_end(struct client *client, struct ctl_object **end);
 void client_ok(struct client *client);
@@ -38,6 +41,12 @@ void client_error(struct client *client, int code, const char *format, ...) PRIN
 /* A command that answers later: between these two the client stays there. */
 void client_begin_work(struct client *client);
 void client_end_work(struct client *client); /* the client may be gone then */
+
+/* For a command at work that has much to say.  True: the client has not taken yet what it was told;
+ * ON_ROOM is called once, when it has, or is gone.  So an answer of any length takes little memory. */
+bool client_must_wait(struct client *client, void (*on_room)(void *me), void *me);
+/* Nobody is there any more who would read an answer. */
+bool client_is_gone(const struct client *client);
 
 typedef void command_function(struct client *client, const struct ctl_object *request);
 command_function command_status, command_queue, command_queues, command_message, command_export,

@@ -302,7 +302,7 @@ static bool is_enough(const struct pick *pick)
 {
     bool is_plain = !pick->verb->act && !pick->filter && !pick->hop_number;
 
-    return !pick->client->conn || (is_plain && pick->rows == pick->limit) ||
+    return client_is_gone(pick->client) || (is_plain && pick->rows == pick->limit) ||
            (pick->ends_at_miss && pick->has_missed);
 }
 
@@ -311,6 +311,13 @@ static bool must_pause(const struct pick *pick)
 {
     return pick->with_notice && !pick->is_what_if &&
            pick->client->control->path->discard.notice_count >= NOTICES_MAX;
+}
+
+static void on_room(void *me)
+{
+    struct pick *pick = me;
+
+    loop_step_ask(pick->client->control->path->home, &pick->step);
 }
 
 static void go_on(struct pick *pick)
@@ -325,6 +332,8 @@ static void go_on(struct pick *pick)
                 timer_start(&pick->pause, PAUSE_MS);
                 return;
             }
+            if (client_must_wait(pick->client, on_room, pick))
+                return;
             message = is_enough(pick) ? NULL : queue_walk_next(&path->queue, &pick->walk);
             if (!message) {
                 finish(pick);

@@ -90,6 +90,11 @@ static void send_row(
 
 static void go_on(struct listing *listing);
 
+static void on_room(void *me)
+{
+    go_on(me);
+}
+
 static void on_read(struct spool_read *read)
 {
     struct listing *listing = container_of(read, struct listing, read);
@@ -113,6 +118,10 @@ static void go_on(struct listing *listing)
         struct mid mid = listing->picks[listing->at].mid;
         struct message *message = queue_find(&path->queue, mid);
         struct spool_entry *entry = copy_find_entry(path, mid);
+        if (client_is_gone(listing->client))
+            break;
+        if (client_must_wait(listing->client, on_room, listing))
+            return;
         if (message && !message->is_resting) {
             send_row(listing, entry, message_envelope(message));
         } else if (entry) {

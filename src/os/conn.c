@@ -318,6 +318,11 @@ bool conn_out_is_high(const struct conn *conn)
     return conn_unsent_bytes(conn) > CONN_OUT_BYTES_HIGH;
 }
 
+bool conn_is_broken(const struct conn *conn)
+{
+    return conn->is_broken;
+}
+
 bool conn_out_is_empty(const struct conn *conn)
 {
     return conn_unsent_bytes(conn) == 0;

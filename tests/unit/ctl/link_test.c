@@ -1,74 +1,9 @@
 /* Questions to a daemon that is a thread with the answer in its hand. */
-#include "kit.h"
+#include "daemon_kit.h"
 
 #include "ctl/link.h"
-#include "os/address.h"
 
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sysexits.h>
-#include <unistd.h>
-
-struct daemon {
-    char folder[32], path[64];
-    int fd;
-    pthread_t thread;
-    const char *answer;
-    size_t piece; /* it is sent in pieces of so many bytes */
-    char question[200];
-};
-
-static void *serve(void *me)
-{
-    struct daemon *daemon = me;
-    int fd = accept(daemon->fd, NULL, NULL);
-    size_t n = 0, left = strlen(daemon->answer);
-    const char *at = daemon->answer;
-
-    while (n < sizeof daemon->question - 1 && !memchr(daemon->question, '\n', n)) {
-        ssize_t got = recv(fd, daemon->question + n, sizeof daemon->question - 1 - n, 0);
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-    }
-    while (left) {
-        size_t piece = left < daemon->piece ? left : daemon->piece;
-        if (send(fd, at, piece, MSG_NOSIGNAL) < 0)
-            break;
-        at += piece;
-        left -= piece;
-    }
-    close(fd);
-    return NULL;
-}
-
-static void start(struct daemon *daemon, const char *answer, size_t piece)
-{
-    struct endpoint at = { .is_unix = true };
-    struct sockaddr_storage address;
-    socklen_t n;
-
-    *daemon = (struct daemon){
-        .folder = "/tmp/relais-link-XXXXXX", .answer = answer, .piece = piece
-    };
-    assert_non_null(mkdtemp(daemon->folder));
-    snprintf(daemon->path, sizeof daemon->path, "%s/control", daemon->folder);
-    strcpy(at.path, daemon->path);
-    n = endpoint_to_sockaddr(&at, &address);
-    daemon->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(bind(daemon->fd, (struct sockaddr *)&address, n), 0);
-    assert_int_equal(listen(daemon->fd, 1), 0);
-    assert_int_equal(pthread_create(&daemon->thread, NULL, serve, daemon), 0);
-}
-
-static void stop(struct daemon *daemon)
-{
-    pthread_join(daemon->thread, NULL);
-    close(daemon->fd);
-    unlink(daemon->path);
-    rmdir(daemon->folder);
-}
 
 static bool add_number(void *me, const struct ctl_object *row)
 {
@@ -105,18 +40,18 @@ static void test_answers(void **state)
     (void)state;
     for (size_t i = 0; i < CASES(cases); i++) {
         for (size_t piece = 1; piece < 1000; piece *= 7) {
-            struct daemon daemon;
+            struct fake_daemon daemon;
             struct tool tool = { 0 };
             int64_t sum = 0;
             struct link_reader reader = { add_number, &sum };
             struct ctl_object *request = link_request("test"), *answer = NULL;
-            start(&daemon, cases[i].answer, piece);
+            daemon_start(&daemon, cases[i].answer, piece);
             tool.socket = daemon.path;
             check(cases[i].name, link_ask(&tool, &request, &reader, &answer) == cases[i].code);
             check(cases[i].name, sum == cases[i].sum && request == NULL);
             check(cases[i].name, (answer != NULL) == cases[i].has_answer);
             ctl_free(answer);
-            stop(&daemon);
+            daemon_stop(&daemon);
             assert_string_equal(daemon.question, "{\"command\":\"test\"}\n");
         }
     }
