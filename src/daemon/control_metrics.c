@@ -3,27 +3,68 @@
 #include "daemon/control_internal.h"
 #include "daemon/metrics.h"
 
+#include "base/mem.h"
 #include "base/weak_tls.h"
+#include "os/clock.h"
 #include "report/tally.h"
 
+#include <stdlib.h>
 #include <sysexits.h>
 
-void command_metrics(struct client *client, const struct ctl_object *request)
+enum { STEP_MS = 3 };
+
+/* A queue of a million is counted in many turns of the loop; the text is made in one. */
+struct metrics_job {
+    struct client *client;
+    struct hop_tallies tallies;
+    struct loop_step step;
+};
+
+static void answer_metrics(struct metrics_job *job)
 {
+    struct control *control = job->client->control;
     struct ctl_object *end;
     struct buf text;
 
-    (void)request;
     buf_init(&text, METRICS_BYTES_MAX);
-    if (metrics_format(client->control->path, client->control->started, &text) != OK) {
-        client_error(client, EX_SOFTWARE, "there are more metrics than an answer has room for");
+    if (metrics_format(control->path, control->started, &job->tallies, &text) != OK) {
+        client_error(
+            job->client, EX_SOFTWARE, "there are more metrics than an answer has room for");
     } else {
         end = ctl_new();
         ctl_set_bool(end, "ok", true);
         ctl_set_text(end, "text", buf_bytes(&text));
-        client_end(client, &end);
+        client_end(job->client, &end);
     }
     buf_done(&text);
+}
+
+static void on_step(struct loop_step *step)
+{
+    struct metrics_job *job = container_of(step, struct metrics_job, step);
+    struct client *client = job->client;
+
+    if (!client_is_gone(client) &&
+        hop_tallies_count(&job->tallies, clock_moment().ms + STEP_MS)) {
+        loop_step_ask(client->control->path->home, step);
+        return;
+    }
+    answer_metrics(job);
+    hop_tallies_end(&job->tallies);
+    free(job);
+    client_end_work(client);
+}
+
+void command_metrics(struct client *client, const struct ctl_object *request)
+{
+    struct metrics_job *job = mem_new(sizeof *job);
+
+    (void)request;
+    job->client = client;
+    loop_step_init(&job->step, on_step);
+    hop_tallies_begin(&job->tallies, &client->control->path->queue);
+    client_begin_work(client);
+    on_step(&job->step);
 }
 
 struct answering {

@@ -1,6 +1,7 @@
 /* Queues: list, ages, and what changes them as a whole.  Messages are counted, and queues gone
  * through, a stretch at a time. */
 #include "daemon/control_hop.h"
+#include "daemon/control_tally.h"
 
 #include "base/mem.h"
 #include "os/clock.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-enum { STRETCH = 256, STEP_MS = 3 };
+enum { STEP_MS = 3 };
 
 static void add_host(void *me, const struct host_view *view)
 {
@@ -33,72 +34,6 @@ static void add_host(void *me, const struct host_view *view)
     ctl_add_object(me, "hosts", &host);
 }
 
-/* --- What waits for it ------------------------------------------------------------------- */
-
-enum { AGE_COUNT = 10 }; /* up to 5, 10, 20 ... 1280 minutes, and above */
-
-struct tally {
-    struct table_node by_number;
-    uint32_t number; /* of the hop */
-    uint32_t messages, ages[AGE_COUNT];
-    int64_t oldest_ms; /* wall */
-    uint64_t bytes;
-};
-
-static unsigned age_of(int64_t ms)
-{
-    unsigned at = 0;
-
-    for (int64_t limit = 5 * 60000; at + 1 < AGE_COUNT && ms >= limit; limit *= 2)
-        at++;
-    return at;
-}
-
-static struct tally *find_tally(const struct table *tallies, uint32_t number)
-{
-    struct table_node *n = table_first(tallies, number * UINT64_C(0x9E3779B97F4A7C15));
-
-    for (; n; n = table_next(n)) {
-        struct tally *tally = container_of(n, struct tally, by_number);
-        if (tally->number == number)
-            return tally;
-    }
-    return NULL;
-}
-
-static void count(struct tally *tally, const struct message *message, int64_t now)
-{
-    if (tally->messages++ == 0 || message->arrived.ms < tally->oldest_ms)
-        tally->oldest_ms = message->arrived.ms;
-    tally->ages[age_of(now - message->arrived.ms)]++;
-    tally->bytes += message->entry.content_bytes;
-}
-
-static void tally_message(struct table *tallies, const struct message *message, int64_t now)
-{
-    const struct hop *last = NULL;
-
-    for (const struct item *item = &message->first; item; item = item->next) {
-        struct tally *tally;
-        if (item->state == ITEM_DONE || !item->hop || item->hop == last)
-            continue;
-        last = item->hop;
-        tally = find_tally(tallies, last->number);
-        if (!tally) {
-            tally = mem_new(sizeof *tally);
-            tally->number = last->number;
-            table_add(tallies, &tally->by_number, tally->number * UINT64_C(0x9E3779B97F4A7C15));
-        }
-        count(tally, message, now);
-    }
-}
-
-static void free_tally(struct table_node *node, void *me)
-{
-    table_remove(me, node);
-    free(container_of(node, struct tally, by_number));
-}
-
 /* --- A job over queues ------------------------------------------------------------------- */
 
 struct job;
@@ -106,7 +41,7 @@ struct job;
 struct job_verb {
     const char *done; /* what the answer counts: "suspended"; NULL: rows are its answer */
     bool tallies;     /* all messages are counted first */
-    void (*visit)(struct job *job, struct hop *hop, const struct tally *tally);
+    void (*visit)(struct job *job, struct hop *hop, const struct hop_tally *tally);
     void (*end)(struct job *job); /* NULL: the common one */
 };
 
@@ -117,9 +52,8 @@ struct job {
     struct filter *filter;
     uint32_t only; /* the hop's number; 0: any */
     bool is_what_if;
-    struct queue_walk walk;
     struct loop_step step;
-    struct table tallies;
+    struct hop_tallies tallies;
     bool is_tallied;
     uint32_t last; /* the number of the hop that was met last */
     int64_t matched, done, messages;
@@ -131,10 +65,8 @@ static void job_free(struct job *job)
 {
     struct client *client = job->client;
 
-    queue_walk_end(&job->walk);
     loop_step_cancel(&job->step);
-    table_each(&job->tallies, free_tally, &job->tallies);
-    table_done(&job->tallies);
+    hop_tallies_end(&job->tallies);
     for (size_t i = 0; i < job->name_count; i++)
         free(job->names[i]);
     free(job->names);
@@ -178,11 +110,11 @@ static bool fits(const struct job *job, const struct hop *hop)
     return filter_fits(job->filter, control_hop_get, &subject);
 }
 
-static void job_list(struct job *job, struct hop *hop, const struct tally *tally);
+static void job_list(struct job *job, struct hop *hop, const struct hop_tally *tally);
 
 static void meet(struct job *job, struct hop *hop)
 {
-    const struct tally *tally = find_tally(&job->tallies, hop->number);
+    const struct hop_tally *tally = hop_tallies_find(&job->tallies, hop->number);
 
     job->last = hop->number;
     if (!fits(job, hop))
@@ -196,22 +128,6 @@ static void meet(struct job *job, struct hop *hop)
 }
 
 /* True: there are more. */
-static bool tally_some(struct job *job, int64_t until)
-{
-    struct path *path = job->client->control->path;
-    int64_t now = loop_wall(path->home).ms;
-
-    do {
-        for (int i = 0; i < STRETCH; i++) {
-            struct message *message = queue_walk_next(&path->queue, &job->walk);
-            if (!message)
-                return false;
-            tally_message(&job->tallies, message, now);
-        }
-    } while (clock_moment().ms < until);
-    return true;
-}
-
 static bool meet_some(struct job *job, int64_t until)
 {
     /* They stand in the order of their numbers, and any may be gone since the last stretch. */
@@ -226,17 +142,26 @@ static bool meet_some(struct job *job, int64_t until)
     return false;
 }
 
+static void ask_step(void *me)
+{
+    struct job *job = me;
+
+    loop_step_ask(job->client->control->path->home, &job->step);
+}
+
 static void job_go_on(struct job *job)
 {
     int64_t until = clock_moment().ms + STEP_MS;
+    bool is_gone = client_is_gone(job->client);
 
-    if (job->client->conn && job->verb->tallies && !job->is_tallied)
-        job->is_tallied = !tally_some(job, until);
-    else if (!job->client->conn || !meet_some(job, until)) {
+    if (!is_gone && job->verb->tallies && !job->is_tallied) {
+        job->is_tallied = !hop_tallies_count(&job->tallies, until);
+    } else if (is_gone || !meet_some(job, until)) {
         job_end(job);
         return;
     }
-    loop_step_ask(job->client->control->path->home, &job->step);
+    if (!client_must_wait(job->client, ask_step, job))
+        ask_step(job);
 }
 
 static void on_step(struct loop_step *step)
@@ -252,9 +177,8 @@ static struct job *job_new(
     job->client = client;
     job->verb = verb;
     job->command = command;
-    table_init(&job->tallies);
     loop_step_init(&job->step, on_step);
-    queue_walk_begin(&client->control->path->queue, &job->walk);
+    hop_tallies_begin(&job->tallies, &client->control->path->queue);
     client_begin_work(client);
     return job;
 }
@@ -301,7 +225,7 @@ static void job_run(struct client *client, const struct ctl_object *request,
 
 /* --- Lists ------------------------------------------------------------------------------- */
 
-static void job_list(struct job *job, struct hop *hop, const struct tally *tally)
+static void job_list(struct job *job, struct hop *hop, const struct hop_tally *tally)
 {
     struct path *path = job->client->control->path;
     struct ctl_object *row = ctl_new();
@@ -391,7 +315,7 @@ void command_queues(struct client *client, const struct ctl_object *request)
     job_run(client, request, "queues", &list);
 }
 
-static void age_row(struct job *job, struct hop *hop, const struct tally *tally)
+static void age_row(struct job *job, struct hop *hop, const struct hop_tally *tally)
 {
     struct ctl_object *row;
 
@@ -405,7 +329,7 @@ static void age_row(struct job *job, struct hop *hop, const struct tally *tally)
     ctl_set_number(row, "bytes", (int64_t)tally->bytes);
     ctl_set_number(row, "oldest_s",
         (loop_wall(job->client->control->path->home).ms - tally->oldest_ms) / 1000);
-    for (unsigned i = 0; i < AGE_COUNT; i++) {
+    for (unsigned i = 0; i < TALLY_AGES; i++) {
         char name[8];
         snprintf(name, sizeof name, "age%u", i);
         ctl_set_number(row, name, tally->ages[i]);
@@ -423,7 +347,7 @@ void command_ages(struct client *client, const struct ctl_object *request)
 
 /* --- Changes ----------------------------------------------------------------------------- */
 
-static void retry_one(struct job *job, struct hop *hop, const struct tally *tally)
+static void retry_one(struct job *job, struct hop *hop, const struct hop_tally *tally)
 {
     (void)tally;
     queue_retry_hop(&job->client->control->path->queue, hop);
@@ -436,7 +360,7 @@ void command_retry_queue(struct client *client, const struct ctl_object *request
     job_run(client, request, "retry", &retry);
 }
 
-static void note_name(struct job *job, struct hop *hop, const struct tally *tally)
+static void note_name(struct job *job, struct hop *hop, const struct hop_tally *tally)
 {
     (void)tally;
     job->names = mem_grow(job->names, (job->name_count + 1) * sizeof *job->names);

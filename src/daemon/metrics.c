@@ -188,14 +188,15 @@ static void node(struct metrics *metrics, const struct path *path, struct moment
         "Messages that cannot be read, and were left alone.", (double)path->damage_count);
 }
 
-enum err metrics_format(const struct path *path, struct moment started, struct buf *out)
+enum err metrics_format(const struct path *path, struct moment started,
+    const struct hop_tallies *waiting, struct buf *out)
 {
     struct metrics metrics = { .out = out };
 
     node(&metrics, path, started);
     bindings(&metrics, path);
     tallies(&metrics);
-    metrics_queues(&metrics, path);
+    metrics_queues(&metrics, path, waiting);
     spool(&metrics, path);
     metrics_shadow(&metrics, path);
     events(&metrics);

@@ -5,6 +5,7 @@
 #define DAEMON_METRICS_H
 
 #include "base/buf.h"
+#include "daemon/control_tally.h"
 #include "daemon/path.h"
 
 enum {
@@ -34,11 +35,13 @@ void metric_one(struct metrics *metrics, const char *name, const char *type, con
 #define METRIC_NO_LABEL ((struct metric_label){ NULL, NULL })
 
 /* metrics_queue.c, metrics_shadow.c */
-void metrics_queues(struct metrics *metrics, const struct path *path);
+void metrics_queues(
+    struct metrics *metrics, const struct path *path, const struct hop_tallies *waiting);
 void metrics_shadow(struct metrics *metrics, const struct path *path);
 
-/* All of them.  STARTED: of the daemon.  ERR_LIMIT: more than OUT may have. */
-enum err metrics_format(
-    const struct path *path, struct moment started, struct buf *out) MUST_USE;
+/* All of them.  STARTED: of the daemon.  WAITING: of the queue, all counted.  ERR_LIMIT: more than
+ * OUT may have. */
+enum err metrics_format(const struct path *path, struct moment started,
+    const struct hop_tallies *waiting, struct buf *out) MUST_USE;
 
 #endif

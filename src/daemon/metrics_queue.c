@@ -7,26 +7,11 @@
 
 #include <stdlib.h>
 
-/* In one turn of the loop; the messages behind that are younger than these. */
-enum { LOOKS_MAX = 200000 };
-
+/* A queue, and when what waits there longest came (wall). */
 struct age {
     const struct hop *hop;
-    int64_t oldest_ms; /* wall; INT64_MAX: none was seen */
+    int64_t oldest_ms;
 };
-
-struct ages {
-    struct age *list; /* in the order of the pointers, and then of ages */
-    size_t count, unseen;
-};
-
-static int by_hop(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t)((const struct age *)a)->hop,
-              y = (uintptr_t)((const struct age *)b)->hop;
-
-    return x < y ? -1 : x > y;
-}
 
 static int by_age(const void *a, const void *b)
 {
@@ -35,69 +20,52 @@ static int by_age(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void see(struct ages *ages, const struct message *message)
+/* The queues with something in them, the oldest first; free().  One that was filled behind the
+ * count's back is left to the next time. */
+static struct age *take_ages(
+    const struct path *path, const struct hop_tallies *waiting, size_t *count)
 {
-    for (const struct item *item = &message->first; item; item = item->next) {
-        struct age wanted = { .hop = item->hop }, *found;
-        if (item->state == ITEM_DONE || !item->hop)
-            continue;
-        found = bsearch(&wanted, ages->list, ages->count, sizeof *ages->list, by_hop);
-        if (!found || found->oldest_ms != INT64_MAX)
-            continue;
-        found->oldest_ms = message->arrived.ms;
-        ages->unseen--;
-    }
-}
+    struct age *ages = mem_new((path->queue.hops.count + 1) * sizeof *ages);
 
-/* The messages stand in the order they came, so the first that is met of a queue is its oldest. */
-static void take_ages(const struct path *path, struct ages *ages)
-{
-    size_t looks = 0;
-
-    ages->list = mem_new((path->queue.hops.count + 1) * sizeof *ages->list);
+    *count = 0;
     list_each (node, &path->queue.all_hops) {
         const struct hop *hop = container_of(node, struct hop, in_hops);
-        if (hop_item_count(hop))
-            ages->list[ages->count++] = (struct age){ hop, INT64_MAX };
+        const struct hop_tally *tally =
+            hop_item_count(hop) ? hop_tallies_find(waiting, hop->number) : NULL;
+        if (tally)
+            ages[(*count)++] = (struct age){ hop, tally->oldest_ms };
     }
-    ages->unseen = ages->count;
-    qsort(ages->list, ages->count, sizeof *ages->list, by_hop);
-    list_each (node, &path->queue.in_order) {
-        if (ages->unseen == 0 || looks++ == LOOKS_MAX)
-            break;
-        see(ages, container_of(node, struct message, in_queue));
-    }
-    qsort(ages->list, ages->count, sizeof *ages->list, by_age);
+    qsort(ages, *count, sizeof *ages, by_age);
+    return ages;
 }
 
 static double age_s(const struct path *path, int64_t oldest_ms)
 {
-    int64_t ms = oldest_ms == INT64_MAX ? 0 : loop_wall(path->home).ms - oldest_ms;
+    int64_t ms = loop_wall(path->home).ms - oldest_ms;
 
     return ms > 0 ? (double)ms / 1000 : 0;
 }
 
-static void each_oldest(struct metrics *metrics, const struct path *path)
+static void each_oldest(
+    struct metrics *metrics, const struct path *path, const struct hop_tallies *waiting)
 {
-    struct ages ages = { 0 };
-    size_t shown;
+    size_t count, shown;
+    struct age *ages = take_ages(path, waiting, &count);
 
-    take_ages(path, &ages);
-    shown = ages.count < METRICS_QUEUES_MAX ? ages.count : METRICS_QUEUES_MAX;
+    shown = count < METRICS_QUEUES_MAX ? count : METRICS_QUEUES_MAX;
     metric_one(metrics, "relais_queue_oldest_seconds_max", "gauge",
-        "Age of the oldest message of all queues.",
-        ages.count ? age_s(path, ages.list[0].oldest_ms) : 0);
+        "Age of the oldest message of all queues.", count ? age_s(path, ages[0].oldest_ms) : 0);
     metric_begin(metrics, "relais_queue_oldest_seconds", "gauge",
         "Age of the oldest message of a queue; of the 50 queues with the oldest.");
     for (size_t i = 0; i < shown; i++)
-        metric_sample(metrics, (struct metric_label){ "queue", ages.list[i].hop->name },
-            METRIC_NO_LABEL, age_s(path, ages.list[i].oldest_ms));
+        metric_sample(metrics, (struct metric_label){ "queue", ages[i].hop->name },
+            METRIC_NO_LABEL, age_s(path, ages[i].oldest_ms));
     metric_begin(metrics, "relais_queue_length", "gauge",
         "Items (the recipients of a message that go together) of these queues.");
     for (size_t i = 0; i < shown; i++)
-        metric_sample(metrics, (struct metric_label){ "queue", ages.list[i].hop->name },
-            METRIC_NO_LABEL, (double)hop_item_count(ages.list[i].hop));
-    free(ages.list);
+        metric_sample(metrics, (struct metric_label){ "queue", ages[i].hop->name },
+            METRIC_NO_LABEL, (double)hop_item_count(ages[i].hop));
+    free(ages);
 }
 
 static void items_by_state(struct metrics *metrics, const struct path *path)
@@ -146,7 +114,8 @@ static void hops_by_status(struct metrics *metrics, const struct path *path)
             (double)counts[i]);
 }
 
-void metrics_queues(struct metrics *metrics, const struct path *path)
+void metrics_queues(
+    struct metrics *metrics, const struct path *path, const struct hop_tallies *waiting)
 {
     metric_one(metrics, "relais_queue_messages", "gauge",
         "Messages that wait or are delivered.", (double)path->queue.messages.count);
@@ -155,5 +124,5 @@ void metrics_queues(struct metrics *metrics, const struct path *path)
         (double)path_poison_count(path));
     items_by_state(metrics, path);
     hops_by_status(metrics, path);
-    each_oldest(metrics, path);
+    each_oldest(metrics, path, waiting);
 }

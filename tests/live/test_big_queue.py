@@ -54,6 +54,7 @@ def test_memory(big):
     ["resume", "--filter", "queue = Out/d3.example"],
     ["remove", "--what-if", "--queue", "Out/d1.example"],
     ["remove", "--what-if", "--filter", "to ~ *@d*5.example"],
+    ["metrics"],
 ], ids=" ".join)
 def test_answers_come_at_once(big, words):
     seconds, _ = big.time(*words, times=5)
