@@ -19,9 +19,9 @@ struct result {
     bool is_relayed_blind; /* delivered to a host that knows no DSN: a success notice is ours */
     bool is_slowed; /* deferred for the host says "slow down": again as soon as it takes more */
     bool is_final;  /* delivered into a mailbox: a success notice says "delivered" */
-    bool is_expanded; /* it stood for others: a success notice says "expanded" */
-    bool
-        is_unattempted; /* no attempt at delivery led to it: we end it, or tell of it, ourselves */
+    bool is_expanded;    /* it stood for others: a success notice says "expanded" */
+    bool is_own;         /* the host has not said so: we found it out, or gave up */
+    bool is_unattempted; /* it comes from no attempt: we end it, or tell of it, ourselves */
     struct shared_text *host; /* who said so, when it is not whom the item went to; borrowed */
     struct verdict verdict;
     const char

@@ -151,6 +151,17 @@ def test_delayed_by_what_the_host_says(start, folder, hop, stage, reply, status)
     assert f"The server 127.0.0.1[127.0.0.1]:{hop.port} said: {reply}" in " ".join(text.split())
 
 
+def test_delayed_for_the_host_hangs_up(start, folder, hop):
+    """Nobody has said that: there is no Remote-MTA (RFC 3464, 2.3.5)."""
+    hop.says("rcpt", "drop")
+    notices = Notices(start, folder, hop.port, queue={"expiry": "1d", "delay_notice": "2s"})
+    notices.send()
+    text, _, about, _ = parts(notices.one())
+    assert (about["Action"], about["Status"], about["Remote-MTA"]) == ("delayed", "4.4.2", None)
+    assert diagnosis(about).startswith(f"smtp; 451 4.4.2 127.0.0.1[127.0.0.1]:{hop.port}: connection lost: ")
+    assert "said" not in text
+
+
 def test_delayed_in_a_suspended_queue(start, folder, hop):
     notices = Notices(start, folder, hop.port, queue={"expiry": "1d", "delay_notice": "1s"})
     hop.says("rcpt", "450 4.2.2 mailbox full")  # until its queue is there
@@ -224,6 +235,19 @@ def test_internationalised(start, folder, hop):
     assert "Final-Recipient: utf-8; \u4f60@example.com" in raw
     assert "Action: failed" in raw and "Status: 5.2.1" in raw
     assert "\u4f60@example.com" in human.get_content()
+
+
+def test_what_the_host_cannot_do(start, folder):
+    """It was not asked: that is our word, about it."""
+    with sink.Sink() as target:
+        notices = Notices(start, folder, target.port)
+        notices.send("SMTPUTF8 BODY=8BITMIME", content=mails.utf8(), recipient="\u4f60@example.com")
+        notice = notices.one()
+    human, machine, _ = notice.iter_parts()
+    raw = machine.as_bytes(policy=email.policy.SMTPUTF8).decode()
+    assert "Status: 5.6.9" in raw and "Remote-MTA: dns; [127.0.0.1]" in raw
+    assert "SMTPUTF8, which the next host does not offer" in " ".join(human.get_content().split())
+    assert "The server" not in human.get_content()
 
 
 def test_nothing_is_said_to_a_forged_sender(start, folder, hop):

@@ -163,7 +163,7 @@ void deliver_break(struct deliver *deliver)
 
 struct result deliver_unreadable(uint32_t recipient, enum err err)
 {
-    struct result result = { .recipient = recipient, .fate = FATE_DEFERRED };
+    struct result result = { .recipient = recipient, .fate = FATE_DEFERRED, .is_own = true };
 
     if (err == ERR_CORRUPT) {
         result.fate = FATE_FAILED;

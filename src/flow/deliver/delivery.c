@@ -177,6 +177,8 @@ static const char *word_of_failure(
 {
     bool is_login = reply->code == 535 || reply->code == 534 || reply->code == 530;
 
+    if (reply->is_own)
+        return "";
     if (delivery->config.auth_user.n && !delivery->is_up && is_login)
         return " refused our user and password and said";
     return " said";

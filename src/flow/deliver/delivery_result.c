@@ -40,6 +40,7 @@ void delivery_result(struct delivery *delivery, const struct smtp_client_action 
         sending); /* the step began with another one, perhaps; it ends this one, too */
     *result = (struct result){
         .recipient = item_recipient(sending->item, action->recipient),
+        .is_own = reply->is_own,
         .verdict = verdict_of(reply->code, reply->status, "%s", reply->text),
         .tls = delivery->tls_text,
     };

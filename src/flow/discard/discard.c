@@ -244,8 +244,8 @@ static void defer(
 {
     char error[CAUSE_BYTES];
 
-    cause_format(
-        host, " said", why->verdict.code, why->verdict.status, why->verdict.text, error);
+    cause_format(host, why->is_own ? "" : " said", why->verdict.code, why->verdict.status,
+        why->verdict.text, error);
     discard->defer(discard, item, error);
 }
 
@@ -406,6 +406,7 @@ static void fail_all(struct discard *discard, struct item *item, const struct ve
         results[i] = (struct result){
             .recipient = item_recipient(item, i),
             .fate = FATE_FAILED,
+            .is_own = true,
             .is_unattempted = true,
             .host = host,
             .verdict = *verdict,

@@ -177,7 +177,7 @@ static void list_recipients(const struct notice *notice, const struct setup *set
             .status = status_of(result),
             .remote_host = bytes_text(result->host ? result->host->text : notice->host),
             .reply = bytes_text(texts[at]),
-            .is_own_reply = result->fate == FATE_FAILED && result->is_unattempted,
+            .is_own_reply = result->is_own,
             .last_attempt = result->is_unattempted ? (struct wall){ 0 } : notice->began,
             .will_retry_until = until,
         };

@@ -255,6 +255,7 @@ static void on_lost(struct smtp_client *client, const struct verdict *verdict)
     }
     smtp_reply_begin(&client->lost, verdict->code, bytes_text(verdict->text));
     client->lost.status = verdict->status;
+    client->lost.is_own = true;
     client_end_lost(client, &client->lost);
 }
 

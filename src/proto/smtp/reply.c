@@ -57,6 +57,7 @@ void smtp_reply_begin(struct smtp_reply *reply, uint16_t code, struct bytes text
 {
     reply->code = code;
     reply->status = STATUS(0, 0, 0);
+    reply->is_own = false;
     append_text(reply, 0, take_status(text, code, &reply->status));
 }
 

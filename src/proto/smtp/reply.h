@@ -17,6 +17,7 @@ struct smtp_reply {
     uint16_t code; /* 200..599 */
     struct status status;
     char text[SMTP_REPLY_TEXT_MAX]; /* after the codes; zero-ended */
+    bool is_own;                    /* the client engine says it: no server did */
 };
 
 /* One line of a reply: "250-SIZE 1000".  False: not a reply line. */
