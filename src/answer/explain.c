@@ -1,6 +1,7 @@
 #include "answer/explain.h"
 
 #include "answer/answer.h"
+#include "answer/explain_limits.h"
 #include "policy/balancer.h"
 #include "policy/rights.h"
 #include "policy/route.h"
@@ -35,6 +36,7 @@ const char *explain_stage_name(enum explain_stage stage)
 {
     static const char *const names[] = { [EXPLAIN_PROXY] = "proxy",
         [EXPLAIN_CONNECTOR] = "connector",
+        [EXPLAIN_LIMITS] = "limits",
         [EXPLAIN_HELLO] = "hello",
         [EXPLAIN_RIGHTS] = "rights",
         [EXPLAIN_MAIL] = "mail",
@@ -427,6 +429,7 @@ void explain(const struct settings *settings, const struct explain_question *que
     if (!dialogue.connector || dialogue.connector->is_internal)
         return;
     know_client(&dialogue);
+    explain_limits(settings, question, dialogue.connector, &dialogue.client, each, me);
     banner = answer_banner(settings, dialogue.connector);
     dialogue.config = answer_config(settings, dialogue.connector, &dialogue.client, banner);
     buf_init(&dialogue.out, OUT_BYTES_MAX);

@@ -9,6 +9,12 @@
 #include "policy/decision.h"
 #include "policy/receive.h"
 
+/* What the limits count, as it is now. */
+struct explain_counts {
+    uint32_t of_node, of_connector, of_source; /* connections */
+    uint32_t messages;                         /* the client's that count within a minute */
+};
+
 struct explain_question {
     struct arrival arrival; /* of the client, whoever handed it over */
     bool has_via;           /* a balancer did, by a PROXY header */
@@ -28,11 +34,17 @@ struct explain_question {
      * nobody here knows. */
     bool (*is_resting)(void *me, const char *queue);
     void *resting_me;
+    /* Tells the counts for one more of ARRIVAL (with its source) at CONNECTOR, logged in as USER or
+     * NULL.  NULL: nobody knows them. */
+    void (*count)(void *me, const struct receive_connector *connector,
+        const struct arrival *arrival, const char *user, struct explain_counts *out);
+    void *count_me;
 };
 
 enum explain_stage {
     EXPLAIN_PROXY,     /* whether a PROXY header is taken, where there is one or might be */
     EXPLAIN_CONNECTOR, /* one for each receive connector: taken, or why not */
+    EXPLAIN_LIMITS, /* one for each limit on connections, messages and their size; a no: passed now */
     EXPLAIN_HELLO,
     EXPLAIN_RIGHTS, /* what the client may do there; never a no */
     EXPLAIN_MAIL,
@@ -49,6 +61,9 @@ struct finding {
     const char *rule;  /* docs/rules.md; "": none is behind it */
     const char *why;   /* "" : there is no more to be said */
     const char *queue; /* EXPLAIN_ROUTE: the next hop's name; else "" */
+    /* EXPLAIN_LIMITS: how much there may be, 0: any number; and is, -1: nobody knows. */
+    uint64_t limit;
+    int64_t now;
 };
 
 const char *explain_stage_name(enum explain_stage stage);

@@ -154,5 +154,9 @@ struct ctl_object *explain_row(const struct finding *finding)
         ctl_set_text(row, "why", bytes_text(finding->why));
     if (*finding->queue)
         ctl_set_text(row, "queue", bytes_text(finding->queue));
+    if (finding->stage == EXPLAIN_LIMITS && finding->limit)
+        ctl_set_number(row, "limit", (int64_t)finding->limit);
+    if (finding->stage == EXPLAIN_LIMITS && finding->now >= 0)
+        ctl_set_number(row, "now", finding->now);
     return row;
 }

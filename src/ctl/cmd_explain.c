@@ -5,6 +5,7 @@
 
 #include "answer/explain_ctl.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -44,6 +45,22 @@ static void print_choice(const struct ctl_object *row, bool is_yes)
     print_pair("; ", is_yes ? text_of(row, "error") : "");
 }
 
+/* How much there may be, and is. */
+static void print_limit(const struct ctl_object *row)
+{
+    int64_t limit = ctl_number(row, "limit", 0), now = ctl_number(row, "now", -1);
+
+    if (!limit)
+        printf("    no limit on");
+    else if (now < 0)
+        printf("    at most %" PRId64, limit);
+    else
+        printf("    %" PRId64 " of %" PRId64, now, limit);
+    print_pair(" ", text_of(row, "why"));
+    print_pair(" | ", text_of(row, "reply"));
+    print_pair(" | rule ", text_of(row, "rule"));
+}
+
 static void print_answer(const struct ctl_object *row)
 {
     printf("    ");
@@ -60,16 +77,19 @@ static bool on_row(void *me, const struct ctl_object *row)
     const char *stage = text_of(row, "stage");
     bool is_yes = ctl_bool(row, "yes");
     bool is_choice = strcmp(stage, "connector") == 0 || strcmp(stage, "route") == 0;
+    bool is_limit = strcmp(stage, "limits") == 0;
 
     listing->any_no |= !is_yes && (!is_choice || *text_of(row, "reply"));
     if (listing->tool->is_json) {
         print_json_row(row);
         return true;
     }
-    printf("%-10s", strcmp(stage, listing->stage) == 0 && is_choice ? "" : stage);
+    printf("%-10s", strcmp(stage, listing->stage) == 0 && (is_choice || is_limit) ? "" : stage);
     snprintf(listing->stage, sizeof listing->stage, "%s", stage);
     if (is_choice)
         print_choice(row, is_yes);
+    else if (is_limit)
+        print_limit(row);
     else
         print_answer(row);
     putchar('\n');

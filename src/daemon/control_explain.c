@@ -40,6 +40,22 @@ static bool is_resting(void *me, const char *queue)
     return hop && hop_is_resting(hop);
 }
 
+/* The very counts that live connections and messages are held against. */
+static void count(void *me, const struct receive_connector *connector,
+    const struct arrival *arrival, const char *user, struct explain_counts *out)
+{
+    struct path *path = me;
+    struct accept_counts counts;
+    struct rates_who who;
+
+    accept_count(&path->accept, connector, arrival, &counts);
+    rates_who(connector->name, user, arrival->source, &who);
+    *out = (struct explain_counts){ .of_node = counts.of_node,
+        .of_connector = counts.of_connector,
+        .of_source = counts.of_source,
+        .messages = rates_count(&path->rates, &who, loop_now(path->home)) };
+}
+
 void command_explain(struct client *client, const struct ctl_object *request)
 {
     const struct settings *settings = client->control->path->routed_by->settings;
@@ -52,6 +68,8 @@ void command_explain(struct client *client, const struct ctl_object *request)
     }
     asked.question.is_resting = is_resting;
     asked.question.resting_me = client;
+    asked.question.count = count;
+    asked.question.count_me = client->control->path;
     explain(settings, &asked.question, on_finding, client);
     client_ok(client);
 }

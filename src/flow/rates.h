@@ -6,6 +6,7 @@
 #define FLOW_RATES_H
 
 #include "base/bytes.h"
+#include "base/ip.h"
 #include "base/time.h"
 
 #include <pthread.h>
@@ -24,8 +25,19 @@ struct rates {
 void rates_init(struct rates *rates);
 void rates_done(struct rates *rates);
 
-/* Counts a message of WHO ("connector", NUL, address or user) at NOW.  False: it is one too many,
- * and was not counted. */
-bool rates_take(struct rates *rates, struct bytes who, uint32_t per_minute, struct moment now);
+/* Who is counted: a user, or the source of somebody who is none, at one connector. */
+struct rates_who {
+    uint8_t key[512];
+    size_t n;
+};
+/* USER: NULL: SOURCE counts, of limits_source(). */
+void rates_who(
+    const char *connector, const char *user, struct ip source, struct rates_who *out);
+
+/* Counts a message of WHO at NOW.  False: it is one too many, and was not counted. */
+bool rates_take(
+    struct rates *rates, const struct rates_who *who, uint32_t per_minute, struct moment now);
+/* How many of his count at NOW. */
+uint32_t rates_count(struct rates *rates, const struct rates_who *who, struct moment now);
 
 #endif

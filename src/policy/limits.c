@@ -85,18 +85,26 @@ struct ip limits_source(const struct settings *settings, struct ip peer)
     return ip_network(peer, settings->ipv6_prefix);
 }
 
+bool limits_is_full(const struct settings *settings, uint32_t connections)
+{
+    return connections >= settings->connections_max;
+}
+
 /* One at the least, or a small connector would let in nobody. */
-static uint32_t share_of(const struct receive_connector *connector)
+uint32_t limits_share_max(const struct receive_connector *connector)
 {
     uint64_t share =
         (uint64_t)connector->connections_max * connector->source_share_percent / PERCENT;
 
+    if (!connector->source_share_percent)
+        return 0;
     return share ? (uint32_t)share : 1;
 }
 
 unsigned limits_of_connection(
     const struct receive_connector *connector, const struct limits_connections *facts)
 {
+    uint32_t share = limits_share_max(connector);
     unsigned passed = 0;
 
     if (facts->of_connector >= connector->connections_max)
@@ -105,7 +113,7 @@ unsigned limits_of_connection(
         return passed;
     if (facts->of_source >= connector->connections_per_source_max)
         passed |= LIMIT_CONNECTIONS_PER_SOURCE;
-    if (connector->source_share_percent && facts->of_source >= share_of(connector))
+    if (share && facts->of_source >= share)
         passed |= LIMIT_SOURCE_SHARE;
     return passed;
 }
@@ -147,20 +155,31 @@ uint32_t limits_rate_max(const struct settings *settings,
     return connector->messages_per_minute_max;
 }
 
-bool rate_take(struct rate_window *window, uint32_t per_minute, int64_t now_ms)
+/* Where it stands at NOW_MS. */
+static struct rate_window turned(const struct rate_window *window, int64_t now_ms)
 {
     int64_t minute = now_ms / MINUTE_MS;
-    uint64_t left_ms = (uint64_t)(MINUTE_MS - now_ms % MINUTE_MS);
-    uint64_t counted;
 
-    assert(now_ms >= 0 && per_minute);
-    if (minute != window->minute) {
-        window->before = minute == window->minute + 1 ? window->now : 0;
-        window->now = 0;
-        window->minute = minute;
-    }
-    counted = window->now + window->before * left_ms / MINUTE_MS;
-    if (counted >= per_minute)
+    if (minute == window->minute)
+        return *window;
+    return (struct rate_window){ .minute = minute,
+        .before = minute == window->minute + 1 ? window->now : 0 };
+}
+
+uint32_t rate_count(const struct rate_window *window, int64_t now_ms)
+{
+    struct rate_window at = turned(window, now_ms);
+    uint64_t left_ms = (uint64_t)(MINUTE_MS - now_ms % MINUTE_MS);
+
+    assert(now_ms >= 0);
+    return at.now + (uint32_t)(at.before * left_ms / MINUTE_MS);
+}
+
+bool rate_take(struct rate_window *window, uint32_t per_minute, int64_t now_ms)
+{
+    assert(per_minute);
+    *window = turned(window, now_ms);
+    if (rate_count(window, now_ms) >= per_minute)
         return false;
     window->now++;
     return true;

@@ -13,6 +13,9 @@
  * in, all of which is one client's. */
 struct ip limits_source(const struct settings *settings, struct ip peer);
 
+/* Whether the node has no place for one more than CONNECTIONS, whoever it is. */
+bool limits_is_full(const struct settings *settings, uint32_t connections);
+
 /* Connections that are there already, without the new one. */
 struct limits_connections {
     uint32_t of_connector;
@@ -21,6 +24,9 @@ struct limits_connections {
 };
 unsigned limits_of_connection(
     const struct receive_connector *connector, const struct limits_connections *facts);
+
+/* How many of the connector's connections one source may have by its share; 0: there is no share. */
+uint32_t limits_share_max(const struct receive_connector *connector);
 
 /* A header as far as it was read. */
 struct limits_header {
@@ -61,5 +67,7 @@ struct rate_window {
 /* Takes one more at NOW_MS, or does not: then it would be over PER_MINUTE within the last 60 s,
  * where what came in the minute before counts as if it had come evenly. */
 bool rate_take(struct rate_window *window, uint32_t per_minute, int64_t now_ms);
+/* How many count at NOW_MS. */
+uint32_t rate_count(const struct rate_window *window, int64_t now_ms);
 
 #endif

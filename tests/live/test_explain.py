@@ -326,3 +326,87 @@ def test_without_the_daemon_the_file_answers(node):
     text = node.tool(*arguments).stdout
     assert "by the alias <team@example.com>" in text and "out@elsewhere.test" in text and "-> Small, queue Small" in text
     assert node.tool("explain", "--from-ip", "nonsense", check=False).returncode == 64
+
+
+# --- Limits: told before they refuse anybody ---
+
+LIMITED = "127.104.2.1"
+
+
+@pytest.fixture
+def limited(start):
+    def run(node_connections=100, **options):
+        port = process.free_port(LIMITED)
+        with_settings = relais.block("limits", None, connections=node_connections) + \
+            relais.receive("Few", f"{LIMITED}:{port}", ranges=["127.104.0.0/16"], **options) + \
+            relais.send("Out", smart_hosts=[f"[{LIMITED}]:{process.free_port(LIMITED)}"], retry=["1h"])
+        node = start(with_settings, port)
+        node.port = port
+        return node
+    return run
+
+
+def limits(node, source, **more):
+    """{(name, of what): row} of explain; how it says no is what a session would read."""
+    rows, _ = node.ask("explain", **{"from": source, "to": f"{LIMITED}:{node.port}", **more})
+    found = [r for r in rows if r["stage"] == "limits"]
+    assert all(r["yes"] == ("reply" not in r) == ("rule" not in r) for r in found)
+    return {(r["about"], r["why"].split()[-1]) if r["about"] == "connections" else r["about"]: r for r in found}
+
+
+def settled(node, source, name, now):
+    """The row, once connections that ended are counted no more."""
+    return process.wait_for(f"{now} of {name}", lambda: (r := limits(node, source)[name])["now"] == now and r)
+
+
+@pytest.mark.parametrize("options, here, name, limit", [
+    (dict(connections_max=3), ["127.104.3.1", "127.104.3.2", "127.104.3.3"], ("connections", "Few"), 3),
+    (dict(node_connections=2), ["127.104.3.1", "127.104.3.2"], ("connections", "node"), 2),
+    (dict(connections_per_source=2), ["127.104.3.9"] * 2, "connections-per-source", 2),
+    (dict(connections_max=20, source_share_percent=10), ["127.104.3.9"] * 2, "source-share", 2),
+])
+def test_connections_are_counted_beforehand(limited, options, here, name, limit):
+    node = limited(**options)
+    source = "127.104.3.9"
+    assert settled(node, source, name, 0)["limit"] == limit
+    talks = [Talk(node.port, LIMITED, source=s) for s in here]
+    try:
+        row = settled(node, source, name, limit)
+        with Talk(node.port, LIMITED, source=source, hello=False) as one_more:
+            assert not row["yes"] and one_more.banner == row["reply"]
+        done = node.tool("explain", "--from-ip", source, "--to", f"{LIMITED}:{node.port}", check=False)
+        assert done.returncode == 77 and f"{limit} of {limit} connections" in done.stdout and f"rule {row['rule']}" in done.stdout
+    finally:
+        for talk in talks:
+            talk.close()
+    assert settled(node, source, name, 0)["yes"]
+
+
+def test_messages_a_minute_are_counted_beforehand(limited):
+    node = limited(messages_per_minute=5)
+    source, other = "127.104.3.9", "127.104.3.8"
+    assert (row := limits(node, source)["message-rate"])["limit"] == 5 and row["now"] == 0 and row["yes"]
+    with Talk(node.port, LIMITED, source=source) as talk:
+        for _ in range(5):  # once, but where a minute ends in between
+            told = "250"
+            while told.startswith("250"):
+                told = talk.say("MAIL FROM:<a@sender.test>")
+                talk.say("RSET")
+            row = limits(node, source)["message-rate"]
+            if not row["yes"]:
+                break
+    assert row["reply"] == told and row["rule"] == "message-rate" and row["now"] == 5
+    assert limits(node, other)["message-rate"]["now"] == 0
+    assert limits(node, source, user="ann")["message-rate"]["now"] == 0
+
+
+def test_limits_that_are_only_told_refuse_nobody(limited):
+    node = limited(connections_per_source=1, report_only=["connections-per-source"], size_max="1M", recipients_max=7)
+    with Talk(node.port, LIMITED, source="127.104.3.9"):
+        row = settled(node, "127.104.3.9", "connections-per-source", 1)
+    assert row["yes"] and row["limit"] == 1 and "let through" in row["why"]
+    rows = limits(node, "127.104.3.9")
+    assert rows["size"]["limit"] == 1 << 20 and rows["recipients"]["limit"] == 7
+    assert "source-share" not in rows and "limit" not in rows["message-rate"]
+    text = node.tool("explain", "--file", "--from-ip", "127.104.3.9", "--to", f"{LIMITED}:{node.port}").stdout
+    assert "at most 1 connections from 127.104.3.9" in text and "no limit on messages a minute: " in text

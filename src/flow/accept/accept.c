@@ -137,18 +137,13 @@ static void report_would_refuse(
         R_NUMBER("code", decision.verdict.code), R_CHARS("text", decision.verdict.text));
 }
 
-static bool is_full(const struct accept *accept, const struct settings *settings)
+void accept_count(const struct accept *accept, const struct receive_connector *connector,
+    const struct arrival *arrival, struct accept_counts *out)
 {
-    return accept->connection_count + accept->waiting_count >= settings->connections_max;
-}
-
-static struct limits_connections count_connections(const struct accept *accept,
-    const struct receive_connector *connector, const struct arrival *arrival)
-{
-    return (struct limits_connections){
+    *out = (struct accept_counts){
+        .of_node = accept->connection_count + accept->waiting_count,
         .of_connector = count_get(&accept->connectors, connector->name, all),
         .of_source = count_get(&accept->sources, connector->name, arrival->source),
-        .is_unix = arrival->is_unix,
     };
 }
 
@@ -157,12 +152,17 @@ static bool is_within_limits(struct accept *accept, const struct settings *setti
     const struct receive_connector *connector, const struct arrival *arrival,
     struct decision *decision)
 {
-    struct limits_connections facts = count_connections(accept, connector, arrival);
-    unsigned passed = limits_of_connection(connector, &facts),
-             reported = passed & connector->report_only;
+    struct limits_connections facts;
+    struct accept_counts counts;
+    unsigned passed, reported;
     enum limit limit;
 
-    if (is_full(accept, settings))
+    accept_count(accept, connector, arrival, &counts);
+    facts =
+        (struct limits_connections){ counts.of_connector, counts.of_source, arrival->is_unix };
+    passed = limits_of_connection(connector, &facts);
+    reported = passed & connector->report_only;
+    if (limits_is_full(settings, counts.of_node))
         limit_refuse(connector, LIMIT_CONNECTIONS, decision);
     else
         limits_decide(connector, passed, decision);
@@ -220,7 +220,7 @@ void accept_begin(struct accept *accept, int fd, const struct arrival *arrival)
     }
     if (header == BALANCER_HEADER_NOBODY) {
         accept_refuse(accept, fd, arrival, NULL, &decision);
-    } else if (is_full(accept, settings)) {
+    } else if (limits_is_full(settings, accept->connection_count + accept->waiting_count)) {
         balancer_refuse_full(settings, arrival, &decision);
         accept_refuse(accept, fd, arrival, NULL, &decision);
     } else {

@@ -58,6 +58,14 @@ void accept_apply(struct accept *accept);
 void accept_stop(struct accept *accept); /* closes the listeners; sessions go on */
 void accept_done(struct accept *accept); /* after the last session */
 
+/* The connections that are there now: all, and those that would count for one more of ARRIVAL (with
+ * its source) at CONNECTOR. */
+struct accept_counts {
+    uint32_t of_node, of_connector, of_source;
+};
+void accept_count(const struct accept *accept, const struct receive_connector *connector,
+    const struct arrival *arrival, struct accept_counts *out);
+
 /* A session that open_session() began is over; SOURCE is its arrival's. */
 void accept_gone(struct accept *accept, const char *connector, struct ip source);
 

@@ -3,7 +3,7 @@
 
 #include "base/weak_tls.h"
 
-enum { NOTE_EVERY_MS = 60 * 1000, KEY_BYTES = 512 };
+enum { NOTE_EVERY_MS = 60 * 1000 };
 
 _Static_assert((int)DEVICE_BARE_LF == (int)SMTP_TOLERATED_BARE_LF &&
                    (int)DEVICE_PATH_SPACES == (int)SMTP_TOLERATED_PATH_SPACES &&
@@ -26,19 +26,11 @@ void session_would_refuse(struct session *session, const char *stage, enum limit
 
 bool session_takes_rate(struct session *session, uint32_t per_minute)
 {
-    const char *connector = session->connector->name;
-    struct ip source = limits_source(session->setup->settings, session->arrival.peer);
-    struct bytes who = session->client.user ? bytes_text(session->client.user)
-                                            : bytes_of(source.byte, sizeof source.byte);
-    uint8_t key[KEY_BYTES];
-    size_t n = strlen(connector) + 1;
+    struct rates_who who;
 
-    memcpy(key, connector, n);
-    key[n++] = session->client.user != NULL; /* no name is taken for an address */
-    who = bytes_first(who, sizeof key - n);
-    memcpy(key + n, who.at, who.n);
-    return rates_take(session->house->rates, bytes_of(key, n + who.n), per_minute,
-        loop_now(session->house->loop));
+    rates_who(session->connector->name, session->client.user,
+        limits_source(session->setup->settings, session->arrival.peer), &who);
+    return rates_take(session->house->rates, &who, per_minute, loop_now(session->house->loop));
 }
 
 static unsigned needs_of(const struct session *session)

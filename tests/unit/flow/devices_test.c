@@ -168,21 +168,42 @@ static void lines_of_an_older_version_are_read(void **state)
     devices_done(&devices);
 }
 
+static struct rates_who sender(const char *connector, const char *user, uint32_t address)
+{
+    struct rates_who who;
+    struct ip ip = { 0 };
+
+    memcpy(ip.byte, &address, sizeof address);
+    rates_who(connector, user, ip, &who);
+    return who;
+}
+
 static void rates_are_told_apart_and_bounded(void **state)
 {
-    struct rates rates;
+    const struct rates_who others[] = { sender("out", NULL, 7), sender("in", NULL, 8),
+        sender("in", "", 7), sender("in", "ann", 7), sender("i", "nann", 7) };
+    struct rates_who who = sender("in", NULL, 7);
     struct moment now = { 60000 };
-    uint8_t key[8] = { 0 };
+    struct rates rates;
 
     (void)state;
     rates_init(&rates);
-    for (int i = 0; i < 3; i++)
-        assert_true(rates_take(&rates, BYTES("a"), 3, now));
-    assert_false(rates_take(&rates, BYTES("a"), 3, now));
-    assert_true(rates_take(&rates, BYTES("b"), 3, now));
+    assert_int_equal(rates_count(&rates, &who, now), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(rates_take(&rates, &who, 3, now));
+        assert_int_equal(rates_count(&rates, &who, now), i + 1);
+    }
+    assert_false(rates_take(&rates, &who, 3, now));
+    assert_int_equal(rates_count(&rates, &who, now), 3);
+    for (size_t i = 0; i < CASES(others); i++) {
+        assert_int_equal(rates_count(&rates, &others[i], now), 0);
+        assert_true(rates_take(&rates, &others[i], 1, now));
+    }
+    assert_int_equal(
+        rates_count(&rates, &who, (struct moment){ 150000 }), 1); /* the half of 3 */
     for (uint32_t i = 0; i < 3 * RATES_SOURCES_MAX; i++) { /* more than there is room for */
-        memcpy(key, &i, sizeof i);
-        assert_true(rates_take(&rates, bytes_of(key, sizeof key), 1, now));
+        who = sender("many", NULL, i);
+        assert_true(rates_take(&rates, &who, 1, now));
     }
     rates_done(&rates);
 }

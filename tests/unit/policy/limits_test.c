@@ -40,6 +40,7 @@ static void connections(void **state)
         in.connections_per_source_max = cases[i].source;
         in.source_share_percent = cases[i].share;
         check(cases[i].name, limits_of_connection(&in, &cases[i].facts) == cases[i].want);
+        check(cases[i].name, (limits_share_max(&in) == 0) == (cases[i].share == 0));
         receive_connector_done(&in);
     }
 }
@@ -182,9 +183,11 @@ static void rates(void **state)
     for (size_t i = 0; i < CASES(cases); i++) {
         struct rate_window window = { 0 };
         for (size_t k = 0; k < CASES(cases[i].steps); k++) {
-            unsigned passed = 0;
+            int64_t at_ms = cases[i].steps[k].at_ms;
+            unsigned passed = 0, before = rate_count(&window, at_ms);
             for (unsigned n = 0; n < cases[i].steps[k].tries; n++)
-                passed += rate_take(&window, 10, cases[i].steps[k].at_ms);
+                passed += rate_take(&window, 10, at_ms);
+            check(cases[i].name, rate_count(&window, at_ms) == before + passed);
             if (passed != cases[i].steps[k].pass)
                 fail_msg("%s: step %zu: %u", cases[i].name, k, passed);
         }
