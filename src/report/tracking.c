@@ -79,6 +79,7 @@ static const struct source of_received[] = {
 
 static const struct source of_expanded[] = {
     { TRACKING_SESSION, "session", WHOLE },
+    { TRACKING_CONNECTOR, "connector", WHOLE },
     { TRACKING_MID, "id", WHOLE },
     { TRACKING_MESSAGE_ID, "message-id", WHOLE },
     { TRACKING_RECIPIENTS, "recipients", WHOLE },

@@ -337,7 +337,7 @@ def test_user_list(node, folder):
     add_user(relay, "unused")
     for i in range(4):
         python(relay.port, source=(f"127.83.1.{i + 1}", 0))
-    relay.wait_log(r"login_spread .*user=scanner addresses=4")
+    relay.wait_log(r"login_spread session=\w+ connector=\w+ user=scanner addresses=4")
     rows = {row["name"]: row for row in map(json.loads, relay.tool("--json", "user", "list").stdout.splitlines())}
     assert rows["scanner"]["state"] == "many addresses" and rows["scanner"]["logins"] == 4
     assert [seen["address"] for seen in rows["scanner"]["from"]] == [f"127.83.1.{i}" for i in (4, 3, 2, 1)]

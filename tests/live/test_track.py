@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+import re
 
 import pytest
 
@@ -85,6 +86,7 @@ def test_the_log_tells_the_whole_path(node):
     expand, = wait_event(node, event_id="EXPAND")
     assert expand["related-recipient-address"] == "team@example.com" and expand["internal-message-id"] == mid
     assert expand["recipient-address"] == "a@example.com;b@example.com" and expand["recipient-count"] == "2"
+    assert expand["connector-id"] == "Devices"
     sent = wait_event(node, 2, event_id="SEND", internal_message_id=mid)
     assert sorted(r["recipient-address"] for r in sent) == ["a@example.com", "b@example.com"]
     assert sent[0]["server-ip"] == "127.0.0.1" and sent[0]["recipient-status"].startswith("250")
@@ -101,6 +103,34 @@ def test_the_log_tells_the_whole_path(node):
     assert node.tool("remove", mid)
     drop, = wait_event(node, event_id="DROP")
     assert drop["internal-message-id"] == mid
+
+
+def test_who_has_left_before_it_is_safe(start, folder):
+    """D2: the logs have of that client what they have of others, and its connector by name."""
+    port = process.free_port()
+    with sink.Sink(answer=answer) as busy:
+        # What comes after a refusal in the same packet is taken, and while the tarpit holds the answers back the
+        # message is under way.  Behind it the client's end is heard, where others are not listened to before the 250.
+        delayed = relais.receive("Devices", f"{HOST}:{port}", ranges=["127.0.0.0/8"], allow=["submit", "any-sender"],
+                                 tarpit="500ms", shadow_failure="delay", max_acknowledgement_delay="4s")
+        node = start(re.sub(r'receive_connector "Devices" \{.*?\n\}\n', lambda _: delayed, config(folder, port, busy),
+                            flags=re.S), port)
+        with Talk(port, host=HOST) as talk:
+            talk.raw(b"MAIL FROM:<scan@sender.test>\r\nRCPT TO:<refused@far.test>\r\nRCPT TO:<team@example.com>\r\n"
+                     b"RCPT TO:<later@example.com>\r\nBDAT %d LAST\r\n" % len(MAIL) + MAIL)
+            wait_event(node, event_id="DEFER")
+        node.wait_log("untold id=")
+        log = node.log()
+        mid, session, client = re.search(r" received id=(\w+) session=(\w+) connector=Devices client=(127\S+) helo=client\.test .*"
+                                         r"from=<scan@sender\.test> nrcpt=3 ", log).groups()
+        assert log.index(f"disconnect session={session}") < log.index(f"received id={mid}")
+        assert f"expanded id={mid} session={session} connector=Devices " in log
+        assert f"untold id={mid} session={session} connector=Devices client={client}" in log
+    receive, = events(node, event_id="RECEIVE")
+    assert receive["recipient-address"] == "team@example.com;later@example.com" and receive["session-id"] == session
+    assert receive["client-ip"] == client.split(":")[0] and receive["client-hostname"] == "client.test"
+    assert receive["server-ip"] == HOST and receive["server-hostname"] == "relay.test"
+    assert receive["connector-id"] == events(node, event_id="EXPAND")[0]["connector-id"] == "Devices"
 
 
 def test_what_waited_keeps_its_message_id(start, folder):

@@ -192,7 +192,8 @@ static void note_login(struct session *session, const char *user)
     addresses = logins_note(session->house->logins, user, session->arrival.peer,
         loop_wall(session->house->loop), session->setup->settings->addresses_per_account_max);
     if (addresses)
-        report(REPORT_LOGIN_SPREAD, R_SESSION(session->protocol.id), R_CHARS("user", user),
+        report(REPORT_LOGIN_SPREAD, R_SESSION(session->protocol.id),
+            R_CHARS("connector", session->connector->name), R_CHARS("user", user),
             R_NUMBER("addresses", (int64_t)addresses),
             R_CHARS("client", session->protocol.peer));
 }

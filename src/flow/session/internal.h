@@ -39,7 +39,8 @@ enum { RECEIPT_RULES_MAX = 6, RECEIPT_RULES_BYTES = 200 };
 /* The message a session is receiving, from MAIL to the answer to its end of data. */
 struct receipt {
     struct securing securing;
-    struct session *session; /* NULL: it is gone, the commit goes on */
+    struct session *session;       /* NULL: it is gone, the commit goes on */
+    struct receipt_client *client; /* then: what the logs have of who sent it */
     struct session_house *house;
     struct mid mid;
     struct spool_writer *writer;
@@ -139,8 +140,12 @@ void receipt_store(struct receipt *receipt, struct session *session);
 
 /* --- tell.c ------------------------------------------------------------------------------ */
 
-/* A message is safe: for the logs.  SESSION is NULL when its client is gone. */
-void tell_received(const struct session *session, const struct receipt *receipt);
+/* A message is safe: for the logs. */
+void tell_received(const struct receipt *receipt);
+/* It is, and its client, whose session is gone, has not heard so. */
+void tell_untold(const struct receipt *receipt);
+/* The session is about to go, and leaves what these say of its client. */
+void receipt_keep_client(struct receipt *receipt);
 
 /* --- answer.c -------------------------------------------------------------------------------- */
 

@@ -205,6 +205,7 @@ void receipt_free(struct receipt *receipt)
     buf_done(&receipt->text);
     free(receipt->recipients);
     free(receipt->aliases);
+    free(receipt->client);
     free(receipt);
 }
 
@@ -363,8 +364,8 @@ static struct message *make_message(struct receipt *receipt, const struct sessio
 static void on_untold(struct receipt *receipt, const struct verdict *verdict)
 {
     if (verdict->code == 250) {
-        tell_received(NULL, receipt);
-        report(REPORT_UNTOLD, R_MID(receipt->mid));
+        tell_received(receipt);
+        tell_untold(receipt);
     }
     session_house_leave(receipt->house);
 }

@@ -105,6 +105,7 @@ static void free_session(struct session *session)
     note_protocol(session, '-', BYTES_NONE);
     session_note_device(session);
     if (session->receipt && session->receipt->is_committing) {
+        receipt_keep_client(session->receipt);
         session->receipt->session = NULL; /* it goes on without us, */
         leaves = false;                   /* and leaves the house in our place */
     } else {
@@ -326,7 +327,9 @@ static void on_end(void *me, enum err err)
     /* Closed or broken: what was not committed does not exist.  Of what was, a client whose
      * connection broke may not have heard: it may send it again (D2). */
     if (err != OK && session->has_stored)
-        report(REPORT_UNTOLD, R_MID(session->stored), R_SESSION(session->protocol.id));
+        report(REPORT_UNTOLD, R_MID(session->stored), R_SESSION(session->protocol.id),
+            R_CHARS("connector", session->connector->name),
+            R_CHARS("client", session->protocol.peer));
     conn_close(&session->conn, false);
     free_session(session);
 }
@@ -343,7 +346,7 @@ void session_on_stored(
 {
     assert(session->receipt == receipt);
     if (verdict_is_ok(verdict)) {
-        tell_received(session, receipt);
+        tell_received(receipt);
     } else {
         report(REPORT_STORE_FAILED, R_SESSION(session->protocol.id),
             R_CHARS("connector", session->connector->name),

@@ -2,7 +2,60 @@
  * recipients as the client named them, and what aliases among them stand for. */
 #include "flow/session/internal.h"
 
+#include "base/mem.h"
+
 #include <stdio.h>
+
+/* --- Who sent it ------------------------------------------------------------------------- */
+
+struct receipt_client {
+    struct session_id session;
+    struct bytes connector, client, helo, user, local, fqdn, tls;
+};
+
+static struct receipt_client client_of(const struct session *session)
+{
+    return (struct receipt_client){
+        .session = session->protocol.id,
+        .connector = bytes_text(session->connector->name),
+        .client = bytes_text(session->protocol.peer),
+        .helo = bytes_text(session->client_name),
+        .user = bytes_text(session->client.user),
+        .local = bytes_text(session->protocol.local),
+        .fqdn = session->config.fqdn,
+        .tls = bytes_text(session->tls_version),
+    };
+}
+
+/* What it has is borrowed. */
+static struct receipt_client get_client(const struct receipt *receipt)
+{
+    return receipt->session ? client_of(receipt->session) : *receipt->client;
+}
+
+void receipt_keep_client(struct receipt *receipt)
+{
+    struct receipt_client from = client_of(receipt->session);
+    struct bytes *texts[] = { &from.connector, &from.client, &from.helo, &from.user,
+        &from.local, &from.fqdn, &from.tls };
+    enum { TEXTS = sizeof texts / sizeof *texts };
+    size_t bytes = sizeof from;
+    uint8_t *to;
+
+    for (size_t i = 0; i < TEXTS; i++)
+        bytes += texts[i]->n;
+    receipt->client = mem_new(bytes);
+    to = (uint8_t *)(receipt->client + 1); /* where the texts stand */
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (texts[i]->n)
+            memcpy(to, texts[i]->at, texts[i]->n);
+        texts[i]->at = to;
+        to += texts[i]->n;
+    }
+    *receipt->client = from;
+}
+
+/* --- What it says ------------------------------------------------------------------------ */
 
 enum { LIST_BYTES = 4096 }; /* what a line of the tracking log has room for */
 
@@ -63,7 +116,7 @@ static uint32_t count_named(const struct receipt *receipt)
 }
 
 /* One EXPAND, or more of them when they do not fit into one line. */
-static void tell_alias(const struct receipt *receipt, const struct session *session,
+static void tell_alias(const struct receipt *receipt, const struct receipt_client *client,
     const struct receipt_alias *alias)
 {
     uint32_t at = alias->first, end = alias->first + alias->count;
@@ -80,8 +133,8 @@ static void tell_alias(const struct receipt *receipt, const struct session *sess
                 break;
             count++;
         }
-        report(REPORT_EXPANDED, R_MID(receipt->mid),
-            R_SESSION(session ? session->protocol.id : (struct session_id){ 0 }),
+        report(REPORT_EXPANDED, R_MID(receipt->mid), R_SESSION(client->session),
+            R_TEXT("connector", client->connector),
             R_ADDRESS("alias", receipt_text(receipt, alias->address)), R_NUMBER("nrcpt", count),
             R_TRACKED("recipients", list_bytes(&list)),
             R_TRACKED("from", receipt_sender(receipt)),
@@ -89,49 +142,51 @@ static void tell_alias(const struct receipt *receipt, const struct session *sess
     }
 }
 
-/* The further recipients of one that has many; and of one whose client is gone, all. */
+/* The further recipients of one that has many. */
 static void tell_recipients(
-    const struct receipt *receipt, const struct session *session, struct place place)
+    const struct receipt *receipt, const struct receipt_client *client, struct place place)
 {
     struct list_text list;
 
     for (list_named(receipt, &place, &list); list.n; list_named(receipt, &place, &list))
         report(REPORT_RECEIVED_FOR, R_TRACKED("recipients", list_bytes(&list)),
-            R_MID(receipt->mid),
-            R_SESSION(session ? session->protocol.id : (struct session_id){ 0 }),
-            R_CHARS("connector", session ? session->connector->name : ""),
-            R_ADDRESS("from", receipt_sender(receipt)), R_NUMBER("nrcpt", count_named(receipt)),
+            R_MID(receipt->mid), R_SESSION(client->session),
+            R_TEXT("connector", client->connector), R_ADDRESS("from", receipt_sender(receipt)),
+            R_NUMBER("nrcpt", count_named(receipt)),
             R_NUMBER("size", (int64_t)receipt->scan.bytes),
             R_CHARS("message-id", receipt->scan.message_id),
             R_CHARS("subject", report_tracks_subjects() ? receipt->scan.subject : ""));
 }
 
-void tell_received(const struct session *session, const struct receipt *receipt)
+void tell_received(const struct receipt *receipt)
 {
+    struct receipt_client client = get_client(receipt);
     char rules[RECEIPT_RULES_BYTES];
     struct place place = { 0 };
     struct list_text list;
 
     list.n = 0;
-    if (report_tracks() && session)
+    if (report_tracks())
         list_named(receipt, &place, &list);
     receipt_format_rules(receipt, rules);
-    if (session)
-        report(REPORT_RECEIVED, R_MID(receipt->mid), R_SESSION(session->protocol.id),
-            R_CHARS("connector", session->connector->name),
-            R_CHARS("client", session->protocol.peer), R_CHARS("helo", session->client_name),
-            R_CHARS("user", session->client.user), R_CHARS("by", rules),
-            R_ADDRESS("from", receipt_sender(receipt)),
-            R_NUMBER("nrcpt", receipt->mailbox_count),
-            R_NUMBER("size", (int64_t)receipt->scan.bytes),
-            R_CHARS("message-id", receipt->scan.message_id),
-            R_TRACKED("recipients", list_bytes(&list)),
-            R_TRACKED_CHARS("local", session->protocol.local),
-            R_TRACKED("fqdn", session->config.fqdn),
-            R_TRACKED_CHARS("tls", session->tls_version),
-            R_TRACKED_CHARS("subject", report_tracks_subjects() ? receipt->scan.subject : ""));
+    report(REPORT_RECEIVED, R_MID(receipt->mid), R_SESSION(client.session),
+        R_TEXT("connector", client.connector), R_TEXT("client", client.client),
+        R_TEXT("helo", client.helo), R_TEXT("user", client.user), R_CHARS("by", rules),
+        R_ADDRESS("from", receipt_sender(receipt)), R_NUMBER("nrcpt", receipt->mailbox_count),
+        R_NUMBER("size", (int64_t)receipt->scan.bytes),
+        R_CHARS("message-id", receipt->scan.message_id),
+        R_TRACKED("recipients", list_bytes(&list)), R_TRACKED("local", client.local),
+        R_TRACKED("fqdn", client.fqdn), R_TRACKED("tls", client.tls),
+        R_TRACKED_CHARS("subject", report_tracks_subjects() ? receipt->scan.subject : ""));
     if (report_tracks())
-        tell_recipients(receipt, session, place);
+        tell_recipients(receipt, &client, place);
     for (uint32_t i = 0; i < receipt->alias_count; i++)
-        tell_alias(receipt, session, &receipt->aliases[i]);
+        tell_alias(receipt, &client, &receipt->aliases[i]);
+}
+
+void tell_untold(const struct receipt *receipt)
+{
+    report(REPORT_UNTOLD, R_MID(receipt->mid), R_SESSION(receipt->client->session),
+        R_TEXT("connector", receipt->client->connector),
+        R_TEXT("client", receipt->client->client));
 }
