@@ -61,6 +61,17 @@ bool ip_is_loopback(struct ip ip)
     return ip_is_v4(ip) ? ip.byte[12] == 127 : ip_compare(ip, v6) == 0;
 }
 
+bool ip_next(struct ip ip, struct ip *out)
+{
+    for (int i = 15; i >= 0; i--) {
+        if (++ip.byte[i]) {
+            *out = ip;
+            return true;
+        }
+    }
+    return false;
+}
+
 int ip_compare(struct ip a, struct ip b)
 {
     return memcmp(a.byte, b.byte, sizeof a.byte);

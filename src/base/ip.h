@@ -23,6 +23,9 @@ bool ip_is_v4(struct ip ip);
 bool ip_is_loopback(struct ip ip);
 int ip_compare(struct ip a, struct ip b);
 
+/* The address behind IP by number; false: there is none. */
+bool ip_next(struct ip ip, struct ip *out);
+
 /* The first address of the network that IP is in: that with the same first BITS of its 128 bits.
  * An IPv4 address is of its own network, whatever BITS are. */
 struct ip ip_network(struct ip ip, unsigned bits);

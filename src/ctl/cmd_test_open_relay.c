@@ -13,6 +13,7 @@
 #include "ctl/tool.h"
 
 #include "answer/explain_ctl.h"
+#include "base/mem.h"
 #include "policy/balancer.h"
 #include "policy/client.h"
 #include "policy/rights.h"
@@ -205,22 +206,19 @@ static void say(struct test *test, enum judgement judgement, const char *connect
 
 /* --- Connectors -------------------------------------------------------------------------- */
 
-static void endpoint_text(const struct binding *binding, char out[80])
+static void endpoint_text(struct ip ip, uint16_t port, char out[80])
 {
-    char ip[IP_TEXT_BYTES];
+    char text[IP_TEXT_BYTES];
 
-    ip_format(binding->ip, ip);
-    snprintf(out, 80,
-        binding->is_any         ? "%.0s:%u"
-        : ip_is_v4(binding->ip) ? "%s:%u"
-                                : "[%s]:%u",
-        ip, binding->port);
+    ip_format(ip, text);
+    snprintf(out, 80, ip_is_v4(ip) ? "%s:%u" : "[%s]:%u", text, port);
 }
 
 /* Where clients cannot come by themselves, they come through the first of the balancers. */
-static void find_balancer(struct test *test, const struct binding *binding, struct ip client)
+static void find_balancer(
+    struct test *test, const struct open_relay_client *client, uint16_t port)
 {
-    struct arrival arrival = { .local = binding->ip, .peer = client, .port = binding->port };
+    struct arrival arrival = { .local = client->local, .peer = client->ip, .port = port };
     const struct listener_options *listener = balancer_listener(test->settings, &arrival);
     struct decision decision;
 
@@ -230,20 +228,32 @@ static void find_balancer(struct test *test, const struct binding *binding, stru
         ip_format(listener->balancers[0].first, test->via);
 }
 
-/* A client of RANGE that CONNECTOR takes: strangers are what is tried first. */
-static enum judgement judge_range(struct test *test, const struct receive_connector *connector,
-    struct ip_range range, struct answer *out)
+/* A client of RANGE that CONNECTOR takes, by the first of its ports that he can come to. */
+static bool find_client(const struct test *test, const struct receive_connector *connector,
+    struct ip_range range, struct open_relay_client *client, uint16_t *port)
+{
+    for (size_t i = 0; i < connector->binding_count; i++) {
+        const struct binding *binding = &connector->bindings[i];
+        *port = binding->port;
+        if (!binding->is_unix &&
+            open_relay_find_client(test->settings, connector, binding, range, client))
+            return true;
+    }
+    return false;
+}
+
+/* What strangers can do who are CLIENT, the one of RANGE that was found. */
+static enum judgement judge_client(struct test *test, const struct receive_connector *connector,
+    struct ip_range range, const struct open_relay_client *client, uint16_t port,
+    struct answer *out)
 {
     char from[IP_TEXT_BYTES], to[80], own[OPEN_RELAY_PATH_BYTES];
-    struct ip sample;
-    bool is_public = range_find_public(range, &sample), is_explicit;
     const char *senders[4];
+    bool is_explicit;
 
-    if (!is_public)
-        sample = range.first;
-    ip_format(sample, from);
-    endpoint_text(&connector->bindings[0], to);
-    find_balancer(test, &connector->bindings[0], sample);
+    ip_format(client->ip, from);
+    endpoint_text(client->local, port, to);
+    find_balancer(test, client, port);
     open_relay_senders(test->ours, own, senders);
     for (unsigned s = 0; senders[s]; s++) {
         if (!ask(test, from, to, senders[s], connector->tls != TLS_MODE_OFF, out))
@@ -254,38 +264,68 @@ static enum judgement judge_range(struct test *test, const struct receive_connec
     if (!out->is_open || strcmp(out->connector, connector->name) != 0)
         return CLOSED;
     is_explicit = strcmp(out->rule, right_name(RIGHT_ANY_RECIPIENT)) == 0;
-    return !is_explicit || (is_public && range_is_wide(range)) ? OPEN : RELAYS;
+    return !is_explicit || (client->is_public && range_is_wide(range)) ? OPEN : RELAYS;
 }
 
-static void test_connector(struct test *test, const struct receive_connector *connector)
+static void say_open(struct test *test, enum judgement judgement,
+    const struct receive_connector *connector, struct ip_range range,
+    const struct answer *answer)
 {
-    size_t count = connector->range_count < RANGES_MAX ? connector->range_count : RANGES_MAX;
-    bool any = false;
     char about[IP_RANGE_TEXT_BYTES], text[700];
 
+    ip_range_format(range, about);
+    snprintf(text, sizeof text, "strangers' mail to strangers is taken: rule %s%s%s (%s:%d)",
+        answer->rule, answer->why[0] ? ", " : "", answer->why, connector->source.file,
+        connector->source.line);
+    say(test, judgement, connector->name, about, text);
+}
+
+/* The widest first: where there are more than are tried, those are what strangers are in. */
+static int compare_ranges(const void *a, const void *b)
+{
+    const struct ip_range *one = a, *other = b;
+    unsigned one_bits = range_bits(*one), other_bits = range_bits(*other);
+
+    return one_bits != other_bits ? (one_bits > other_bits ? -1 : 1)
+                                  : ip_compare(one->first, other->first);
+}
+
+/* Ranges that narrower ones of other connectors have all of are nobody's, and count as tried. */
+static void test_connector(struct test *test, const struct receive_connector *connector)
+{
+    size_t all = connector->range_count, count = all < RANGES_MAX ? all : RANGES_MAX;
+    struct ip_range *ranges = mem_copy(connector->ranges, all * sizeof *ranges);
+    bool any = false;
+    char text[100];
+
+    qsort(ranges, all, sizeof *ranges, compare_ranges);
     for (size_t i = 0; i < count && !test->failed; i++) {
+        struct open_relay_client client;
         struct answer answer;
-        enum judgement judgement = judge_range(test, connector, connector->ranges[i], &answer);
-        if (judgement == CLOSED)
+        enum judgement judgement;
+        uint16_t port;
+        if (!find_client(test, connector, ranges[i], &client, &port))
             continue;
-        any = true;
-        ip_range_format(connector->ranges[i], about);
-        snprintf(text, sizeof text,
-            "strangers' mail to strangers is taken: rule %s%s%s (%s:%d)", answer.rule,
-            answer.why[0] ? ", " : "", answer.why, connector->source.file,
-            connector->source.line);
-        say(test, judgement, connector->name, about, text);
+        judgement = judge_client(test, connector, ranges[i], &client, port, &answer);
+        any |= judgement != CLOSED;
+        if (judgement != CLOSED)
+            say_open(test, judgement, connector, ranges[i], &answer);
     }
-    if (!any && !test->failed) {
-        snprintf(text, sizeof text, "%zu of %zu ranges tried, %d tricks each", count,
-            connector->range_count, OPEN_RELAY_TRICKS);
-        say(test, CLOSED, connector->name, "all ranges", text);
-    }
+    free(ranges);
+    if (any || test->failed)
+        return;
+    snprintf(text, sizeof text, "%zu of %zu ranges tried, %d tricks each", count, all,
+        OPEN_RELAY_TRICKS);
+    say(test, CLOSED, connector->name, "all ranges", text);
 }
 
 static bool has_tcp(const struct receive_connector *connector)
 {
-    return connector->binding_count && !connector->bindings[0].is_unix;
+    for (size_t i = 0; i < connector->binding_count; i++) {
+        if (!connector->bindings[i].is_unix)
+            return true;
+    }
+    return false;
 }
 
 /* --- Live -------------------------------------------------------------------------------- */

@@ -22,6 +22,16 @@ void open_relay_tricks(const char *ours, struct open_relay_trick out[OPEN_RELAY_
 /* The senders they are tried with, NULL-ended. */
 void open_relay_senders(const char *ours, char own[OPEN_RELAY_PATH_BYTES], const char *out[4]);
 
+/* A client of RANGE whom CONNECTOR takes at BINDING (not a UNIX socket), and not one that has a narrower
+ * range around him; a public address where there is such a one.  False: others have all of it. */
+struct open_relay_client {
+    struct ip ip, local;
+    bool is_public;
+};
+bool open_relay_find_client(const struct settings *settings,
+    const struct receive_connector *connector, const struct binding *binding,
+    struct ip_range range, struct open_relay_client *out);
+
 enum open_relay_fate { OPEN_RELAY_REFUSED, OPEN_RELAY_ACCEPTED, OPEN_RELAY_NO_ANSWER };
 struct open_relay_live {
     char client[64];  /* our own address at the connection */

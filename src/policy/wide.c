@@ -43,35 +43,21 @@ static struct ip_range range_of(const char *text)
     return range;
 }
 
-bool ip_is_public(struct ip ip)
+bool ip_find_special(struct ip ip, struct ip_range *out)
 {
     for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
-        if (ip_range_has(range_of(special[i]), ip))
-            return false;
-    }
-    return true;
-}
-
-/* The address behind IP; false: there is none. */
-static bool next(struct ip ip, struct ip *out)
-{
-    for (int i = 15; i >= 0; i--) {
-        if (++ip.byte[i]) {
-            *out = ip;
+        *out = range_of(special[i]);
+        if (ip_range_has(*out, ip))
             return true;
-        }
     }
     return false;
 }
 
-static const struct ip_range *special_of(struct ip ip, struct ip_range *room)
+bool ip_is_public(struct ip ip)
 {
-    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
-        *room = range_of(special[i]);
-        if (ip_range_has(*room, ip))
-            return room;
-    }
-    return NULL;
+    struct ip_range range;
+
+    return !ip_find_special(ip, &range);
 }
 
 /* From the first address on, each time to the end of the special range it is in. */
@@ -85,8 +71,8 @@ bool range_find_public(struct ip_range range, struct ip *out)
         if (ip_parse(bytes_text(known[i]), out) && ip_range_has(range, *out))
             return true;
     }
-    while (special_of(ip, &room)) {
-        if (!next(room.last, &ip) || !ip_range_has(range, ip))
+    while (ip_find_special(ip, &room)) {
+        if (!ip_next(room.last, &ip) || !ip_range_has(range, ip))
             return false;
     }
     *out = ip;

@@ -16,6 +16,8 @@ bool range_is_wide(struct ip_range range);
 /* No address of a private network, of this host or link, or of what is set aside for special use:
  * one that strangers on the Internet may have. */
 bool ip_is_public(struct ip ip);
+/* The range of those that IP is in; false: it is public, and OUT means nothing. */
+bool ip_find_special(struct ip ip, struct ip_range *out);
 
 /* Whether the ranges of CONNECTOR, which was indexed, have more public addresses among them than
  * one organisation can: a sixteenth of IPv4 or more (a /4), or as much of IPv6 as a /12, which is

@@ -70,6 +70,24 @@ def test_half_the_internet(judge):
     assert code == 1 and of(rows, "OPEN") == [("Half", "8.0.0.0/6")]
 
 
+def test_an_open_one_behind_a_narrow_one(judge):
+    """What is tried belongs to the wide range itself, not to a narrower one of another connector around the address."""
+    code, rows, _ = judge(lambda at: relais.receive("Everybody", at) +
+                          relais.receive("Known", at, ranges=["1.1.1.0/24", "0.0.0.0/8", "2606:4700::/32"], allow=INSIDE))
+    assert code == 1 and ("Everybody", "*") in of(rows, "OPEN")
+
+
+def test_a_range_that_is_all_others(judge):
+    code, rows, _ = judge(lambda at: relais.receive("Everybody", at, ranges=["0.0.0.0/0"], open_relay_i_mean_it=True) +
+                          relais.receive("Nobody", at, ranges=["0.0.0.0/1", "128.0.0.0/1"], allow=INSIDE))
+    assert code == 0 and not of(rows, "OPEN")  # nobody is left who would come to it
+
+
+def test_a_unix_socket_hides_nothing(judge, folder):
+    code, rows, _ = judge(lambda at: relais.receive("Both", f"unix:{folder}/smtp", at), "--no-live")
+    assert code == 1 and ("Both", "*") in of(rows, "OPEN")
+
+
 def test_a_mistake(judge):
     """A domain "*" makes every address ours: no right is needed any more, but a word."""
     code, rows, _ = judge(lambda at: relais.receive("Internet", at, allow=INSIDE, open_relay_i_mean_it=True) +
