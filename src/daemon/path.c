@@ -131,10 +131,13 @@ static void on_expire(struct queue *queue, struct item *item)
     discard_expired(&path->discard, item);
 }
 
-static bool may_expire(struct queue *queue, const struct message *message)
+static enum queue_expiry may_expire(struct queue *queue, const struct message *message)
 {
     struct path *path = queue->me;
-    return path->discard.notice_count < NOTICES_MAX && may_start(queue, message);
+
+    if (!may_start(queue, message))
+        return QUEUE_KEEPS_THIS;
+    return path->discard.notice_count < NOTICES_MAX ? QUEUE_MAY_EXPIRE : QUEUE_EXPIRES_LATER;
 }
 
 /* Those by MX are as many as there are domains; of the others what is known of their hosts is

@@ -6,6 +6,13 @@
 #include "flow/message.h"
 #include "flow/setup.h"
 
+/* Whether a message may be given up now. */
+enum queue_expiry {
+    QUEUE_MAY_EXPIRE,
+    QUEUE_EXPIRES_LATER, /* none may: as many notifications are being made as may be */
+    QUEUE_KEEPS_THIS,    /* this one may not: it may be another node's */
+};
+
 /* Somebody on the way through all messages, over many turns of the loop. */
 struct queue_walk {
     struct list in_walks;
@@ -39,8 +46,9 @@ struct queue {
     void (*delay)(struct queue *queue, struct message *message);
     /* Takes the item out of its queue: its message is too old. */
     void (*expire)(struct queue *queue, struct item *item);
-    /* Whether it may expire now: each makes a notification. */
-    bool (*may_expire)(struct queue *queue, const struct message *message);
+    /* Whether it may expire now, or its sender be told that it is late: each makes a
+     * notification. */
+    enum queue_expiry (*may_expire)(struct queue *queue, const struct message *message);
     /* Whether a delivery of it may be started; if not it is put aside, and asked for again after
      * a while.  NULL: always. */
     bool (*may_start)(struct queue *queue, const struct message *message);

@@ -135,26 +135,30 @@ static bool is_delayed(const struct queue *queue, const struct message *message,
 
 static void tell_delay(struct queue *queue, struct message *message)
 {
-    if (!queue->may_expire(queue, message))
-        return; /* too many notices are in work: at the next sweep */
+    if (queue->may_expire(queue, message) != QUEUE_MAY_EXPIRE)
+        return; /* at the next sweep */
     message->is_delay_told = true;
     queue->delay(queue, message);
 }
 
-/* True: MESSAGE was looked at, and may be gone.  False: it is to expire, which cannot be now. */
+/* True: MESSAGE was looked at, and may be gone.  False: nothing can expire just now, this is
+ * the place to go on from.  One that may not be given up holds nobody behind it: a fenced one
+ * may be so for as long as another node is away. */
 static bool sweep_one(struct queue *queue, struct message *message, int64_t now)
 {
-    bool is_too_old = message->arrived.ms <= now - queue->expiry_ms;
+    enum queue_expiry may;
 
     if (message->is_suspended)
         return true; /* neither grows old nor is late until it is resumed */
-    if (is_too_old && !queue->may_expire(queue, message))
-        return false;
-    if (is_too_old)
+    if (message->arrived.ms > now - queue->expiry_ms) {
+        if (is_delayed(queue, message, now))
+            tell_delay(queue, message);
+        return true;
+    }
+    may = queue->may_expire(queue, message);
+    if (may == QUEUE_MAY_EXPIRE)
         expire_items(queue, message);
-    else if (is_delayed(queue, message, now))
-        tell_delay(queue, message);
-    return true;
+    return may != QUEUE_EXPIRES_LATER;
 }
 
 /* A stretch of the queue at a time, so that a million messages hold nothing up. */

@@ -368,6 +368,20 @@ static void test_held_back(void **state)
     }
 }
 
+/* So many notifications are being made that no more may be begun. */
+enum { MANY_NOTICES = 1000 };
+
+static enum queue_expiry expiry_of(
+    struct world *world, const struct message *message, uint32_t notices)
+{
+    enum queue_expiry expiry;
+
+    world->path.discard.notice_count = notices;
+    expiry = world->path.queue.may_expire(&world->path.queue, message);
+    world->path.discard.notice_count = 0;
+    return expiry;
+}
+
 static void test_fenced_at_run_time(void **state)
 {
     struct world world;
@@ -379,7 +393,11 @@ static void test_fenced_at_run_time(void **state)
     message = send_one(&world);
     assert_null(queue_take(&world.path.queue, message->first.hop, 0));
     assert_true(is_aside(&world, message->entry.by_mid.mid));
+    assert_int_equal(expiry_of(&world, message, 0), QUEUE_KEEPS_THIS);
+    assert_int_equal(expiry_of(&world, message, MANY_NOTICES), QUEUE_KEEPS_THIS);
     fake.may_deliver = true;
+    assert_int_equal(expiry_of(&world, message, MANY_NOTICES), QUEUE_EXPIRES_LATER);
+    assert_int_equal(expiry_of(&world, message, 0), QUEUE_MAY_EXPIRE);
     until(&world, is_ready, message->entry.by_mid.mid); /* nobody says so: it is asked for */
     assert_int_equal(message->first.attempt_count, 0);
     world_done(&world);

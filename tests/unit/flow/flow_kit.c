@@ -97,12 +97,13 @@ static void on_expire(struct queue *queue, struct item *item)
     discard_expired(&world->discard, item);
 }
 
-static bool may_expire(struct queue *queue, const struct message *message)
+static enum queue_expiry may_expire(struct queue *queue, const struct message *message)
 {
     const struct world *world = queue->me;
 
-    (void)message;
-    return !world->holds_expiry;
+    if (message == world->fenced)
+        return QUEUE_KEEPS_THIS;
+    return world->holds_expiry ? QUEUE_EXPIRES_LATER : QUEUE_MAY_EXPIRE;
 }
 
 static bool may_start(struct queue *queue, const struct message *message)
@@ -250,6 +251,16 @@ void world_init(struct world *world, struct settings *settings)
     world->setup = setup_hold(setup);
     setup_slot_init(&world->slot, &setup);
     join_stages(world);
+}
+
+void world_open(struct world *world, bool is_mx)
+{
+    struct settings *settings = world_settings();
+    struct send_connector *connector = world_connector(settings, "out", "*", 1);
+
+    if (is_mx)
+        connector->delivery = DELIVERY_MX;
+    world_init(world, settings);
 }
 
 void world_done(struct world *world)

@@ -37,6 +37,8 @@ struct send_connector *world_connector(
     struct settings *settings, const char *name, const char *space, uint32_t cost);
 
 void world_init(struct world *world, struct settings *settings);
+/* With one connector, "out", for all; IS_MX: a next hop for each domain. */
+void world_open(struct world *world, bool is_mx);
 void world_done(struct world *world); /* all that is queued is left in the spool */
 
 /* Runs the loop until HAS_COME says so; fails after a minute. */

@@ -1,19 +1,9 @@
-/* Queue: ready and waiting items, the retry plan of a next hop, expiry, commands. */
+/* Queue: ready and waiting items, the retry plan of a next hop, commands. */
 #include "flow_kit.h"
 
 #include <stdlib.h>
 
 static const struct world_mail one = { "a@example.com", { "b@example.net" } };
-
-static void open_world(struct world *world, bool is_mx)
-{
-    struct settings *settings = world_settings();
-    struct send_connector *connector = world_connector(settings, "out", "*", 1);
-
-    if (is_mx)
-        connector->delivery = DELIVERY_MX;
-    world_init(world, settings);
-}
 
 /* --- Items ------------------------------------------------------------------------------- */
 
@@ -25,7 +15,7 @@ static void test_oldest_first(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     first = world_send(&world, &one);
     second = world_send(&world, &one);
     hop = world_hop(&world, "out");
@@ -50,7 +40,7 @@ static void test_suspended(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     world_send(&world, &one);
     hop = world_hop(&world, "out");
     hop->is_suspended = true;
@@ -72,7 +62,7 @@ static void test_suspended_message(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     first = world_send(&world, &one);
     second = world_send(&world, &one);
     hop = world_hop(&world, "out");
@@ -107,7 +97,7 @@ static void test_suspended_message_is_refused(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     message = world_send(&world, &one);
     hop = world_hop(&world, "out");
     item = queue_take(&world.queue, hop, 0);
@@ -134,7 +124,7 @@ static void test_suspended_name(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     world.queue.is_suspended = all_names;
     world_send(&world, &one);
     hop = world_hop(&world, "out");
@@ -164,7 +154,7 @@ static void test_priority(void **state)
         struct world world;
         struct item *item;
         struct hop *hop;
-        open_world(&world, false);
+        world_open(&world, false);
         for (const char *c = cases[i].come; *c; c++) {
             struct message *message = world_send(&world, &one);
             queue_unlink_items(&world.queue, message);
@@ -195,7 +185,7 @@ static void test_walk(void **state)
     struct queue_walk walk, other;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     for (size_t i = 0; i < 3; i++)
         messages[i] = world_send(&world, &one);
     queue_walk_begin(&world.queue, &walk);
@@ -224,7 +214,7 @@ static void test_some_recipients_at_a_time(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     world_send(&world, &three);
     hop = world_hop(&world, "out");
     first = queue_take(&world.queue, hop, 2);
@@ -257,7 +247,7 @@ static void test_deferred(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     first = world_send(&world, &one);
     second = world_send(&world, &one);
     hop = world_hop(&world, "out");
@@ -296,7 +286,7 @@ static void test_aside(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     first = world_send(&world, &one);
     second = world_send(&world, &one);
     hop = world_hop(&world, "out");
@@ -326,7 +316,7 @@ static void test_aside_ends(void **state)
         struct message *message;
         struct hop *hop;
 
-        open_world(&world, false);
+        world_open(&world, false);
         message = world_send(&world, &one);
         hop = world_hop(&world, "out");
         world.fenced = message;
@@ -363,7 +353,7 @@ static void test_withdrawn(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     message = world_send(&world, &three);
     hop = world_hop(&world, "out");
     item = queue_take(&world.queue, hop, 1);
@@ -395,7 +385,7 @@ static void test_retry_plan(void **state)
     struct moment before;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     world_send(&world, &one);
     hop = world_hop(&world, "out");
     for (uint32_t failures = 1; failures <= 3; failures++) {
@@ -453,7 +443,7 @@ static void test_retry_now(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     message = world_send(&world, &one);
     hop = world_hop(&world, "out");
     world_deliver(&world, hop, "l");
@@ -491,7 +481,7 @@ static void test_retry_of_much(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     for (int i = 0; i < MUCH; i++)
         world_send(&world, &one);
     hop = world_hop(&world, "out");
@@ -516,129 +506,13 @@ static void test_much_rests(void **state)
     struct hop *hop;
 
     (void)state;
-    open_world(&world, false);
+    world_open(&world, false);
     for (int i = 0; i < MUCH; i++)
         world_send(&world, &one);
     hop = world_hop(&world, "out");
     assert_false(all_rest(hop));
     queue_hop_down(&world.queue, hop, "down");
     world_until(&world, all_rest, hop);
-    world_done(&world);
-}
-
-static bool has_no_hop(void *me)
-{
-    const struct world *world = me;
-    return world->queue.hops.count == 0;
-}
-
-/* Mail to ever new domains: the hops it made do not stay. */
-static void test_idle_hops_go(void **state)
-{
-    struct world world;
-
-    (void)state;
-    open_world(&world, true);
-    queue_set_expiry(&world.queue, 400, 0); /* a sweep every 50 ms */
-    world_send(&world, &(struct world_mail){ "", { "b@one.example" } });
-    world_send(&world, &(struct world_mail){ "", { "b@two.example" } });
-    assert_int_equal(world.queue.hops.count, 2);
-    world_deliver(&world, world_hop(&world, "out/one.example"), "d");
-    world_deliver(&world, world_hop(&world, "out/two.example"), "d");
-    world_until(&world, has_no_hop, &world);
-    world_done(&world);
-}
-
-/* --- Expiry ------------------------------------------------------------------------------ */
-
-static bool is_forgotten(void *me)
-{
-    const struct world *world = me;
-    return world->forgotten_count > 0;
-}
-
-static void test_expiry(void **state)
-{
-    struct world world;
-    struct item *busy;
-    struct hop *hop;
-
-    (void)state;
-    open_world(&world, false);
-    world_send(&world, &(struct world_mail){ "", { "b@example.net" }, .age_ms = 5000 });
-    world_send(&world, &(struct world_mail){ "", { "c@example.net" }, .age_ms = 5000 });
-    hop = world_hop(&world, "out");
-    busy = queue_take(&world.queue, hop, 0);
-    queue_set_expiry(&world.queue, 1000, 0);
-    world_until(&world, is_forgotten, &world);
-    assert_int_equal(world.expire_count, 1); /* not the one that is being delivered */
-    assert_int_equal(world.queue.messages.count, 1);
-    queue_put_back(&world.queue, busy);
-    world.forgotten_count = 0;
-    world_until(&world, is_forgotten, &world);
-    assert_int_equal(world.expire_count, 2);
-    assert_int_equal(world.queue.messages.count, 0);
-    world_done(&world);
-}
-
-struct turns {
-    struct loop *loop;
-    uint64_t until;
-};
-
-static bool are_over(void *me)
-{
-    const struct turns *turns = me;
-    return loop_turns(turns->loop) >= turns->until;
-}
-
-/* While as many notifications as may be are being made, the sweep waits where it is. */
-static void test_expiry_is_held(void **state)
-{
-    struct world world;
-    struct turns turns;
-
-    (void)state;
-    open_world(&world, false);
-    world_send(&world, &(struct world_mail){ "", { "b@example.net" }, .age_ms = 5000 });
-    world.holds_expiry = true;
-    queue_set_expiry(&world.queue, 400, 0);
-    turns = (struct turns){ world.loop, loop_turns(world.loop) + 200 };
-    world_until(&world, are_over, &turns);
-    assert_int_equal(world.expire_count, 0);
-    world.holds_expiry = false;
-    world_until(&world, is_forgotten, &world);
-    assert_int_equal(world.expire_count, 1);
-    world_done(&world);
-}
-
-static bool is_told(void *me)
-{
-    const struct world *world = me;
-    return world->message_count >= 2;
-}
-
-/* The sender is told of a delay once; the message stays. */
-static void test_delay(void **state)
-{
-    struct world world;
-    struct turns turns;
-    struct mid mid;
-
-    (void)state;
-    open_world(&world, false);
-    mid = world_send(
-        &world, &(struct world_mail){ "a@example.com", { "b@example.net" }, .age_ms = 5000 })
-              ->entry.by_mid.mid;
-    queue_set_expiry(&world.queue, 60000, 1000);
-    world_until(&world, is_told, &world);
-    turns = (struct turns){ world.loop, loop_turns(world.loop) + 200 };
-    queue_set_expiry(&world.queue, 60000, 1000); /* sweeps again at once */
-    world_until(&world, are_over, &turns);
-    assert_int_equal(world.delay_count, 1);
-    assert_int_equal(world.message_count, 2);
-    assert_non_null(queue_find(&world.queue, mid));
-    assert_int_equal(queue_find(&world.queue, mid)->pending_count, 1);
     world_done(&world);
 }
 
@@ -662,10 +536,6 @@ int main(void)
         cmocka_unit_test(test_retry_now),
         cmocka_unit_test(test_retry_of_much),
         cmocka_unit_test(test_much_rests),
-        cmocka_unit_test(test_idle_hops_go),
-        cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_expiry_is_held),
-        cmocka_unit_test(test_delay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
