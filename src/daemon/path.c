@@ -245,6 +245,16 @@ static void on_defer(struct discard *discard, struct item *item, const char *err
         queue_defer(&path->queue, item, error);
 }
 
+static void on_slowed(struct discard *discard, struct item *item, const char *error)
+{
+    struct path *path = discard->me;
+
+    if (item_message(item)->is_withdrawn)
+        queue_take_out(&path->queue, item);
+    else
+        queue_put_behind(&path->queue, item, error);
+}
+
 static void on_again(struct discard *discard, struct item *item)
 {
     put_back(discard->me, item);
@@ -346,6 +356,7 @@ static void join_stages(struct path *path, const struct settings *settings)
         .setup = &path->setup,
         .defer = on_defer,
         .put_back = on_again,
+        .put_behind = on_slowed,
         .item_done = on_item_done,
         .forget = on_forget_message,
         .idle = on_idle_message,

@@ -239,14 +239,21 @@ static const char *who_said(const struct item *item, const char *host)
     return connector && connector->delivery == DELIVERY_MAILDIR ? "" : host;
 }
 
-static void defer(
-    struct discard *discard, struct item *item, const struct result *why, const char *host)
+/* What is left of the item goes back to its queue. */
+static void try_again(
+    struct discard *discard, struct item *item, const struct sorted *sorted, const char *host)
 {
+    const struct result *why = sorted->last_deferred;
     char error[CAUSE_BYTES];
 
     cause_format(host, why->is_own ? "" : " said", why->verdict.code, why->verdict.status,
         why->verdict.text, error);
-    discard->defer(discard, item, error);
+    if (is_too_many(sorted))
+        discard->put_back(discard, item);
+    else if (sorted->slowed_count == sorted->deferred_count)
+        discard->put_behind(discard, item, error); /* who is too fast is slower now */
+    else
+        discard->defer(discard, item, error);
 }
 
 static void settle_item(
@@ -260,11 +267,7 @@ static void settle_item(
     if (sorted->deferred_count) {
         keep_deferred(item, sorted);
         discard_note(discard, message, sorted->plain, sorted->plain_count);
-        /* Who is too fast is slower now, and waits for that alone. */
-        if (is_too_many(sorted) || sorted->slowed_count == sorted->deferred_count)
-            discard->put_back(discard, item);
-        else
-            defer(discard, item, sorted->last_deferred, host);
+        try_again(discard, item, sorted, host);
     } else {
         discard->item_done(discard, item);
         discard_note(discard, message, sorted->plain, sorted->plain_count);

@@ -16,6 +16,8 @@ struct discard {
     void (*defer)(struct discard *discard, struct item *item, const char *error);
     /* The same, but at once: no fault was found with them. */
     void (*put_back)(struct discard *discard, struct item *item);
+    /* The same, as soon as the host takes more, which says "slow down". */
+    void (*put_behind)(struct discard *discard, struct item *item, const char *error);
     void (*item_done)(struct discard *discard, struct item *item);
     /* No recipient is pending, nothing is being delivered: settled in the spool, take it out.
      */

@@ -13,6 +13,11 @@ void queue_put_ready(struct item *item, bool first);
 void queue_unlink_item(struct item *item);
 void queue_init_ask(struct queue *queue);
 
+/* --- behind.c ---------------------------------------------------------------------------- */
+
+/* ITEM, if it is ready and stands first of its priority, goes behind some others. */
+void queue_let_others_pass(struct item *item);
+
 /* --- hops.c ------------------------------------------------------------------------------ */
 
 /* Has it served, if something is ready and it may go. */

@@ -268,6 +268,21 @@ static struct shared_text *share_error(struct hop *hop, const char *error)
     return hop->item_error;
 }
 
+static void note_attempt(struct item *item, const char *error)
+{
+    item_set_error(item, share_error(item->hop, error));
+    if (item->attempt_count < UINT16_MAX)
+        item->attempt_count++;
+}
+
+void queue_put_behind(struct queue *queue, struct item *item, const char *error)
+{
+    end_delivering(item);
+    note_attempt(item, error);
+    push_ready(queue, item, true);
+    queue_let_others_pass(item);
+}
+
 void queue_defer(struct queue *queue, struct item *item, const char *error)
 {
     struct hop *hop = item->hop;
@@ -276,9 +291,7 @@ void queue_defer(struct queue *queue, struct item *item, const char *error)
 
     end_delivering(item);
     random_fill(&random, sizeof random);
-    item_set_error(item, share_error(hop, error));
-    if (item->attempt_count < UINT16_MAX)
-        item->attempt_count++;
+    note_attempt(item, error);
     item->next_attempt.ms = loop_now(queue->loop).ms + retry_message_ms(hop->connector, random);
     /* The wait is the same for all but for its jitter: going on from the end keeps the list in
      * the order of time at no cost. */

@@ -126,6 +126,9 @@ void queue_take_item(struct queue *queue, struct item *item);
 
 /* Ends of a delivery: the item belongs to its hop again ... */
 void queue_put_back(struct queue *queue, struct item *item); /* not tried at all */
+/* Its host says "slow down": again as soon as that takes more, but some others go first, of
+ * other senders and recipients where such stand near.  It is an attempt; ERROR is copied. */
+void queue_put_behind(struct queue *queue, struct item *item, const char *error);
 void queue_defer(struct queue *queue, struct item *item, const char *error); /* 4xx: later */
 void queue_take_out(struct queue *queue, struct item *item); /* ... or to no hop: withdrawn */
 /* ... or nothing of it is pending. */

@@ -138,6 +138,12 @@ static void on_put_back(struct discard *discard, struct item *item)
     queue_put_back(&world->queue, item);
 }
 
+static void on_slowed(struct discard *discard, struct item *item, const char *error)
+{
+    struct world *world = discard->me;
+    queue_put_behind(&world->queue, item, error);
+}
+
 static void on_item_done(struct discard *discard, struct item *item)
 {
     struct world *world = discard->me;
@@ -202,6 +208,7 @@ static void join_stages(struct world *world)
         .setup = &world->slot,
         .defer = on_defer,
         .put_back = on_put_back,
+        .put_behind = on_slowed,
         .item_done = on_item_done,
         .idle = on_idle,
         .forget = on_forget,
@@ -380,6 +387,10 @@ void world_deliver(struct world *world, struct hop *hop, const char *fates)
         } else if (fates[i] == 'l') {
             results[i].fate = FATE_DEFERRED;
             results[i].verdict = verdict_of(451, STATUS(4, 7, 1), "greylisted");
+        } else if (fates[i] == 's') {
+            results[i].fate = FATE_DEFERRED;
+            results[i].is_slowed = true;
+            results[i].verdict = verdict_of(432, STATUS(4, 3, 2), "slow down");
         }
     }
     discard_item(&world->discard, item, results,

@@ -60,7 +60,7 @@ struct message *world_send(struct world *world, const struct world_mail *mail);
 struct hop *world_hop(struct world *world, const char *name);
 
 /* Takes the first item ready at HOP and gives one fate for each of its recipients, by a letter:
- * d(elivered), f(ailed 550 5.1.1), l(ater 451 4.7.1). */
+ * d(elivered), f(ailed 550 5.1.1), l(ater 451 4.7.1), s(low down 432 4.3.2). */
 void world_deliver(struct world *world, struct hop *hop, const char *fates);
 
 #endif
