@@ -135,10 +135,12 @@ uint32_t pace_measured(const struct pace *pace, int64_t now_ms)
 
 /* --- Down -------------------------------------------------------------------------------- */
 
-static void pause(struct pace *pace, int64_t now_ms)
+void pace_pause(struct pace *pace, int64_t now_ms)
 {
     int64_t ms = SECOND_MS;
 
+    if (now_ms < pace->hold_ms)
+        return; /* it was told before the last one began */
     for (uint32_t i = 0; i < pace->pauses && ms < PAUSE_MS_MAX; i++)
         ms *= 2;
     pace->hold_ms = now_ms + (ms < PAUSE_MS_MAX ? ms : PAUSE_MS_MAX);
@@ -183,7 +185,7 @@ bool pace_slow_down(
     if (now_ms < pace->hold_ms)
         return false; /* it was told before the pause began */
     if (sign == PACE_SIGN_RATE || open == 1)
-        pause(pace, now_ms); /* nobody else's connection goes on: it must be left alone */
+        pace_pause(pace, now_ms); /* nobody else's connection goes on: it must be left alone */
     if (is_same)
         return false;
     if (sign == PACE_SIGN_RATE)
@@ -221,7 +223,7 @@ static bool is_whole(const struct pace *pace)
            (!pace->per_minute_max || pace->per_minute_max >= pace->per_minute_first);
 }
 
-static void recover(struct pace *pace)
+void pace_forgive(struct pace *pace)
 {
     *pace = (struct pace){ .count_from_ms = pace->count_from_ms,
         .count = pace->count,
@@ -244,7 +246,7 @@ bool pace_step(struct pace *pace, int64_t now_ms)
         pace->whole_ms = now_ms;
     if (quiet < FORGET_MS && (!pace->whole_ms || now_ms - pace->whole_ms < WHOLE_MS))
         return false;
-    recover(pace);
+    pace_forgive(pace);
     return true;
 }
 

@@ -59,6 +59,12 @@ static inline bool pace_is_slow(const struct pace *pace)
 bool pace_slow_down(
     struct pace *pace, enum pace_sign sign, uint32_t open, bool is_at_once, int64_t now_ms);
 
+/* It says so again and nothing else is new: nothing goes for a while, twice as long each time. */
+void pace_pause(struct pace *pace, int64_t now_ms);
+
+/* It did not mean us all: as fast as before the first sign. */
+void pace_forgive(struct pace *pace);
+
 /* The host has accepted a message. */
 void pace_accepted(struct pace *pace, int64_t now_ms);
 

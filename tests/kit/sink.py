@@ -130,6 +130,8 @@ class Session:
         elif verb == "MAIL":
             if self.reply("mail", line, "250 sender ok"):
                 self.sender = line[line.index("<") + 1:line.index(">")]
+        elif verb == "RCPT" and self.sender is None:
+            self.send("503 no sender")
         elif verb == "RCPT":
             if self.reply("rcpt", line, "250 recipient ok"):
                 self.recipients.append(line[line.index("<") + 1:line.index(">")])

@@ -1,22 +1,60 @@
 /* What a host said of a message: its recipients' results, and what it wants of our pace. */
 #include "flow/deliver/internal.h"
 
-/* What the host says of our pace; nothing that was made up here says such words. */
+/* Whom the reply may be about: what was said before it. */
+static struct blame_who who_of(const struct delivery *delivery, const struct sending *sending,
+    const struct smtp_client_action *action)
+{
+    struct blame_who who = {
+        .message = item_message(sending->item)->entry.by_mid.mid,
+        .sender = blame_sender(sending->offer.sender),
+    };
+    bool is_of_each = action->stage == SMTP_CLIENT_AT_RCPT ||
+                      (action->stage == SMTP_CLIENT_AT_END && delivery->config.is_lmtp);
+
+    if (action->stage != SMTP_CLIENT_AT_MAIL &&
+        (is_of_each || sending->offer.recipient_count == 1))
+        who.recipient = blame_recipient(sending->recipients[action->recipient].address);
+    return who;
+}
+
+/* What the host says of our pace; nothing that was made up here says such words.  If that is
+ * about this sender or recipient alone, it is a refusal like any other. */
 static void note_pace(struct delivery *delivery, struct sending *sending, struct result *result,
     const struct smtp_client_action *action)
 {
     const struct smtp_reply *reply = action->reply;
     enum pace_sign sign = PACE_SIGN_NONE;
+    struct blame_who who;
 
     sending->is_accepted |= result->fate == FATE_DELIVERED;
     if (result->fate == FATE_DEFERRED && action->stage != SMTP_CLIENT_IN_DOUBT)
         sign = pace_sign_of(reply->code, reply->status, reply->text);
     if (sign == PACE_SIGN_NONE)
         return;
+    who = who_of(delivery, sending, action);
+    if (!host_slow_down(delivery->host, sign, reply, &who, false))
+        return;
     result->is_slowed = true;
     delivery->is_quitting = true;
-    host_slow_down(delivery->host, sign, reply, false);
     delivery_uncount(delivery);
+}
+
+/* The host takes mail, and whose. */
+static void note_accepted(struct delivery *delivery, const struct sending *sending)
+{
+    struct host_pace *pace = delivery->host->pace;
+    uint64_t sender;
+
+    pace_accepted(&pace->pace, loop_now(pace->deliver->loop).ms);
+    if (!blame_is_open(&pace->blame))
+        return;
+    sender = blame_sender(sending->offer.sender);
+    for (uint32_t i = 0; i < sending->offer.recipient_count; i++) {
+        if (sending->results[i].fate == FATE_DELIVERED)
+            blame_accepted(
+                &pace->blame, sender, blame_recipient(sending->recipients[i].address));
+    }
 }
 
 void delivery_ended_by(struct delivery *delivery, const struct smtp_reply *reply)
@@ -26,7 +64,7 @@ void delivery_ended_by(struct delivery *delivery, const struct smtp_reply *reply
     if (sign == PACE_SIGN_NONE)
         return;
     delivery->is_slowed = true;
-    host_slow_down(delivery->host, sign, reply, !delivery->is_up);
+    host_slow_down(delivery->host, sign, reply, NULL, !delivery->is_up);
 }
 
 void delivery_result(struct delivery *delivery, const struct smtp_client_action *action)
@@ -76,7 +114,7 @@ void delivery_done(struct delivery *delivery, struct sending *sending)
             sending->results[i] = deliver_unreadable(item_recipient(item, i), sending->trouble);
     }
     if (sending->is_accepted)
-        pace_accepted(&delivery->host->pace->pace, loop_now(deliver->loop).ms);
+        note_accepted(delivery, sending);
     deliver->finished(deliver, item, sending->results,
         &(struct attempt){ delivery->text, bytes_of(sending->envelope, sending->envelope_n) });
     sending_free(sending);

@@ -5,6 +5,7 @@
 
 #include "flow/deliver/deliver.h"
 #include "os/conn.h"
+#include "policy/blame.h"
 #include "policy/host_choice.h"
 #include "policy/pace.h"
 #include "proto/smtp/client.h"
@@ -39,6 +40,7 @@ struct host_pace {
     char *name;
     uint16_t port;
     struct pace pace;
+    struct blame blame;
     unsigned holders;                           /* struct host */
     unsigned open_count;                        /* connections, of all hops */
     struct timer step;                          /* while it is slow */
@@ -240,9 +242,10 @@ bool lookup_has_hosts(const struct mx_name *mx);
 struct host_pace *host_pace_hold(struct deliver *deliver, const char *name, uint16_t port);
 void host_pace_let_go(struct host_pace *pace);
 void host_paces_end(struct deliver *deliver);
-/* It has said REPLY, which is SIGN; IS_AT_ONCE: instead of letting us in. */
-void host_slow_down(
-    struct host *host, enum pace_sign sign, const struct smtp_reply *reply, bool is_at_once);
+/* It has said REPLY, which is SIGN, to a message of WHO; NULL: to a session.  IS_AT_ONCE: instead
+ * of letting us in.  False: that is WHO's alone, and nothing is slower for it. */
+bool host_slow_down(struct host *host, enum pace_sign sign, const struct smtp_reply *reply,
+    const struct blame_who *who, bool is_at_once);
 /* Among the open connections of its host, until it quits. */
 void delivery_count(struct delivery *delivery);
 void delivery_uncount(struct delivery *delivery);

@@ -76,6 +76,12 @@ void host_paces_end(struct deliver *deliver)
     table_done(&deliver->paces);
 }
 
+static void say_recovered(struct host_pace *pace)
+{
+    report(REPORT_HOST_RECOVERED, R_CHARS("host", pace->name), R_NUMBER("port", pace->port));
+    pace->why[0] = 0;
+}
+
 static void on_step(struct timer *timer)
 {
     struct host_pace *pace = container_of(timer, struct host_pace, step);
@@ -84,8 +90,7 @@ static void on_step(struct timer *timer)
         timer_start(timer, PACE_STEP_MS);
         return;
     }
-    report(REPORT_HOST_RECOVERED, R_CHARS("host", pace->name), R_NUMBER("port", pace->port));
-    pace->why[0] = 0;
+    say_recovered(pace);
     free_if_done(pace);
 }
 
@@ -108,23 +113,55 @@ static void say_slow(struct host_pace *pace, bool was_slow)
         R_CHARS("text", pace->why));
 }
 
-void host_slow_down(
-    struct host *host, enum pace_sign sign, const struct smtp_reply *reply, bool is_at_once)
+static void keep_words(struct host_pace *pace, const struct smtp_reply *reply)
 {
-    struct host_pace *pace = host->pace;
-    struct deliver *deliver = pace->deliver;
     struct verdict said = verdict_of(reply->code, reply->status, "%s", reply->text);
-    bool was_slow = pace_is_slow(&pace->pace);
     char text[VERDICT_TEXT_BYTES];
 
     verdict_format(&said, text);
     snprintf(pace->why, sizeof pace->why, "%s", text);
-    if (!pace_slow_down(
-            &pace->pace, sign, pace->open_count, is_at_once, loop_now(deliver->loop).ms))
-        return;
+}
+
+/* All that made it slow was about one sender or recipient. */
+static void forgive(struct host *host)
+{
+    struct destination *destination = host->destination;
+
+    pace_forgive(&host->pace->pace);
+    timer_stop(&host->pace->step);
+    say_recovered(host->pace);
+    if (!destination->is_forgotten)
+        deliver_want(destination->deliver, destination->hop);
+}
+
+bool host_slow_down(struct host *host, enum pace_sign sign, const struct smtp_reply *reply,
+    const struct blame_who *who, bool is_at_once)
+{
+    struct host_pace *pace = host->pace;
+    struct deliver *deliver = pace->deliver;
+    int64_t now = loop_now(deliver->loop).ms;
+    bool was_slow = pace_is_slow(&pace->pace);
+
+    switch (blame_sign(&pace->blame, who, was_slow, now)) {
+    case BLAME_ONE_ONLY:
+        forgive(host);
+        return false;
+    case BLAME_ONE:
+        return false;
+    case BLAME_AGAIN:
+        keep_words(pace, reply);
+        pace_pause(&pace->pace, now);
+        return true;
+    case BLAME_ALL:
+        break;
+    }
+    keep_words(pace, reply);
+    if (!pace_slow_down(&pace->pace, sign, pace->open_count, is_at_once, now))
+        return true;
     if (!was_slow)
         timer_start(&pace->step, PACE_STEP_MS);
     say_slow(pace, was_slow);
+    return true;
 }
 
 static void name_host(const struct host *host, char out[CAUSE_BYTES])

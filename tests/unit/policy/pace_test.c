@@ -154,6 +154,35 @@ static void test_pauses_double(void **state)
     assert_true(pace.per_minute_max >= 1);
 }
 
+/* Told again without anything new: the pause doubles, and nothing else changes. */
+static void test_pauses_alone(void **state)
+{
+    struct pace pace = { 0 };
+
+    (void)state;
+    pace_slow_down(&pace, PACE_SIGN_RATE, 1, false, START);
+    pace_pause(&pace, START + 10); /* it was told before the first began */
+    assert_int_equal(pace_wait_ms(&pace, START + 10), 990);
+    pace_pause(&pace, START + SECOND);
+    assert_int_equal(pace_wait_ms(&pace, START + SECOND), 2 * SECOND);
+    assert_int_equal(pace.per_minute_max, 30);
+}
+
+/* It did not mean us: nothing of the sign is left but what was counted. */
+static void test_forgiven(void **state)
+{
+    struct pace pace = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        pace_accepted(&pace, START - 100 + i);
+    pace_slow_down(&pace, PACE_SIGN_RATE, 1, false, START);
+    pace_forgive(&pace);
+    assert_false(pace_is_slow(&pace));
+    assert_int_equal(pace_wait_ms(&pace, START), 0);
+    assert_int_equal(pace_measured(&pace, START), 6000);
+}
+
 /* A host that takes PER_MINUTE in each minute of its clock: what of it is used, how often it
  * has to say no. */
 static void test_follows_a_host(void **state)
@@ -250,6 +279,8 @@ int main(void)
         cmocka_unit_test(test_connections_of_messages),
         cmocka_unit_test(test_the_last_connection_always_pauses),
         cmocka_unit_test(test_pauses_double),
+        cmocka_unit_test(test_pauses_alone),
+        cmocka_unit_test(test_forgiven),
         cmocka_unit_test(test_follows_a_host),
         cmocka_unit_test(test_recovers),
         cmocka_unit_test(test_an_hour_without_a_sign_is_enough),
