@@ -97,6 +97,27 @@ def test_one_bad_recipient_does_not_hold_the_others(start, folder):
         process.wait_for("the notice to be over", lambda: [r["to"] for r in node.ask("queue")[0]] == [["slow@example.com"]])
 
 
+def test_a_refused_message_does_not_hold_those_behind_it(start):
+    """One connection, and what came first is refused for now, at each stage: the others of this next hop do not wait."""
+    words = {"mail": "451 4.7.1 later", "rcpt": "450 4.2.1 mailbox busy", "dot": "452 4.3.1 no room for this"}
+    meant = []
+
+    def answer(stage, text):
+        if stage == "mail":
+            meant[:] = [s for s in words if f"{s}@sender.test" in text]
+        return words[stage] if stage in meant else None
+    with sink.Sink(answer=answer) as target:
+        node, port = one_hop(start, target.port, connections=1, message_retry="1h")
+        with Talk(port) as talk:
+            for sender in [*words] * 3 + ["good"] * 50:
+                assert talk.send(mails.PLAIN, sender=f"{sender}@sender.test").startswith("250 2.")
+        process.wait_for("the others", lambda: len(target.mails) == 50, 60)
+        process.wait_for("the refused to wait", lambda: node.queued() == 9 and node.ask("queues")[0][0]["deferred"] == 9, 60)
+        assert {m.sender for m in target.mails} == {"good@sender.test"}
+        for row in node.ask("queue")[0]:
+            assert words[row["from"].split("@")[0]] in row["last_error"] and row["next_attempt_s"] > 3000, row
+
+
 def test_refused_content_is_bounced(start, folder):
     with sink.Sink(answer=lambda stage, text: "554 5.6.0 not this" if stage == "dot" else None) as target:
         node, port = one_hop(start, target.port, back_home(folder))
