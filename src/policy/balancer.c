@@ -112,6 +112,27 @@ void balancer_refuse_full(
         "limits { connections = %u }", settings->connections_max);
 }
 
+/* A balancer that works sends the header at once: one that has a quarter of all waiting does not,
+ * and leaves room for others. */
+uint32_t balancer_waiting_max(const struct settings *settings)
+{
+    uint32_t quarter = settings->connections_max / 4;
+
+    return quarter ? quarter : 1;
+}
+
+void balancer_refuse_waiting(
+    const struct settings *settings, const struct arrival *arrival, struct decision *out)
+{
+    char peer[IP_TEXT_BYTES], name[BINDING_TEXT_BYTES];
+
+    describe(settings, arrival, peer, name);
+    decide_refusal(out, "proxy-waiting", name,
+        verdict_of(421, STATUS(4, 7, 0), "Too many connections without a PROXY header"),
+        "the balancer %s has %u connections whose PROXY header is not there yet", peer,
+        balancer_waiting_max(settings));
+}
+
 void balancer_refuse_header(const char *where, struct decision *out)
 {
     decide_refusal(out, "proxy-unlisted", where,

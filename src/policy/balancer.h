@@ -39,6 +39,11 @@ void balancer_refuse_bad(const struct settings *settings, const struct arrival *
 /* As many connections as there may be, before it is known whose this one is. */
 void balancer_refuse_full(
     const struct settings *settings, const struct arrival *arrival, struct decision *out);
+/* How many connections of one balancer may wait for their header at a time. */
+uint32_t balancer_waiting_max(const struct settings *settings);
+/* It has so many. */
+void balancer_refuse_waiting(
+    const struct settings *settings, const struct arrival *arrival, struct decision *out);
 /* A header came where none is taken.  WHERE: the connector's name, or the listener's. */
 void balancer_refuse_header(const char *where, struct decision *out);
 

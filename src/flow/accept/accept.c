@@ -223,6 +223,10 @@ void accept_begin(struct accept *accept, int fd, const struct arrival *arrival)
     } else if (limits_is_full(settings, accept->connection_count + accept->waiting_count)) {
         balancer_refuse_full(settings, arrival, &decision);
         accept_refuse(accept, fd, arrival, NULL, &decision);
+    } else if (count_get(&accept->balancers, "", arrival->peer) >=
+               balancer_waiting_max(settings)) {
+        balancer_refuse_waiting(settings, arrival, &decision);
+        accept_refuse(accept, fd, arrival, NULL, &decision);
     } else {
         header_expect(accept, fd, arrival, settings, header == BALANCER_HEADER_MAY);
     }
@@ -240,6 +244,7 @@ void accept_init(struct accept *accept, struct loop *loop, struct setup_slot *se
     list_init(&accept->waiting);
     table_init(&accept->sources);
     table_init(&accept->connectors);
+    table_init(&accept->balancers);
     bindings_init(accept);
 }
 
@@ -252,6 +257,7 @@ void accept_stop(struct accept *accept)
 void accept_done(struct accept *accept)
 {
     accept_stop(accept);
+    table_done(&accept->balancers);
     if (accept->connection_count)
         return; /* sessions that did not end in time */
     table_done(&accept->sources);

@@ -20,6 +20,7 @@ struct accept {
     uint32_t connection_count;
     struct list waiting; /* struct header_wait: balancers whose PROXY header is not there yet */
     uint32_t waiting_count;
+    struct table balancers; /* how many wait of each, by address */
     size_t
         lingering_max; /* that many on the loop, and those turned away get a reply and no more */
     bool has_told_probe; /* that no connector takes a balancer's own connections */

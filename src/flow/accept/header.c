@@ -35,6 +35,7 @@ static int let_go(struct header_wait *wait)
     timer_stop(&wait->timer);
     list_remove(&wait->in_accept);
     wait->accept->waiting_count--;
+    count_remove(&wait->accept->balancers, "", wait->arrival.peer);
     free(wait);
     return fd;
 }
@@ -172,6 +173,7 @@ void header_expect(struct accept *accept, int fd, const struct arrival *arrival,
     list_init(&wait->in_accept);
     list_add_last(&accept->waiting, &wait->in_accept);
     accept->waiting_count++;
+    count_add(&accept->balancers, "", arrival->peer);
     if (!read_header(wait)) /* balancers send it at once: most of them end here */
         return;
     if (loop_watch_new(accept->loop, fd, on_ready, wait, &wait->watch) != OK) {

@@ -27,6 +27,7 @@ struct bench {
     struct arrival arrivals[CLIENTS]; /* of those that were kept */
     char connectors[CLIENTS][8];
     unsigned client_count, kept_count;
+    uint32_t waiting_wanted;
     struct timer look;
     struct moment deadline;
 };
@@ -156,15 +157,22 @@ static bool is_all_answered(struct bench *bench)
     return answered == bench->client_count;
 }
 
-/* The first part is read when it is accepted: it was there before. */
 static void on_look_for_wait(struct timer *timer)
 {
     struct bench *bench = container_of(timer, struct bench, look);
 
-    if (bench->accept.waiting_count)
+    if (bench->accept.waiting_count == bench->waiting_wanted)
         loop_stop(bench->loop);
     else
         timer_start(timer, 1);
+}
+
+static void wait_until_waiting(struct bench *bench, uint32_t count)
+{
+    bench->waiting_wanted = count;
+    timer_init(&bench->look, bench->loop, on_look_for_wait);
+    timer_start(&bench->look, 0);
+    loop_run(bench->loop);
 }
 
 static void on_look(struct timer *timer)
@@ -406,9 +414,7 @@ static void say_while(struct bench *bench, const char *text, struct settings *me
     assert_int_equal(send(bench->clients[0], text, n, 0), (ssize_t)n);
     if (!cut)
         return;
-    timer_init(&bench->look, bench->loop, on_look_for_wait);
-    timer_start(&bench->look, 0);
-    loop_run(bench->loop);
+    wait_until_waiting(bench, 1); /* what was there when it was accepted was read then */
     if (meanwhile)
         change_settings(bench, meanwhile);
     n = strlen(cut + 1);
@@ -494,6 +500,36 @@ static void test_who_waits_counts(void **state)
     bench_done(&bench);
 }
 
+/* One balancer that sends none leaves room for others. */
+static void test_one_balancer_waits_for_few(void **state)
+{
+    struct settings *settings = settings_behind(PROXY_MODE_LISTED, "127.0.0.1");
+    struct bench bench;
+
+    (void)state;
+    settings->connections_max = 11;
+    settings->listeners[0].proxy_timeout_ms = TOO_LONG_MS;
+    bench_init(&bench, settings);
+    for (int i = 0; i < 3; i++)
+        dial(&bench);
+    bench.kept_count = 2; /* these are not answered */
+    wait_for_answers(&bench);
+    assert_int_equal(bench.accept.waiting_count, 2);
+    check("the third", strncmp(bench.heard[2],
+                           "421 4.7.0 Too many connections without a PROXY header "
+                           "[proxy-waiting@127.0.0.1:",
+                           78) == 0);
+    bench.kept_count = 0;
+    assert_int_equal(shutdown(bench.clients[0], SHUT_WR), 0); /* makes room */
+    wait_until_waiting(&bench, 1);
+    dial_and_say(&bench, CLIENT("7"));
+    bench.heard[0][0] = bench.heard[1][0] = '-'; /* these are not answered either */
+    wait_for_answers(&bench);
+    assert_int_equal(bench.kept_count, 1);
+    bench_done(&bench);
+    assert_int_equal(bench.accept.balancers.count, 0);
+}
+
 /* A binding that somebody else has: the connector is without it, and says so. */
 static void test_binding_in_use(void **state)
 {
@@ -530,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_struck_off_while_it_is_waited),
         cmocka_unit_test(test_who_waits_counts),
+        cmocka_unit_test(test_one_balancer_waits_for_few),
         cmocka_unit_test(test_binding_in_use),
     };
 

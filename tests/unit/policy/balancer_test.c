@@ -124,6 +124,12 @@ static void replies_name_the_listener(void **state)
     assert_string_equal(
         reply, "421 4.3.2 Too many connections, try again later [connections@192.0.2.1:25]");
     assert_string_equal(decision.why, "limits { connections = 7 }");
+    balancer_refuse_waiting(&settings, &arrival, &decision);
+    verdict_format(&decision.verdict, reply);
+    assert_string_equal(reply,
+        "421 4.7.0 Too many connections without a PROXY header [proxy-waiting@192.0.2.1:25]");
+    assert_string_equal(decision.why,
+        "the balancer 10.0.0.6 has 1 connections whose PROXY header is not there yet");
 }
 
 int main(void)
