@@ -13,7 +13,8 @@ enum { LIST_BYTES_MAX = 64 << 20, PATH_BYTES_MAX = 4096 };
 
 /* --- Lines ------------------------------------------------------------------------------- */
 
-/* A file line by line, without what follows a "#" at its start, and without empty lines. */
+/* A file line by line, without comments, whose first sign that is no blank is a "#", and without
+ * empty lines: aliases(5). */
 struct lines {
     struct reader *reader;
     const char *file; /* the settings' own: lives as long as they do */
@@ -58,13 +59,14 @@ static bool lines_next(struct lines *lines, struct bytes *out)
 {
     while (lines->rest.n) {
         size_t n = bytes_find(lines->rest, '\n');
-        struct bytes line = bytes_first(lines->rest, n);
+        struct bytes line = bytes_first(lines->rest, n), text;
 
         lines->rest = n == BYTES_NOT_FOUND ? BYTES_NONE : bytes_skip(lines->rest, n + 1);
         lines->number++;
         if (line.n && line.at[line.n - 1] == '\r')
             line.n--;
-        if (bytes_trim(line).n == 0 || line.at[0] == '#')
+        text = bytes_trim(line);
+        if (text.n == 0 || text.at[0] == '#')
             continue;
         *out = line;
         return true;

@@ -10,7 +10,9 @@ from tests.kit.talk import Talk
 
 ALIASES = """\
 root: admin@example.com
+    # old: nobody has that any more
 team: a, b@elsewhere.test,
+    #bob@elsewhere.test
     c@example.com
 loop: loop
 both: a, c

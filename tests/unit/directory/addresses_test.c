@@ -53,11 +53,13 @@ static void aliases_are_read(void **state)
 
     (void)state;
     write_file(folder, "aliases",
-        "# a comment\n\nroot: admin@example.com,\n\tnext@example.com\n"
+        "# a comment\n\nroot: admin@example.com,\n   # old: nobody is that any more\n"
+        "\t#bob@example.com\n\tnext@example.com\n"
         "Mailer-Daemon:\troot\nlist: :include:list, three\n"
         "odd: \"a, b\"@example.org, \"c@example.org\"\ninfo@example.net: \\root\r\n"
         "last: root@example.org");
-    write_file(folder, "list", "one@example.org\n# not this one\n  two@example.org\n");
+    write_file(
+        folder, "list", "one@example.org\n# not this one\n\t# nor this\n  two@example.org\n");
     check(
         "read", read_file_of("alias_files = { aliases }\naccepted_domain example.com {}\n" OUT,
                     &settings, complaints) == OK);
@@ -100,7 +102,8 @@ static void domains_know_their_recipients(void **state)
     char complaints[8000];
 
     (void)state;
-    write_file(folder, "users", "# who\nalice\nbob@example.com\tOK\n  carol  \n");
+    write_file(
+        folder, "users", "# who\nalice\nbob@example.com\tOK\n  # dave\n\t#erin\n  carol  \n");
     check("read",
         read_file_of("accepted_domain example.com {\n recipients = users\n default = yes\n"
                      " catch_all = lost@example.com\n}\n"
