@@ -36,20 +36,46 @@ static bool exists(const struct accepted_domain *domain, const struct address *r
            recipient_table_has(domain->recipients, recipient->local, recipient->domain);
 }
 
+/* NULL: ADDRESS, which is of DOMAIN, is no alias. */
+static const struct alias *find_alias(const struct settings *settings,
+    const struct accepted_domain *domain, const struct address *address)
+{
+    if (!settings->aliases)
+        return NULL;
+    return alias_table_find(settings->aliases, address->local, home_of(settings, address),
+        is_local(domain, address));
+}
+
 struct resolved recipient_resolve(
     const struct settings *settings, const struct address *recipient)
 {
     const struct accepted_domain *domain = accepted_domain_find(settings, recipient->domain);
-    struct resolved resolved = { .kind = RESOLVED_ITSELF, .domain = domain };
+    struct resolved resolved = {
+        .kind = RESOLVED_ITSELF,
+        .domain = domain,
+        .alias = find_alias(settings, domain, recipient),
+    };
 
-    if (settings->aliases)
-        resolved.alias = alias_table_find(settings->aliases, recipient->local,
-            home_of(settings, recipient), is_local(domain, recipient));
     if (resolved.alias)
         resolved.kind = RESOLVED_ALIAS;
     else if (!exists(domain, recipient))
         resolved.kind = domain->catch_all ? RESOLVED_CATCH_ALL : RESOLVED_NOBODY;
     return resolved;
+}
+
+/* Who is there for nobody may be an alias himself ("root@example.com"). */
+static void catch_all_each(const struct settings *settings, const char *catch_all,
+    void (*each)(void *me, struct bytes address), void *me)
+{
+    const struct alias *alias = NULL;
+    struct address address;
+
+    if (address_parse(bytes_text(catch_all), ADDRESS_UTF8, &address) == ADDRESS_OK)
+        alias = find_alias(settings, accepted_domain_find(settings, address.domain), &address);
+    if (alias)
+        alias_expand(settings->aliases, alias, address.domain, each, me);
+    else
+        each(me, bytes_text(catch_all));
 }
 
 void resolved_each(const struct settings *settings, const struct resolved *resolved,
@@ -59,7 +85,7 @@ void resolved_each(const struct settings *settings, const struct resolved *resol
         alias_expand(
             settings->aliases, resolved->alias, home_of(settings, recipient), each, me);
     else if (resolved->kind == RESOLVED_CATCH_ALL)
-        each(me, bytes_text(resolved->domain->catch_all));
+        catch_all_each(settings, resolved->domain->catch_all, each, me);
 }
 
 static bool is_for(

@@ -35,6 +35,7 @@ def node(start, folder):
                      relais.receive("In", f"127.0.0.1:{port}", allow=["submit", "any-sender", "own-domain-sender"]) +
                      relais.block("accepted_domain", "example.com", recipients=f"{folder}/users") +
                      relais.block("accepted_domain", "catch.test", recipients=f"{folder}/users", catch_all="lost@example.com") +
+                     relais.block("accepted_domain", "root.test", recipients=f"{folder}/users", catch_all="root@example.com") +
                      relais.block("accepted_domain", "inside.test", type="internal-relay") +
                      relais.block("rewrite_sender", "*@*.local", to="scanner+%u@example.com") +
                      relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"]) +
@@ -72,10 +73,14 @@ def reports(folder):
     ("team@example.com", ["a@example.com", "b@elsewhere.test", "c@example.com"]),
     ("loop@example.com", ["loop@example.com"]),
     ("anybody@catch.test", ["lost@example.com"]),
+    ("anybody@root.test", ["admin@example.com"]),  # by way of the alias that the catch-all is
     ("anybody@inside.test", ["anybody@inside.test"]),
 ])
 def test_who_stands_for_whom(node, recipient, want):
     assert delivered(node, "x@elsewhere.test", recipient) == ({"x@elsewhere.test"}, want)
+    rows, _ = node.ask("explain", **{"to": f":{node.port}", "mail": "x@elsewhere.test", "rcpt": [recipient]})
+    explained = [r["about"] for r in rows if r["stage"] == "resolved"]
+    assert sorted(explained or [recipient]) == want
 
 
 @pytest.mark.parametrize("recipients, want", [

@@ -130,6 +130,16 @@ static struct accepted_domain *add_domain(
     return &settings->domains[settings->domain_count++];
 }
 
+static struct accepted_domain *add_catch_all(
+    struct settings *settings, const char *pattern, const char *target)
+{
+    struct accepted_domain *domain = add_domain(settings, pattern, DOMAIN_AUTHORITATIVE);
+
+    domain->recipients = recipient_table_new();
+    domain->catch_all = mem_text(target);
+    return domain;
+}
+
 static struct address address_known(const char *text)
 {
     struct address address;
@@ -154,6 +164,9 @@ static void recipients_are_resolved(void **state)
         { "here@catch.example", RESOLVED_CATCH_ALL, "lost@example.com" },
         { "known@catch.example", RESOLVED_ITSELF, "" },
         { "nobody@catch.example", RESOLVED_CATCH_ALL, "lost@example.com" },
+        { "nobody@root.example", RESOLVED_CATCH_ALL, "admin@example.com b@example.org" },
+        { "nobody@relayed.example", RESOLVED_CATCH_ALL, "root@relay.example" },
+        { "nobody@itself.example", RESOLVED_CATCH_ALL, "y@other.example" },
         { "root@relay.example", RESOLVED_ITSELF, "" },
         { "x@other.example", RESOLVED_ALIAS, "y@other.example" },
         { "anybody@elsewhere.example", RESOLVED_ITSELF, "" },
@@ -171,12 +184,13 @@ static void recipients_are_resolved(void **state)
     recipient_table_add(domain->recipients, BYTES("known"), BYTES_NONE);
     recipient_table_add(domain->recipients, BYTES("here"), BYTES("example.com"));
     check("twice is once", recipient_table_count(domain->recipients) == 2);
-    domain = add_domain(settings, "catch.example", DOMAIN_AUTHORITATIVE);
-    domain->recipients = recipient_table_new();
-    domain->catch_all = mem_text("lost@example.com");
+    domain = add_catch_all(settings, "catch.example", "lost@example.com");
     recipient_table_add(domain->recipients, BYTES("known"), BYTES_NONE);
     recipient_table_add(domain->recipients, BYTES("here"), BYTES("example.com"));
     add_domain(settings, "relay.example", DOMAIN_INTERNAL_RELAY);
+    add_catch_all(settings, "root.example", "root@example.com");
+    add_catch_all(settings, "relayed.example", "root@relay.example");
+    add_catch_all(settings, "itself.example", "x@other.example");
     for (size_t i = 0; i < CASES(cases); i++) {
         struct address address = address_known(cases[i].recipient);
         struct resolved resolved = recipient_resolve(settings, &address);
