@@ -269,6 +269,15 @@ static int give_verifier(struct sasl *sasl, Gsasl_session *session, Gsasl_proper
     return GSASL_OK;
 }
 
+/* In SCRAM the client says whom he wants to be inside of the exchange ("a=", RFC 5802, 5.1), and
+ * the library asks nobody about it. */
+static int check_scram(struct sasl *sasl)
+{
+    const char *as = gsasl_property_fast(sasl->session, GSASL_AUTHZID);
+
+    return is_for_himself(sasl, sasl->user, as) ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
+}
+
 static int give(Gsasl_session *session, Gsasl_property property, const char *text)
 {
     if (!text || !*text)
@@ -470,6 +479,8 @@ static enum sasl_result step(struct sasl *sasl, bool has_in, struct bytes in, st
     /* EXTERNAL knows "nothing was said" from "nothing" by the pointer alone. */
     result = gsasl_step(sasl->session, has_in ? (in.n ? (const char *)in.at : "") : NULL,
         has_in ? in.n : 0, &said, &n);
+    if (result == GSASL_OK && sasl->has_verifier)
+        result = check_scram(sasl);
     if ((result == GSASL_OK || result == GSASL_NEEDS_MORE) && n &&
         buf_add(out, bytes_of(said, n)) != OK)
         result = GSASL_MECHANISM_PARSE_ERROR;

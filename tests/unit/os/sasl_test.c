@@ -4,6 +4,7 @@
 #include "os/password.h"
 #include "os/sasl.h"
 
+#include <gsasl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -160,6 +161,90 @@ static void test_dialogues(void **state)
     }
 }
 
+/* To act as another user is nobody's right, by whatever mechanism. */
+static const struct {
+    const char *name, *mechanism, *as;
+    enum sasl_result want;
+} wishes[] = {
+    { "plain, nobody else", "PLAIN", "", SASL_DONE },
+    { "plain, himself", "PLAIN", "user", SASL_DONE },
+    { "plain, another", "PLAIN", "admin", SASL_REFUSED },
+    { "scram, nobody else", "SCRAM-SHA-256", "", SASL_DONE },
+    { "scram, himself", "SCRAM-SHA-256", "user", SASL_DONE },
+    { "scram, another", "SCRAM-SHA-256", "admin", SASL_REFUSED },
+    { "scram, longer", "SCRAM-SHA-256", "users", SASL_REFUSED },
+    { "plus, himself", "SCRAM-SHA-256-PLUS", "user", SASL_DONE },
+    { "plus, another", "SCRAM-SHA-256-PLUS", "a,b=c", SASL_REFUSED },
+};
+
+/* Talks to WITH as a client of the library, which can say what ours never does. */
+static enum sasl_result talk_as(Gsasl *library, size_t at, struct sasl *with, struct buf *out)
+{
+    enum sasl_result said = SASL_MORE;
+    Gsasl_session *client;
+    char *text = NULL;
+
+    check("client", gsasl_client_start(library, wishes[at].mechanism, &client) == GSASL_OK);
+    gsasl_property_set(client, GSASL_AUTHID, "user");
+    gsasl_property_set(client, GSASL_PASSWORD, "pencil");
+    if (wishes[at].as[0])
+        gsasl_property_set(client, GSASL_AUTHZID, wishes[at].as);
+    for (int i = 0; i < 4 && said == SASL_MORE; i++) {
+        char *in = bytes_to_text(buf_bytes(out));
+        size_t n = 0;
+        int result = gsasl_step(client, in, out->n, &text, &n);
+        check(wishes[at].name, result == GSASL_OK || result == GSASL_NEEDS_MORE);
+        said = sasl_step(with, true, bytes_of(text, n), out);
+        gsasl_free(text);
+        free(in);
+    }
+    gsasl_finish(client);
+    return said;
+}
+
+static int give_binding(Gsasl *library, Gsasl_session *client, Gsasl_property property)
+{
+    char *text = NULL;
+    size_t n;
+    int result;
+
+    (void)library;
+    if (property != GSASL_CB_TLS_EXPORTER)
+        return GSASL_NO_CALLBACK;
+    if (gsasl_base64_to((const char *)exporter.byte, exporter.n, &text, &n) != GSASL_OK)
+        abort();
+    result = gsasl_property_set(client, property, text);
+    gsasl_free(text);
+    return result;
+}
+
+static void test_acting_as_another(void **state)
+{
+    static const uint8_t salt[16] = "0123456789abcdef";
+    Gsasl *library;
+
+    (void)state;
+    check("library", gsasl_init(&library) == GSASL_OK);
+    check("verifier",
+        sasl_verifier_make_with("pencil", 4096, bytes_of(salt, 16), house.verifier) == OK);
+    for (size_t i = 0; i < CASES(wishes); i++) {
+        bool is_plus = strstr(wishes[i].mechanism, "-PLUS") != NULL;
+        struct sasl *with = server(wishes[i].mechanism, is_plus ? &exporter : NULL);
+        struct buf out;
+        buf_init(&out, SASL_OUT_BYTES_MAX);
+        gsasl_callback_set(library, is_plus ? give_binding : NULL);
+        check(wishes[i].name, talk_as(library, i, with, &out) == wishes[i].want);
+        check(wishes[i].name, strcmp(sasl_user(with), "user") == 0);
+        if (wishes[i].want == SASL_REFUSED) {
+            assert_string_equal(sasl_why(with), "asked to act as another user");
+            check("nothing is proved to him", out.n == 0);
+        }
+        buf_done(&out);
+        sasl_free(with);
+    }
+    gsasl_done(library);
+}
+
 /* A client that could bind, and was told that we cannot: somebody stands between. */
 static void test_deceived(void **state)
 {
@@ -284,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_rfc_7677),
         cmocka_unit_test(test_verifiers),
         cmocka_unit_test(test_dialogues),
+        cmocka_unit_test(test_acting_as_another),
         cmocka_unit_test(test_deceived),
         cmocka_unit_test(test_trouble),
         cmocka_unit_test(test_external),
