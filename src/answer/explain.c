@@ -2,6 +2,7 @@
 
 #include "answer/answer.h"
 #include "answer/explain_limits.h"
+#include "mail/text.h"
 #include "policy/balancer.h"
 #include "policy/rights.h"
 #include "policy/route.h"
@@ -401,6 +402,16 @@ static void find_recipient(struct dialogue *dialogue, const char *recipient)
     resolved_each(dialogue->settings, &dialogue->resolved, &address, find_resolved, dialogue);
 }
 
+/* RFC 6531, 3.4: whom SMTPUTF8 is needed for; a client that has it says it then. */
+static bool needs_utf8(const struct explain_question *question)
+{
+    bool needs = text_has_8bit(bytes_text(question->sender));
+
+    for (size_t i = 0; i < question->recipient_count; i++)
+        needs |= text_has_8bit(bytes_text(question->recipients[i]));
+    return needs;
+}
+
 static void find_mail(struct dialogue *dialogue)
 {
     const struct explain_question *question = dialogue->question;
@@ -408,7 +419,8 @@ static void find_mail(struct dialogue *dialogue)
 
     if (question->size_bytes)
         snprintf(size, sizeof size, " SIZE=%llu", (unsigned long long)question->size_bytes);
-    snprintf(line, sizeof line, "MAIL FROM:<%.1000s>%s\r\n", question->sender, size);
+    snprintf(line, sizeof line, "MAIL FROM:<%.1000s>%s%s\r\n", question->sender, size,
+        needs_utf8(question) ? " SMTPUTF8" : "");
     if (!say(dialogue, EXPLAIN_MAIL, question->sender, line))
         return;
     for (size_t i = 0; i < question->recipient_count; i++)

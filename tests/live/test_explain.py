@@ -23,7 +23,7 @@ def node(module_folder):
     with open(f"{folder}/users", "w") as f:
         f.write("a\nadmin\n")
     port, strict, tls = (process.free_port() for _ in range(3))
-    with sink.Sink() as target:
+    with sink.Sink(extensions=("PIPELINING", "8BITMIME", "SMTPUTF8")) as target:
         def way(name, spaces=("*",), **options):
             return relais.send(name, spaces=spaces, smart_hosts=[f"[127.0.0.1]:{target.port}"], **options)
         config = (f'alias_files = {{ "{folder}/aliases" }}\n' +
@@ -112,6 +112,9 @@ CASES = [
     (O, "port", "[192.0.2.1]", "a@else.test", 0, "a@example.com", "Everybody 250 250 Small"),
     (S, "port", "x", "root@mfp.local", 40000000, "a@example.com", "Scanners 552-5.3.4 - -"),
     (O, "port", "x", "a@else.test", 0, "@example.com", "Everybody 250 501-5.1.3 -"),
+    (O, "port", "x", "grüße@else.test", 0, "a@example.com", "Everybody 250 250 Small"),
+    (T, "port", "x", "a@else.test", 0, "jürgen@elsewhere.test", "Storage 250 250 World"),
+    (O, "port", "x", "grüße@else.test", 0, "jürgen@example.com", "Everybody 250 550-5.1.1 -"),
     (O, "port", "[nonsense]", "a@else.test", 0, "a@example.com", "Everybody 250 250 Small"),
 ]
 
@@ -135,7 +138,8 @@ def lived(node, source, port, helo, sender, size, recipient):
     with Talk(port, HOST, source=source, hello=False) as talk:
         if not talk.banner.startswith("220"):
             return {"hello": talk.banner}, None, ""
-        lines = [("hello", f"EHLO {helo}".rstrip()), ("mail", f"MAIL FROM:<{sender}>" + (f" SIZE={size}" if size else "")),
+        mail = f"MAIL FROM:<{sender}>" + (f" SIZE={size}" if size else "") + ("" if (sender + recipient).isascii() else " SMTPUTF8")
+        lines = [("hello", f"EHLO {helo}".rstrip()), ("mail", mail),
                  ("recipient", f"RCPT TO:<{recipient}>")]
         for stage, line in lines:
             replies[stage] = talk.say(line).split("\n")[-1]
