@@ -51,7 +51,7 @@ struct smtp_server_config answer_config(const struct settings *settings,
         .recipients_max = limits_recipients_max(connector),
         .errors_max =
             connector->report_only & LIMIT_ERRORS ? UINT32_MAX : connector->errors_max,
-        .mails_max = connector->messages_per_session_max,
+        .mails_max = limits_messages_max(connector),
         .offers_starttls =
             connector->tls == TLS_MODE_OFFERED || connector->tls == TLS_MODE_REQUIRED,
         .requires_tls = connector->tls == TLS_MODE_REQUIRED,

@@ -53,6 +53,7 @@ static const struct choice limits[] = {
     { "local-hops", LIMIT_LOCAL_HOPS },
     { "errors", LIMIT_ERRORS },
     { "logins", LIMIT_LOGINS },
+    { "messages", LIMIT_MESSAGES },
     { NULL, 0 },
 };
 

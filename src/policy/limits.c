@@ -30,6 +30,8 @@ static const struct {
         { 554, { 5, 4, 14 }, "Hop count exceeded - the message was here before" } },
     { LIMIT_ERRORS, "errors", { 421, { 4, 7, 0 }, "Too many errors" }, true },
     { LIMIT_LOGINS, "logins", { 421, { 4, 7, 0 }, "Too many failed logins" } },
+    { LIMIT_MESSAGES, "messages", { 421, { 4, 7, 0 }, "Too many messages in this session" },
+        true },
 };
 
 const char *limit_name(enum limit limit)
@@ -144,6 +146,11 @@ uint64_t limits_size_max(const struct settings *settings,
 uint32_t limits_recipients_max(const struct receive_connector *connector)
 {
     return connector->report_only & LIMIT_RECIPIENTS ? 0 : connector->recipients_max;
+}
+
+uint32_t limits_messages_max(const struct receive_connector *connector)
+{
+    return connector->report_only & LIMIT_MESSAGES ? 0 : connector->messages_per_session_max;
 }
 
 uint32_t limits_rate_max(const struct settings *settings,

@@ -54,6 +54,9 @@ uint64_t limits_size_max(const struct settings *settings,
 /* 0: no limit that refuses (there still is what an envelope can hold). */
 uint32_t limits_recipients_max(const struct receive_connector *connector);
 
+/* Of one session; 0: no limit that refuses. */
+uint32_t limits_messages_max(const struct receive_connector *connector);
+
 /* How many messages a minute the client may send; 0: there is no limit. */
 uint32_t limits_rate_max(const struct settings *settings,
     const struct receive_connector *connector, const struct client *client);

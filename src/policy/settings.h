@@ -88,8 +88,9 @@ enum limit {
     LIMIT_LOCAL_HOPS = 1 << 8,
     LIMIT_ERRORS = 1 << 9,
     LIMIT_LOGINS = 1 << 10,
+    LIMIT_MESSAGES = 1 << 11, /* of one session */
 };
-enum { LIMIT_COUNT = 11 };
+enum { LIMIT_COUNT = 12 };
 
 /* SASL mechanisms (PE-6). */
 enum auth_mechanism {

@@ -198,6 +198,7 @@ LIMITS = {
                     "552 5.3.4 Header size"),
     "hops": (dict(hops_max=3), [header(4)], "554 5.4.14 Hop count exceeded - possible mail loop"),
     "local-hops": (dict(local_hops_max=2), [header(3, "relay.test")], "554 5.4.14"),
+    "messages": (dict(messages_max=2), 3 * [mails.PLAIN], "421 4.7.0 Too many messages in this session"),
 }
 
 

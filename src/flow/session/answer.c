@@ -146,6 +146,16 @@ static void log_rewritten(struct session *session, const char *sender)
     snprintf(remark, sizeof remark, "sender rewritten to <%s>", sender);
     report_protocol(&session->protocol, '*', bytes_text(remark));
 }
+/* The engine refuses what is over `messages_max`, unless that is in report mode: then the first of
+ * them is told of. */
+static void report_one_too_many(struct session *session)
+{
+    uint32_t max = session->connector->messages_per_session_max;
+
+    if (max && session->engine.mail_count == max)
+        session_would_refuse(session, "MAIL", LIMIT_MESSAGES);
+}
+
 
 /* A yes becomes a no when this user, or address, has sent too much in this minute (PE-8). */
 static void decide_rate(struct session *session, struct decision *decision)
@@ -178,6 +188,7 @@ static void on_mail(struct session *session, const struct smtp_mail *mail)
     if (decision_is_yes(decision))
         decide_rate(session, decision); /* last, since it counts */
     if (decision_is_yes(decision)) {
+        report_one_too_many(session);
         assert(!session->receipt);
         session->receipt = receipt_new(
             &answer.mail, decision->rule, !(session->client.rights & RIGHT_INTERNAL_HEADERS));

@@ -111,6 +111,7 @@ static void replies(void **state)
             "554 5.4.14 Hop count exceeded - the message was here before [local-hops@In]" },
         { LIMIT_ERRORS, "errors", "421 4.7.0 Too many errors" },
         { LIMIT_LOGINS, "logins", "421 4.7.0 Too many failed logins [logins@In]" },
+        { LIMIT_MESSAGES, "messages", "421 4.7.0 Too many messages in this session" },
     };
     struct receive_connector in = connector();
 
@@ -151,11 +152,14 @@ static void rights_bypass_them(void **state)
     in->allow |= RIGHT_BYPASS_SIZE_LIMIT;
     assert_int_equal(limits_size_max(settings, in, &client), 0);
     in->allow = 0;
-    in->report_only = LIMIT_MESSAGE_SIZE | LIMIT_RECIPIENTS;
+    in->messages_per_session_max = 9;
+    in->report_only = LIMIT_MESSAGE_SIZE | LIMIT_RECIPIENTS | LIMIT_MESSAGES;
     assert_int_equal(limits_size_max(settings, in, &client), 0);
     assert_int_equal(limits_recipients_max(in), 0);
+    assert_int_equal(limits_messages_max(in), 0);
     in->report_only = 0;
     assert_int_equal(limits_recipients_max(in), 200);
+    assert_int_equal(limits_messages_max(in), 9);
     settings_free(settings);
 }
 
