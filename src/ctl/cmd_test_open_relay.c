@@ -16,13 +16,14 @@
 #include "base/mem.h"
 #include "policy/balancer.h"
 #include "policy/client.h"
+#include "policy/limits.h"
 #include "policy/rights.h"
 #include "policy/wide.h"
 
 #include <stdlib.h>
 #include <sysexits.h>
 
-enum { RANGES_MAX = 200, EXIT_OPEN = 1 };
+enum { RANGES_MAX = 200, EXIT_OPEN = 1, ANSWER_MS = 30000 };
 enum judgement { CLOSED, RELAYS, OPEN };
 
 void open_relay_tricks(const char *ours, struct open_relay_trick out[OPEN_RELAY_TRICKS])
@@ -78,19 +79,21 @@ struct answer {
     const struct test *test;
     char connector[80];
     bool accepted[OPEN_RELAY_TRICKS];
-    char rule[40], why[300]; /* of the first that was accepted and is foreign */
+    bool has_none[OPEN_RELAY_TRICKS]; /* its session, or its message, was full before */
+    char rule[40], why[300];          /* of the first that was accepted and is foreign */
     bool is_open;
 };
 
 static void on_recipient(struct answer *answer, const struct ctl_object *row)
 {
     const struct open_relay_trick *tricks = answer->test->tricks;
-    const char *about = ctl_text(row, "about");
+    const char *about = ctl_text(row, "about"), *reply = ctl_text(row, "reply");
 
     for (unsigned i = 0; about && i < OPEN_RELAY_TRICKS; i++) {
         if (strcmp(tricks[i].path, about) != 0)
             continue;
         answer->accepted[i] = ctl_bool(row, "yes");
+        answer->has_none[i] = !answer->accepted[i] && (!reply || reply[0] != '5');
         if (!answer->accepted[i] || tricks[i].is_ours || answer->is_open)
             continue;
         answer->is_open = true;
@@ -343,7 +346,7 @@ static const struct open_relay_trick *find_difference(struct test *test, const c
         if (!ask(test, live->client, to, senders[s], false, answer))
             return NULL;
         for (unsigned t = 0; t < OPEN_RELAY_TRICKS; t++) {
-            if (live->fate[s][t] != OPEN_RELAY_NO_ANSWER &&
+            if (live->fate[s][t] != OPEN_RELAY_NO_ANSWER && !answer->has_none[t] &&
                 answer->accepted[t] != (live->fate[s][t] == OPEN_RELAY_ACCEPTED))
                 return &test->tricks[t];
         }
@@ -355,6 +358,62 @@ static const struct open_relay_trick *find_difference(struct test *test, const c
     return NULL;
 }
 
+static bool is_bound_to(const struct receive_connector *connector, uint16_t port)
+{
+    for (size_t i = 0; i < connector->binding_count; i++) {
+        if (!connector->bindings[i].is_unix && connector->bindings[i].port == port)
+            return connector->enabled && !connector->is_internal;
+    }
+    return false;
+}
+
+/* Half of what the connector takes from one source: others here go on with their work. */
+static unsigned connections_to(const struct receive_connector *connector)
+{
+    struct limits_connections facts = { .of_source = 0 };
+
+    while (
+        facts.of_source < 2 * OPEN_RELAY_LANES_MAX && !limits_of_connection(connector, &facts))
+        facts.of_source++;
+    return facts.of_source > 1 ? facts.of_source / 2 : 1;
+}
+
+/* Who waits for a refusal in a tarpit is told how long that may take. */
+static void say_pace(const char *to, int64_t tarpit_ms, unsigned at_once)
+{
+    unsigned tricks = 3 * OPEN_RELAY_TRICKS, rounds = (tricks + at_once - 1) / at_once;
+    char each[32], all[32];
+
+    duration_format(tarpit_ms, each);
+    duration_format((rounds + 1) * tarpit_ms, all);
+    fprintf(stderr,
+        "relais test-open-relay: %s: refusals wait %s in the tarpit: this may take %s\n", to,
+        each, all);
+}
+
+/* By the strictest of the connectors that may be there. */
+static struct open_relay_pace pace_of(const struct test *test, const char *to, uint16_t port)
+{
+    struct open_relay_pace pace = { .at_once = OPEN_RELAY_LANES_MAX };
+    int64_t tarpit_ms = 0;
+
+    for (size_t i = 0; i < test->settings->receive_count; i++) {
+        const struct receive_connector *connector = &test->settings->receive[i];
+        unsigned count;
+        if (!is_bound_to(connector, port))
+            continue;
+        count = connections_to(connector);
+        if (count < pace.at_once)
+            pace.at_once = count;
+        if (connector->tarpit_ms > tarpit_ms)
+            tarpit_ms = connector->tarpit_ms;
+    }
+    pace.answer_ms = ANSWER_MS + tarpit_ms;
+    if (tarpit_ms)
+        say_pace(to, tarpit_ms, pace.at_once);
+    return pace;
+}
+
 static void try_live(struct test *test, const char *host, uint16_t port)
 {
     const struct open_relay_trick *different;
@@ -363,7 +422,7 @@ static void try_live(struct test *test, const char *host, uint16_t port)
     char about[400], to[120], text[900];
 
     snprintf(to, sizeof to, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-    if (!open_relay_try(host, port, test->ours, test->tricks, &live)) {
+    if (!open_relay_try(host, port, test->ours, test->tricks, pace_of(test, to, port), &live)) {
         snprintf(about, sizeof about, "live at %s", to);
         say(test, CLOSED, "-", about, live.remark);
         return;

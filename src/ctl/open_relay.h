@@ -8,7 +8,7 @@
 #define OPEN_RELAY_FOREIGN "open-relay-test.invalid"
 #define OPEN_RELAY_SENDER "stranger@other-relay-test.invalid"
 
-enum { OPEN_RELAY_TRICKS = 10, OPEN_RELAY_PATH_BYTES = 400 };
+enum { OPEN_RELAY_TRICKS = 10, OPEN_RELAY_LANES_MAX = 12, OPEN_RELAY_PATH_BYTES = 400 };
 
 /* A recipient, without its brackets.  IS_OURS: its domain is one of ours; that is no relaying unless
  * it is then sent on by what stands in its local part, which nothing here looks into. */
@@ -39,9 +39,15 @@ struct open_relay_live {
     enum open_relay_fate fate[3][OPEN_RELAY_TRICKS]; /* by sender */
 };
 
+struct open_relay_pace {
+    unsigned at_once; /* connections, 1 to OPEN_RELAY_LANES_MAX; fewer where they are refused */
+    int64_t answer_ms; /* how long an answer may take */
+};
+
 /* Tries them by SMTP, up to RCPT, at HOST:PORT; never DATA.  Blocking.  False: nothing could be
  * tried, the remark says why. */
 bool open_relay_try(const char *host, uint16_t port, const char *ours,
-    const struct open_relay_trick tricks[OPEN_RELAY_TRICKS], struct open_relay_live *out);
+    const struct open_relay_trick tricks[OPEN_RELAY_TRICKS], struct open_relay_pace pace,
+    struct open_relay_live *out);
 
 #endif

@@ -253,6 +253,15 @@ def test_tarpit(node):
     relay.wait_log(r"reject .*stage=AUTH rule=logins .*code=421")
 
 
+def test_no_tarpit_for_users(node):
+    relay = node(tarpit="1m")
+    with session(relay) as s:
+        assert raw_auth(s, b"\0scanner\0" + PASSWORD.encode())[0] == 235
+        began = time.monotonic()
+        assert s.docmd("MAIL", "nonsense")[0] == 501
+        assert time.monotonic() - began < 30
+
+
 def test_count(node):
     relay = node(logins_max=3)
     with session(relay) as s:

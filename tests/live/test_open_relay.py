@@ -1,5 +1,7 @@
 """`relais test-open-relay`: Internet to Internet only by a right that somebody wrote down (AD-5)."""
 import json
+import re
+import time
 
 import pytest
 
@@ -102,8 +104,27 @@ def test_many_errors_end_no_test(judge):
 
 
 def test_a_tarpit_is_waited_for(judge):
-    code, rows, _ = judge(lambda at: relais.receive("Slow", at, allow=INSIDE, tarpit="1s"))
+    """By connections side by side, half as many as one source may have."""
+    code, rows, node = judge(lambda at: relais.receive("Slow", at, allow=INSIDE, tarpit="1s", connections_per_source=20))
     assert code == 0 and "10 tricks refused" in rows[-1]["text"]
+    began = time.monotonic()
+    told = node.tool("test-open-relay").stderr
+    assert 1.9 < time.monotonic() - began < 20
+    assert re.search(r"127.87.4.1:\d+: refusals wait 1s in the tarpit: this may take 4s\n", told)
+    # Three passes, each of ten tricks by three senders: each asked once.
+    assert node.log_of("protocol").count("RCPT TO:<") == 3 * 3 * 10
+
+
+@pytest.mark.parametrize("limit", [dict(connections_per_source=1), dict(messages_max=1, errors_max=1), dict(recipients_max=1),
+                                   dict(connections_max=10, source_share_percent=10)], ids=str)
+def test_limits_end_no_test(judge, limit):
+    code, rows, _ = judge(lambda at: relais.receive("Strict", at, allow=INSIDE, **limit))
+    assert code == 0 and "10 tricks refused" in rows[-1]["text"]
+
+
+def test_who_is_turned_away(judge):
+    code, rows, _ = judge(lambda at: relais.receive("Others", at, ranges=["10.0.0.0/8"]))
+    assert code == 0 and rows[-1]["text"].startswith("no session: 554 5.7.1")
 
 
 def test_it_goes_no_further_than_rcpt(judge):

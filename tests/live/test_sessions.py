@@ -7,8 +7,12 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from tests.kit import mails, process, relais, sink
 from tests.kit.talk import Talk
+
+HOST = "127.107.1.1"
 
 
 def relay(start, target, *bindings, **options):
@@ -301,3 +305,69 @@ def test_a_refusal_waits_in_the_tarpit_and_others_do_not(start):
         began = time.monotonic()
         assert stranger.say("RCPT TO:<b@example.com>").startswith("250")
         assert time.monotonic() - began < 0.9
+
+
+def slow(start, recipients=None, tarpit="1s", **options):
+    port = process.free_port()
+    node = start(relais.receive("In", f"{HOST}:{port}", allow=["submit", "any-sender"], tarpit=tarpit, **options) +
+                 relais.block("accepted_domain", "example.com", **({"recipients": recipients} if recipients else {})) +
+                 relais.send("Out", smart_hosts=["[127.0.0.1]:1"]), port)
+    return node, port
+
+
+def test_each_refusal_of_a_flight_waits(start, folder):
+    """PE-8: who tries addresses hears of each after a while, also when he sends them all at once."""
+    with open(f"{folder}/users", "w") as f:
+        f.write("b\n")
+    _, port = slow(start, f"{folder}/users")
+    with Talk(port, HOST) as talk:
+        began = time.monotonic()
+        talk.raw(b"MAIL FROM:<a@sender.test>\r\n" + b"".join(b"RCPT TO:<%s>\r\n" % r for r in (
+            b"x1@example.com", b"b@example.com", b"x2@example.com", b"x@elsewhere.test", b"x3@example.com")) + b"NOOP\r\n")
+        assert talk.reply().startswith("250")
+        heard = []
+        for _ in range(6):
+            heard.append((talk.reply()[:9], time.monotonic() - began))
+    assert [code for code, _ in heard] == ["550 5.1.1", "250 2.1.5", "550 5.1.1", "550 5.7.5", "550 5.1.1", "250 2.0.0"]
+    for (_, at), waits in zip(heard, (1, 1, 2, 3, 4, 4)):
+        assert waits - 0.1 <= at < 10 * waits * process.SLOWER, heard
+
+
+SAID = b"MAIL FROM:<a@sender.test>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"
+
+
+@pytest.mark.parametrize("options, said, want", [
+    ({}, b"NONSENSE\r\n", "500"),
+    (dict(size_max="64K"), b"MAIL FROM:<a@sender.test> SIZE=70000\r\n", "552 5.3.4"),
+    ({}, b"MAIL FROM:<a@sender.test>\r\nDATA\r\n", "554 5.5.1"),
+    ({}, SAID + b"bare\nline\r\n.\r\n", "550 5.6.11"),
+    (dict(hops_max=1), SAID + 3 * b"Received: from x\r\n" + b"\r\nx\r\n.\r\n", "554 5.4.14"),
+    (dict(header_size_max="4K"), SAID + b"X: " + 5000 * b"x" + b"\r\n\r\nx\r\n.\r\n", "552 5.3.4"),
+    (dict(permission_groups=["users"], auth=["plain"], auth_without_tls=True, require_auth=True), b"MAIL FROM:<a@sender.test>\r\n",
+     "530 5.7.0"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_whatever_is_refused_waits(start, options, said, want):
+    """By whomever: the engine, the limits, or policy; once, and what comes behind it too."""
+    _, port = slow(start, **options)
+    with Talk(port, HOST) as talk:
+        talk.raw(said + b"RSET\r\n")
+        began, heard = time.monotonic(), ""
+        while heard[:1] != "5":
+            heard = talk.reply()
+            assert heard, "closed"
+        assert heard.startswith(want) and time.monotonic() - began >= 0.9
+        assert talk.reply().startswith("250 2.0.0")
+
+
+def test_what_is_no_refusal_does_not_wait(start):
+    """4xx, and what only follows from a refused MAIL; nor is the client's silence counted meanwhile."""
+    _, port = slow(start, tarpit="3s", recipients_max=1, idle_timeout="1s", refuse_senders=["bad@sender.test"])
+    with Talk(port, HOST) as talk:
+        talk.raw(SAID[:-6] + 30 * b"RCPT TO:<c@example.com>\r\n" + b"RSET\r\n")
+        began = time.monotonic()
+        assert [talk.reply()[:3] for _ in range(33)] == ["250", "250"] + 30 * ["452"] + ["250"]
+        assert time.monotonic() - began < 60
+        talk.raw(b"MAIL FROM:<bad@sender.test>\r\n" + 30 * b"RCPT TO:<b@example.com>\r\n" + b"RSET\r\n")
+        began = time.monotonic()
+        assert [talk.reply()[:3] for _ in range(32)] == ["550"] + 30 * ["503"] + ["250"]
+        assert 2.9 <= time.monotonic() - began < 60

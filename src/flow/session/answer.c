@@ -105,7 +105,6 @@ static void answer_decided(struct session *session, const char *stage, struct by
 {
     if (!decision_is_yes(decision))
         report_reject(session, stage, about, decision->rule, &decision->verdict);
-    session->is_refused |= decision->verdict.code >= 500;
     session_answer(session, SMTP_SERVER_DECIDED, decision->verdict);
 }
 
@@ -146,6 +145,7 @@ static void log_rewritten(struct session *session, const char *sender)
     snprintf(remark, sizeof remark, "sender rewritten to <%s>", sender);
     report_protocol(&session->protocol, '*', bytes_text(remark));
 }
+
 /* The engine refuses what is over `messages_max`, unless that is in report mode: then the first of
  * them is told of. */
 static void report_one_too_many(struct session *session)
@@ -155,7 +155,6 @@ static void report_one_too_many(struct session *session)
     if (max && session->engine.mail_count == max)
         session_would_refuse(session, "MAIL", LIMIT_MESSAGES);
 }
-
 
 /* A yes becomes a no when this user, or address, has sent too much in this minute (PE-8). */
 static void decide_rate(struct session *session, struct decision *decision)
@@ -188,8 +187,8 @@ static void on_mail(struct session *session, const struct smtp_mail *mail)
     if (decision_is_yes(decision))
         decide_rate(session, decision); /* last, since it counts */
     if (decision_is_yes(decision)) {
-        report_one_too_many(session);
         assert(!session->receipt);
+        report_one_too_many(session);
         session->receipt = receipt_new(
             &answer.mail, decision->rule, !(session->client.rights & RIGHT_INTERNAL_HEADERS));
         session->receipt->scan.own = session->config.fqdn;
@@ -348,7 +347,6 @@ void session_do(struct session *session, const struct smtp_server_action *action
         session->is_closing = true;
         return;
     case SMTP_SERVER_PROTOCOL_ERROR:
-        session->is_refused = true;
         if (session->engine.error_count == session->connector->errors_max + 1 &&
             session->connector->report_only & LIMIT_ERRORS)
             session_would_refuse(session, "COMMAND", LIMIT_ERRORS);

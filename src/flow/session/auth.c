@@ -218,7 +218,7 @@ static void fail(struct session *session, const char *user, struct decision *dec
     if (decision->verdict.code == 535 && sasl_why(session->login->sasl)[0])
         snprintf(decision->why, sizeof decision->why, "%s", sasl_why(session->login->sasl));
     say_so(session, REPORT_LOGIN_FAILED, user, decision);
-    session->is_refused = true;
+    session->is_refused = true; /* 454 too */
     if (decision->verdict.code != 535 || !login_is_over(connector, ++session->failed_logins))
         return;
     if (connector->report_only & LIMIT_LOGINS)

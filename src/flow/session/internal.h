@@ -107,7 +107,8 @@ struct session {
     bool has_answer; /* `answer` goes into the engine next */
     bool wants_tls;  /* start it once the engine's turn is over */
     bool is_closing;
-    bool is_refused; /* since the last turn: what is to be sent waits in the tarpit */
+    bool is_refused; /* in this turn: the reply waits in the tarpit, if there is one */
+    bool is_let_go;  /* the tarpit has run off, and what it held is being sent */
     struct smtp_server_event answer;
     struct verdict verdict; /* of the answer */
 };

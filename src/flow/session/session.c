@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_AGAIN_MS = 1000 };
+enum { LOOK_AGAIN_MS = 1000, AFTER_SENDING_MS = 1 };
 
 /* --- The engine's turn ------------------------------------------------------------------- */
 
@@ -33,8 +33,10 @@ static size_t step(struct session *session, const struct smtp_server_event *even
     struct buf *out = conn_out(session->conn);
     struct smtp_server_actions actions;
     size_t before = out->n, used;
+    uint32_t refusals = session->engine.refusal_count;
 
     used = smtp_server_step(&session->engine, event, &actions, out);
+    session->is_refused |= session->engine.refusal_count != refusals;
     for (unsigned i = 0; i < actions.count; i++)
         session_do(session, &actions.list[i]);
     if (session->config.logs_lines && out->n > before)
@@ -48,6 +50,15 @@ static bool is_stalled(const struct session *session)
 
     return conn_out_is_high(session->conn) ||
            (receipt && receipt->writer && spool_writer_is_full(receipt->writer));
+}
+
+/* A refusal is held back for a while, and what stands behind it in the input with it, so that a
+ * flight of commands waits for each (PE-8). */
+static bool is_held(const struct session *session)
+{
+    return timer_is_running(&session->tarpit) ||
+           (session->is_refused && session->connector->tarpit_ms &&
+               !session->engine.is_authenticated);
 }
 
 /* Content that was given up: the engine reads on to its end by itself and says no more of it.
@@ -73,8 +84,8 @@ static size_t feed(struct session *session, struct bytes input)
                 session_drop_receipt(session);
             continue;
         }
-        if (used == input.n || is_stalled(session) || session->is_locked_out ||
-            !smtp_server_wants_input(&session->engine))
+        if (used == input.n || is_stalled(session) || is_held(session) ||
+            session->is_locked_out || !smtp_server_wants_input(&session->engine))
             break;
         n = step(session, &(struct smtp_server_event){
                               .type = SMTP_SERVER_INPUT, .input = bytes_skip(input, used) });
@@ -128,6 +139,8 @@ static void free_session(struct session *session)
 
 static void lock_out(struct session *session);
 
+/* The reply goes out before anything behind it is looked at: another refusal would go out with it,
+ * a tarpit too early. */
 static void on_tarpit(struct timer *timer)
 {
     struct session *session = container_of(timer, struct session, tarpit);
@@ -136,23 +149,26 @@ static void on_tarpit(struct timer *timer)
         lock_out(session);
         return;
     }
-    conn_send(session->conn);
-    conn_resume(session->conn);
+    session->last_input = loop_now(session->house->loop); /* until now he was not heard */
+    session->is_let_go = !session->is_let_go;
+    if (session->is_let_go) {
+        conn_send(session->conn);
+        timer_start(timer, AFTER_SENDING_MS);
+    } else {
+        conn_resume(session->conn); /* with what is there already: on_input() */
+    }
 }
 
-/* A refusal is held back for a while, and the input with it (PE-8). */
 static bool enters_tarpit(struct session *session)
 {
-    bool is_refused = session->is_refused;
+    bool holds = is_held(session);
 
     session->is_refused = false;
-    if (timer_is_running(&session->tarpit))
-        return true;
-    if (!is_refused || session->connector->tarpit_ms == 0 || session->engine.is_authenticated)
-        return false;
-    conn_pause(session->conn);
-    timer_start(&session->tarpit, session->connector->tarpit_ms);
-    return true;
+    if (holds && !timer_is_running(&session->tarpit)) {
+        conn_pause(session->conn);
+        timer_start(&session->tarpit, session->connector->tarpit_ms);
+    }
+    return holds;
 }
 
 static void start_tls(struct session *session)
@@ -277,7 +293,9 @@ static size_t on_input(void *me, struct bytes input)
 void session_on_room(void *me)
 {
     struct session *session = me;
-    conn_resume(session->conn);
+
+    if (!timer_is_running(&session->tarpit)) /* else it does that in the end */
+        conn_resume(session->conn);
 }
 
 static void log_tls(struct session *session, const struct tls_facts *tls)
@@ -377,7 +395,9 @@ static void on_idle(struct timer *timer)
     struct session *session = container_of(timer, struct session, idle);
     const struct receive_connector *connector = session->connector;
     int64_t now = loop_now(session->house->loop).ms;
-    int64_t idle_left = session->last_input.ms + connector->idle_ms - now;
+    int64_t idle_left = timer_is_running(&session->tarpit)
+                            ? connector->idle_ms /* it is we who are silent */
+                            : session->last_input.ms + connector->idle_ms - now;
     int64_t total_left = session->last_data.ms + connector->session_ms - now;
     int64_t left = idle_left < total_left ? idle_left : total_left;
 

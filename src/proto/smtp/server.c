@@ -188,14 +188,18 @@ static bool has_room(const struct turn *turn)
            out->bytes_max - out->n >= SMTP_SERVER_LINE_BYTES_MAX;
 }
 
+/* Behind a refusal the driver may want to wait. */
 static size_t on_input(struct turn *turn, struct bytes in)
 {
+    struct smtp_server *server = turn->server;
+    uint32_t refusals = server->refusal_count;
     bool goes_on = true;
     size_t at = 0;
 
-    while (goes_on && smtp_server_wants_input(turn->server) && has_room(turn)) {
+    while (goes_on && smtp_server_wants_input(server) && has_room(turn)) {
         size_t used = 0;
-        goes_on = read_piece(turn, bytes_skip(in, at), &used);
+        goes_on =
+            read_piece(turn, bytes_skip(in, at), &used) && server->refusal_count == refusals;
         at += used;
     }
     return at;

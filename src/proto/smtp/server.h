@@ -197,6 +197,9 @@ struct smtp_server {
     const char *command; /* the last one, a literal: "MAIL"; "COMMAND": none that is known */
     enum body_type body;
     uint32_t recipient_count, error_count, mail_count;
+    uint32_t
+        refusal_count; /* replies of 5xx, save those that only follow from an earlier one; a
+                               step gives one at the most, and reads nothing behind it */
     uint64_t body_bytes, chunk_bytes_left;
     struct smtp_unstuff unstuff;
     const struct smtp_own_refusal *own_failure; /* as `failure`, which is the driver's: ours */

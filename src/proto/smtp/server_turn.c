@@ -95,6 +95,7 @@ static void add_verdict(struct turn *turn, const struct verdict *verdict)
 void turn_refuse(struct turn *turn, const struct verdict *verdict)
 {
     add_verdict(turn, verdict);
+    turn->server->refusal_count += verdict->code >= 500;
     if (verdict->code == 421) /* RFC 5321, 4.2.3: it says that we close */
         turn_close(turn);
 }
@@ -108,6 +109,7 @@ void turn_reject(struct turn *turn, const char *rule, struct bytes reply, struct
     action->text = reply;
     action->more = about;
     turn_reply(turn, reply);
+    turn->server->refusal_count += reply.at[0] == '5';
     if (bytes_starts(reply, BYTES("421")))
         turn_close(turn);
 }

@@ -202,11 +202,13 @@ static size_t post(struct chance *chance, enum smtp_server_event_type type, stru
     struct smtp_server_event event = { type, in, &chance->verdict };
     struct smtp_server_actions actions;
     size_t used, said_n = chance->out.n;
+    uint32_t refusals = chance->server.refusal_count;
     struct bytes said;
 
     used = smtp_server_step(&chance->server, &event, &actions, &chance->out);
     assert(used <= in.n && (used == 0 || type == SMTP_SERVER_INPUT));
     assert(actions.count <= SMTP_SERVER_ACTIONS_MAX);
+    assert(chance->server.refusal_count - refusals <= 1);
     said = bytes_skip(buf_bytes(&chance->out), said_n);
     check_replies(said);
     assert(type == SMTP_SERVER_STORED || !has(said, "id-stored"));

@@ -113,10 +113,11 @@ static inline size_t give(struct driver *driver, enum smtp_server_event_type typ
     struct bytes input, struct smtp_server_actions *actions)
 {
     struct smtp_server_event event = { type, input, &driver->verdict };
+    uint32_t refusals = driver->server.refusal_count;
     size_t used = smtp_server_step(&driver->server, &event, actions, &driver->out);
     enum err err = buf_add(&driver->said, buf_bytes(&driver->out));
 
-    assert(err == OK && used <= input.n);
+    assert(err == OK && used <= input.n && driver->server.refusal_count - refusals <= 1);
     buf_clear(&driver->out);
     return used;
 }

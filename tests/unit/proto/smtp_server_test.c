@@ -584,6 +584,51 @@ static void what_is_refused_has_a_rule(void **state)
     }
 }
 
+#define TO_REFUSED "RCPT TO:<refused@e.f>\r\n"
+
+/* Refusals are counted, so that the driver can wait after each; in any split. */
+static void each_refusal_is_counted(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        const struct smtp_server_config *config;
+        uint32_t want;
+    } cases[] = {
+        { "none", "HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nRSET\r\nNOOP\r\n", &plain, 0 },
+        { "of faults", "X\r\nX\r\nHELO\r\nHELO c\r\nDATA\r\nEXPN a\r\n", &patient, 5 },
+        { "of addresses", "HELO c\r\nMAIL FROM:<>\r\n" TO_REFUSED TO_REFUSED TO_REFUSED, &plain,
+            3 },
+        { "what follows from a refused MAIL is no other one",
+            "HELO c\r\nMAIL FROM:<refused@b>\r\n" TO_REFUSED TO_REFUSED "DATA\r\n", &plain, 1 },
+        { "no recipients", "HELO c\r\nMAIL FROM:<>\r\nDATA\r\nBDAT 2 LAST\r\nxx", &plain, 2 },
+        { "of content",
+            "HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\na\nb\r\n.\r\nMAIL FROM:<>\r\n"
+            "RCPT TO:<a@b>\r\nDATA\r\nUNWANTED\r\n.\r\n",
+            &plain, 2 },
+        { "4xx is none",
+            "HELO c\r\nMAIL FROM:<full@b>\r\nRCPT TO:<a@b>\r\nRCPT TO:<c@d>\r\n"
+            "RCPT TO:<e@f>\r\nDATA\r\n",
+            &plain, 0 },
+        { "a wrong password, and no mechanism", "EHLO c\r\nAUTH PLAIN eA==\r\nAUTH X\r\n",
+            &needs_auth, 2 },
+        { "the last error closes", "X\r\nX\r\nX\r\nX\r\n", &plain, 3 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct bytes text = bytes_text(cases[i].text);
+        for (size_t cut = 0; cut <= text.n; cut++) {
+            struct driver driver;
+            driver_init(&driver, cases[i].config);
+            run_event(&driver, SMTP_SERVER_OPENED, BYTES_NONE);
+            run_input(&driver, text, cut, text.n);
+            if (driver.server.refusal_count != cases[i].want)
+                fail_msg("%s: %u", cases[i].name, driver.server.refusal_count);
+            driver_done(&driver);
+        }
+    }
+}
+
 #define UP_TO_RCPT "HELO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\n"
 
 /* The session is stopped in every state, and what the driver still owed comes too late. */
@@ -761,6 +806,7 @@ int main(void)
         cmocka_unit_test(takes_chunks),
         cmocka_unit_test(does_tls_and_auth),
         cmocka_unit_test(what_is_refused_has_a_rule),
+        cmocka_unit_test(each_refusal_is_counted),
         cmocka_unit_test(stops_in_every_state),
         cmocka_unit_test(stops_before_the_banner),
         cmocka_unit_test(says_nothing_while_tls_starts),
