@@ -1,6 +1,7 @@
 """Sessions: nobody can hold others up, nothing is smuggled into TLS, memory stays small."""
 import os
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -371,3 +372,28 @@ def test_what_is_no_refusal_does_not_wait(start):
         began = time.monotonic()
         assert [talk.reply()[:3] for _ in range(32)] == ["550"] + 30 * ["503"] + ["250"]
         assert 2.9 <= time.monotonic() - began < 60
+
+
+def test_a_session_without_mail_ends(start):
+    """PE-8: the time runs for who does nothing but talk, and stands while data moves."""
+    with sink.Sink() as target:
+        node, port = relay(start, target, session_timeout="2s")
+        with Talk(port) as talk:
+            for line in ("MAIL FROM:<a@sender.test>", "RCPT TO:<b@example.com>", "DATA"):
+                assert talk.say(line)[0] in "23"
+            began = time.monotonic()
+            while time.monotonic() - began < 5:  # data, in drops
+                talk.raw(b"drop\r\n")
+                assert not select.select([talk.socket], [], [], 0.1)[0], talk.reply()
+            talk.raw(b".\r\n")
+            assert talk.reply().startswith("250 2.")
+            began = time.monotonic()
+            heard = "250"
+            while heard.startswith("250") and time.monotonic() - began < 20 * process.SLOWER:
+                heard = talk.say("NOOP")
+                select.select([talk.socket], [], [], 0.1)
+            assert heard == "421 4.4.2 Connection timed out: session without mail for too long"
+            assert time.monotonic() - began >= 1.9
+            assert talk.reply() == ""
+        node.wait_empty()
+        assert target.mails[0].content.count(b"drop") > 5
