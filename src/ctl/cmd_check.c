@@ -1,3 +1,4 @@
+#include "ctl/check_nodes.h"
 #include "ctl/print.h"
 #include "ctl/tool.h"
 #include "directory/directory.h"
@@ -55,6 +56,8 @@ int cmd_check(struct tool *tool, int argc, char **argv)
     if (argc == 1)
         tool->config_file = argv[0];
     err = directory_read_file(tool->config_file, &tool->settings, &complaints);
+    if (err == OK)
+        check_named_nodes(tool->settings, &complaints);
     print_all(tool, &complaints);
     warnings = count_warnings(&complaints);
     if (err == OK) {

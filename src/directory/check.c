@@ -258,21 +258,19 @@ static bool is_for_all(struct ip_range range)
 
 /* RC-9: harmless, for nodes are known by their keys; but who wrote the range may think
  * otherwise. */
-static void warn_of_node(struct reader *reader, const struct receive_connector *connector,
-    const struct cluster_node *node)
+static void warn_of_node(struct complaints *complaints,
+    const struct receive_connector *connector, const struct cluster_node *node, struct ip ip)
 {
     const struct ip_range *range;
     char text[IP_RANGE_TEXT_BYTES];
-    struct ip ip;
 
-    if (!connector->enabled || connector->is_internal || !node->host ||
-        !ip_parse(bytes_text(node->host), &ip))
+    if (!connector->enabled || connector->is_internal)
         return;
     range = receive_range_find(connector, ip);
     if (!range || is_for_all(*range))
         return;
     ip_range_format(*range, text);
-    complaint_hint(complain_warning(reader->complaints, connector->source,
+    complaint_hint(complain_warning(complaints, connector->source,
                        "the range %s of receive connector \"%s\" has node \"%s\" in it", text,
                        connector->name, node->name),
         "nodes are known by their keys on the internal connector, so this does not let them "
@@ -280,13 +278,36 @@ static void warn_of_node(struct reader *reader, const struct receive_connector *
         "and does not keep them out");
 }
 
+void directory_check_node(const struct settings *settings, const struct cluster_node *node,
+    struct ip ip, struct complaints *complaints)
+{
+    for (size_t i = 0; i < settings->receive_count; i++)
+        warn_of_node(complaints, &settings->receive[i], node, ip);
+    complaints_sort(complaints);
+}
+
+void directory_complain_of_node(
+    const struct cluster_node *node, const char *why, struct complaints *complaints)
+{
+    complaint_hint(complain_warning(complaints, node->source,
+                       "the address of node \"%s\", %.200s, was not found: %.100s", node->name,
+                       node->host, why),
+        "there is no copy of a message on a node that is not found; nor is it known whether a "
+        "receive connector's range has it");
+    complaints_sort(complaints);
+}
+
+/* Those given by name are for who has the time to look them up: directory_check_node(). */
 static void check_nodes_and_ranges(struct reader *reader)
 {
     const struct settings *s = reader->settings;
+    struct ip ip;
 
-    for (size_t i = 0; i < s->receive_count; i++) {
-        for (size_t k = 0; k < s->node_count; k++)
-            warn_of_node(reader, &s->receive[i], &s->nodes[k]);
+    for (size_t k = 0; k < s->node_count; k++) {
+        for (size_t i = 0; i < s->receive_count; i++) {
+            if (s->nodes[k].host && ip_parse(bytes_text(s->nodes[k].host), &ip))
+                warn_of_node(reader->complaints, &s->receive[i], &s->nodes[k], ip);
+        }
     }
 }
 

@@ -30,6 +30,14 @@ void complaints_done(struct complaints *complaints);
 enum err directory_read_file(
     const char *file, struct settings **out, struct complaints *complaints) MUST_USE;
 
+/* What is to be said of NODE, whose address is a name, now that it is known to be IP; the settings
+ * are those that were read.  Warnings only. */
+void directory_check_node(const struct settings *settings, const struct cluster_node *node,
+    struct ip ip, struct complaints *complaints);
+/* Nothing can be said, since its name has no address now; WHY is a sentence's rest. */
+void directory_complain_of_node(
+    const struct cluster_node *node, const char *why, struct complaints *complaints);
+
 /* A file as it would be: to check a change before it is made. */
 struct directory_change {
     const char

@@ -135,6 +135,34 @@ def test_what_is_missing_is_told(folder):
     assert done.returncode == 78 and "relais cluster init" in done.stderr
 
 
+def named_node(folder, host, ranges):
+    """What `relais check` says of a node that is given by name."""
+    (node, _), (other, _) = pair(folder)
+    for each in (node, other):
+        each.tool("cluster", "init")
+    node.configure(relais.receive("In", f"127.108.0.1:{process.free_port()}", ranges=ranges, allow=["submit"]) +
+                   relais.send("Out", smart_hosts=["[127.108.0.2]:25"]) + internal("127.108.0.1:1") +
+                   f'dns {{ servers = {{ "127.108.0.9@{process.free_port()}" }} timeout = 1s }}\n'
+                   f'cluster_node "ex02.example" {{ address = "{host}:2525" pin = "{pin_of(other)}" }}\n')
+    return node.tool("check")
+
+
+def test_a_node_by_name_in_a_range_is_told(folder):
+    """RC-9: the name is looked up, here in /etc/hosts."""
+    done = named_node(folder, "localhost", ["127.0.0.0/8", "10.0.0.0/8"])
+    assert 'warning: the range 127.0.0.0/8 of receive connector "In" has node "ex02.example" in it' in done.stderr
+    assert "ok, with warnings" in done.stdout
+
+
+def test_a_node_by_name_in_no_range(folder):
+    assert "ex02.example" not in named_node(folder, "localhost", ["10.0.0.0/8"]).stderr
+
+
+def test_a_node_whose_name_is_not_found(folder):
+    done = named_node(folder, "ex02.nowhere.test", ["127.0.0.0/8"])
+    assert 'warning: the address of node "ex02.example", ex02.nowhere.test, was not found: ' in done.stderr
+
+
 # --- The transport configuration ---
 
 def test_transport_config_is_changed_at_run_time_and_kept(start):
