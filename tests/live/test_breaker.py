@@ -139,7 +139,7 @@ def test_a_host_that_does_not_want_us(start, banner):
         process.wait_for("20 mails", lambda: len(good.mails) == 20, 5)
         assert bad.connections >= 1 and states(node)["127.0.0.1"]
         node.wait_empty()
-        assert not [line for line in events(node, "delivery") if "status=sent" not in line]
+        assert not [line for line in events(node, "status") if "status=sent" not in line]
 
 
 def test_alone_and_unwilling_means_retry(start):

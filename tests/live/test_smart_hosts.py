@@ -117,7 +117,7 @@ def test_fewer_connections_for_who_says_too_many(start):
         assert 1 <= len(few.refused) <= 6, len(few.refused)
         state = hosts(node)[few.port]
         assert state["state"] == "slow" and 2 <= state["connections_max"] <= 3, state
-        assert not [line for line in events(node, "delivery") if "status=sent" not in line]
+        assert not [line for line in events(node, "status") if "status=sent" not in line]
         assert not events(node, "hop_down") and not events(node, "host_down")
         assert re.search(r"127\.88\.0\.1 is slow \([23] connections\): 421 4\.7\.0", node.tool("queues").stdout)
 
