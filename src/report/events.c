@@ -36,7 +36,7 @@ static const struct event_shape shapes[REPORT_EVENT_COUNT] = {
     [REPORT_IN_DOUBT] = { "in_doubt", REPORT_INFO, IDS },
     /* As Postfix has it, which log analysers know; what it has not stands before `to`. */
     [REPORT_DELIVERY] = { "delivery", REPORT_INFO, { "id" },
-        { "to", "orig_to", "relay", "delay", "dsn", "status", "text" } },
+        { "to", "relay", "delay", "dsn", "status", "text" } },
     [REPORT_CRASHED] = { "crashed", REPORT_ERROR, IDS },
     [REPORT_POISON] = { "poison", REPORT_ERROR, IDS },
     [REPORT_REMOVED] = { "removed", REPORT_INFO, IDS },

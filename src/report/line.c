@@ -113,11 +113,38 @@ static void delivery(
     }
 }
 
-static void head_text(struct pen *pen, const struct line_head *head)
+/* Postfix's names of who does the same. */
+static const struct {
+    const char *source, *program;
+} programs[] = {
+    { "SMTP", "relais/smtp" },
+    { "LMTP", "relais/lmtp" },
+    { "MAILDIR", "relais/local" },
+    { "QUEUE", "relais/error" },
+};
+
+struct bytes line_program(
+    enum report_event event, const struct report_field *fields, unsigned count)
+{
+    const struct report_field *source;
+
+    if (event != REPORT_DELIVERY)
+        return BYTES("relais");
+    source = event_field(fields, count, "source");
+    for (size_t i = 0; source && i < sizeof programs / sizeof *programs; i++) {
+        if (bytes_equal(source->text, bytes_text(programs[i].source)))
+            return bytes_text(programs[i].program);
+    }
+    return BYTES("relais");
+}
+
+static void head_text(struct pen *pen, const struct line_head *head, struct bytes program)
 {
     if (head->time) {
         pen_bytes(pen, head->time, DATE_ISO_BYTES - 1);
-        pen_literal(pen, " relais[");
+        pen_char(pen, ' ');
+        pen_bytes(pen, program.at, program.n);
+        pen_char(pen, '[');
         pen_number(pen, head->pid);
         pen_literal(pen, "]: ");
     }
@@ -134,8 +161,8 @@ size_t line_text(char *out, const struct line_head *head, enum report_event even
     struct pen pen = { out, out + LINE_BYTES_MAX };
     uint8_t order[64];
 
+    head_text(&pen, head, line_program(event, fields, count));
     count = event_order(shape, fields, count, order);
-    head_text(&pen, head);
     if (event == REPORT_DELIVERY) {
         delivery(&pen, fields, order, count);
     } else {

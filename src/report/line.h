@@ -27,6 +27,12 @@ struct line_head {
     enum report_level level;
 };
 
+/* Whose line it is: "relais", or, as analysers of mail logs look for it, who delivered:
+ * "relais/smtp", "relais/lmtp", "relais/local" or, when nobody was tried, "relais/error".  It is in
+ * front of the process's number, unless the target adds both.  A literal, zero-ended. */
+struct bytes line_program(
+    enum report_event event, const struct report_field *fields, unsigned count);
+
 /* OUT has room for LINE_BYTES_MAX bytes.  Returns the length, line feed included. */
 size_t line_text(char *out, const struct line_head *head, enum report_event event,
     const struct report_field *fields, unsigned count);

@@ -111,6 +111,11 @@ static enum err open_all(
     return OK;
 }
 
+static void open_syslog(const char *program)
+{
+    openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
 enum err report_init(const struct report_settings *settings, char why[256])
 {
     struct out out[STREAM_COUNT];
@@ -124,7 +129,7 @@ enum err report_init(const struct report_settings *settings, char why[256])
         return ERR_IO;
     }
     if (settings->target == TARGET_SYSLOG)
-        openlog("relais", LOG_PID | LOG_NDELAY, LOG_MAIL);
+        open_syslog("relais");
     atomic_store(&shared.pid, getpid());
     atomic_store(&shared.is_json, settings->is_json);
     atomic_store(&shared.tracks_subjects, settings->tracks_subjects);
@@ -274,6 +279,19 @@ uint64_t report_count(enum report_event event)
 
 static const int syslog_levels[] = { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERR };
 
+/* PROGRAM is a literal.  syslog() has one name for all threads. */
+static void write_syslog(struct bytes program, enum report_level level, struct bytes line)
+{
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    int failed = pthread_mutex_lock(&one);
+
+    assert(failed == 0);
+    (void)failed;
+    open_syslog((const char *)program.at);
+    syslog(syslog_levels[level], "%.*s", BYTES_ARGS(line));
+    pthread_mutex_unlock(&one);
+}
+
 static const char *time_text(struct line_clock *clock)
 {
     return line_time(clock, mine ? loop_wall(mine->loop) : clock_wall());
@@ -328,7 +346,9 @@ static void say(enum report_event event, enum report_level level,
 
     if (load(&shared.target) == TARGET_SYSLOG) {
         size_t n = format(line, NULL, event, level, fields, field_count);
-        syslog(syslog_levels[level], "%.*s", (int)n - 1, line);
+        write_syslog(is_set(&shared.is_json) ? BYTES("relais")
+                                             : line_program(event, fields, field_count),
+            level, bytes_of(line, n - 1));
     } else if (!mine) {
         wrote(LOG, line, format(line, time_text(&clock), event, level, fields, field_count));
     } else {

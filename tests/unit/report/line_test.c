@@ -3,6 +3,8 @@
 #include "proto/ctl/ctl.h"
 #include "report/line.h"
 
+#include <stdio.h>
+
 static const struct mid some_mid = { { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88,
     0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff } };
 #define MID_TEXT "00112233445566778899aabbccddeeff"
@@ -44,6 +46,28 @@ static void test_delivery(void **state)
         ": to=<a\\x0d\\x0a\\x3eb@c>, status=bounced (550 no\\x0a2026 relais[1]: \\x1b[2J)",
         R_MID(some_mid), R_ADDRESS("to", BYTES("a\r\n>b@c")), R_CHARS("status", "bounced"),
         R_CHARS("text", "550 no\n2026 relais[1]: \x1b[2J"));
+}
+
+/* Whose line it is: analysers look for who delivered. */
+static void test_program(void **state)
+{
+    static const struct {
+        const char *source, *program;
+    } cases[] = { { "SMTP", "relais/smtp" }, { "LMTP", "relais/lmtp" },
+        { "MAILDIR", "relais/local" }, { "QUEUE", "relais/error" }, { "PIGEON", "relais" } };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        const struct report_field fields[] = { R_MID(some_mid), R_ADDRESS("to", BYTES("a@b")),
+            R_CHARS("status", "sent"), R_TRACKED_CHARS("source", cases[i].source) };
+        struct line_head head = head_of(REPORT_INFO);
+        char out[LINE_BYTES_MAX], want[200];
+        size_t n = line_text(out, &head, REPORT_DELIVERY, fields, 4);
+        snprintf(want, sizeof want, "%s %s[42]: " MID_TEXT ": to=<a@b>, status=sent\n",
+            head.time, cases[i].program);
+        check_bytes(cases[i].source, bytes_of(out, n), bytes_text(want));
+        check_bytes("another event", line_program(REPORT_RECEIVED, fields, 4), BYTES("relais"));
+    }
 }
 
 static void test_event(void **state)
@@ -171,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delivery),
+        cmocka_unit_test(test_program),
         cmocka_unit_test(test_event),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_json),

@@ -6,8 +6,10 @@
 #include "report/report.h"
 #include "report/writer.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <syslog.h>
 
 static void init(const char *name, const char *protocol, bool is_json, uint64_t bytes_max)
 {
@@ -158,6 +160,60 @@ static void test_turns(void **state)
     loop_free(turn.loop);
 }
 
+/* --- Syslog: these stand in the place of the C library's ---------------------------------- */
+
+static struct {
+    const char *program;
+    char last[400]; /* "PROGRAM LEVEL LINE" */
+} said;
+
+void openlog(const char *program, int options, int facility)
+{
+    assert_int_equal(facility, LOG_MAIL);
+    assert_true(options & LOG_PID);
+    said.program = program;
+}
+
+void syslog(int level, const char *format, ...)
+{
+    char line[300];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    snprintf(said.last, sizeof said.last, "%s %d %s", said.program, level, line);
+}
+
+void closelog(void)
+{
+}
+
+static void deliver(const char *source, bool is_json, const char *want)
+{
+    struct report_settings settings = { .target = 2, .is_json = is_json };
+    char why[256];
+
+    assert_int_equal(report_init(&settings, why), OK);
+    report(REPORT_DELIVERY, R_ADDRESS("to", BYTES("a@b")), R_CHARS("status", "sent"),
+        R_TRACKED_CHARS("source", source));
+    assert_string_equal(said.last, want);
+    report(REPORT_HOP_DOWN, R_CHARS("queue", "q"));
+    assert_memory_equal(said.last, "relais 4 ", 9);
+    report_done();
+}
+
+/* Log analysers look for who delivered in the name in front of the line. */
+static void test_syslog(void **state)
+{
+    (void)state;
+    deliver("SMTP", false, "relais/smtp 6 to=<a@b>, status=sent");
+    deliver("MAILDIR", false, "relais/local 6 to=<a@b>, status=sent");
+    deliver("SMTP", true,
+        "relais 6 "
+        "{\"level\":\"info\",\"event\":\"delivery\",\"to\":\"a@b\",\"status\":\"sent\"}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_cannot_open),
         cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_syslog),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
