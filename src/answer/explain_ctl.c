@@ -2,15 +2,6 @@
 
 #include <stdio.h>
 
-static bool is_unspecified(struct ip ip)
-{
-    static const struct ip v6;
-    struct ip v4;
-
-    return memcmp(&ip, &v6, sizeof ip) == 0 ||
-           (ip_parse(BYTES("0.0.0.0"), &v4) && ip_compare(ip, v4) == 0);
-}
-
 /* The local address a client of that kind would reach: one that a binding of the port names, else
  * any. */
 static struct ip local_of(const struct settings *settings, uint16_t port, struct ip peer)
@@ -23,7 +14,7 @@ static struct ip local_of(const struct settings *settings, uint16_t port, struct
             const struct binding *binding = &connector->bindings[k];
             if (!connector->enabled || binding->is_unix || binding->port != port)
                 continue;
-            if (!binding->is_any && !is_unspecified(binding->ip) &&
+            if (!binding->is_any && !ip_is_unspecified(binding->ip) &&
                 ip_is_v4(binding->ip) == ip_is_v4(peer))
                 return binding->ip;
         }

@@ -72,6 +72,14 @@ bool ip_next(struct ip ip, struct ip *out)
     return false;
 }
 
+bool ip_is_unspecified(struct ip ip)
+{
+    static const struct ip v6;
+    static const struct ip v4 = { { [10] = 0xff, [11] = 0xff } };
+
+    return ip_compare(ip, v6) == 0 || ip_compare(ip, v4) == 0;
+}
+
 int ip_compare(struct ip a, struct ip b)
 {
     return memcmp(a.byte, b.byte, sizeof a.byte);

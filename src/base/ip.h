@@ -21,6 +21,7 @@ bool ip_parse(struct bytes text, struct ip *out); /* "192.0.2.1", "2001:db8::1" 
 void ip_format(struct ip ip, char out[IP_TEXT_BYTES]);
 bool ip_is_v4(struct ip ip);
 bool ip_is_loopback(struct ip ip);
+bool ip_is_unspecified(struct ip ip); /* "0.0.0.0", "::" */
 int ip_compare(struct ip a, struct ip b);
 
 /* The address behind IP by number; false: there is none. */

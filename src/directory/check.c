@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "policy/client.h"
 #include "policy/receive.h"
+#include "policy/self.h"
 #include "policy/wide.h"
 
 #include <stdlib.h>
@@ -311,6 +312,33 @@ static void check_nodes_and_ranges(struct reader *reader)
     }
 }
 
+/* What would come back at once is never sent there. */
+static void warn_of_loop(struct reader *reader, const struct send_connector *connector)
+{
+    for (size_t i = 0; i < connector->host_count; i++) {
+        const struct smart_host *host = &connector->hosts[i];
+        struct ip ip;
+
+        if (host->is_unix || !ip_parse(bytes_text(host->host), &ip) ||
+            self_at(reader->settings, ip, host->port) != SELF_SURELY)
+            continue;
+        complaint_hint(
+            complain_warning(reader->complaints, connector->source,
+                "%.64s, port %u, of send connector \"%.64s\" is a binding of this node: no "
+                "mail is given to it",
+                host->host, host->port, connector->name),
+            "mail would come back; another host, or another port of this machine");
+    }
+}
+
+static void check_loops(struct reader *reader)
+{
+    for (size_t i = 0; i < reader->settings->send_count; i++) {
+        if (reader->settings->send[i].enabled)
+            warn_of_loop(reader, &reader->settings->send[i]);
+    }
+}
+
 static void check_ways_out(struct reader *reader, const struct config_item *root)
 {
     if (reader->settings->send_count == 0 && reader->is_whole)
@@ -334,6 +362,7 @@ void check_settings(struct reader *reader, const struct config_item *root)
     check_disputes(reader);
     check_listeners(reader);
     check_nodes_and_ranges(reader);
+    check_loops(reader);
     check_ways_out(reader, root);
     check_tls(reader);
     check_cluster(reader, root);

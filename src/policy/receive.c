@@ -7,20 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static bool ip_is_zero(struct ip ip)
-{
-    static const struct ip zero;
-    static const struct ip zero_v4 = { { [10] = 0xff, [11] = 0xff } };
-
-    return ip_compare(ip, zero) == 0 || ip_compare(ip, zero_v4) == 0;
-}
-
 /* Whether A stands for B's address: the same one, or all of B's kind. */
 static bool address_covers(const struct binding *a, struct ip b)
 {
     if (a->is_any || ip_compare(a->ip, b) == 0)
         return true;
-    return ip_is_zero(a->ip) && ip_is_v4(a->ip) == ip_is_v4(b);
+    return ip_is_unspecified(a->ip) && ip_is_v4(a->ip) == ip_is_v4(b);
 }
 
 bool binding_covers(const struct binding *binding, const struct arrival *arrival)

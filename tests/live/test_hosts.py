@@ -1,9 +1,12 @@
 """SC-1, SC-5: who the hosts of a next hop are: records that change, smart hosts by their MX."""
+import email
+import email.policy
+import re
 import threading
 
 import pytest
 
-from tests.kit import mails, process, relais, sink, unbound
+from tests.kit import dovecot, mails, process, relais, sink, unbound
 from tests.kit.talk import Talk
 
 OLD, NEW, SPARE, DEAD = (f"127.103.0.{n}" for n in (11, 12, 13, 14))
@@ -12,10 +15,23 @@ ADDRESSES = [f"old.example. 1 IN A {OLD}", f"new.example. 1 IN A {NEW}", f"spare
 POOLS = ["pool.example. 1 IN MX 10 dead.example.", "pool.example. 1 IN MX 20 old.example.", "next.example. 1 IN MX 10 new.example.",
          "plain.example. 1 IN A " + SPARE]
 
+US = "127.103.0.21"
+LOOPS = [
+    f"us.example. A {US}", f"mail.example. A {SPARE}", "outside.example. A 0.0.0.0",
+    "by-address.example. MX 10 us.example.", "by-address.example. MX 20 spare.example.",
+    "by-connector.example. MX 10 mail.example.", "by-connector.example. MX 20 spare.example.",
+    f"implicit.example. A {US}", f"elsewhere.example. A {SPARE}",
+    "behind-better.example. MX 10 new.example.", "behind-better.example. MX 20 us.example.",
+    "behind-better.example. MX 30 spare.example.",
+    "behind-dead.example. MX 10 dead.example.", "behind-dead.example. MX 20 us.example.",
+    "behind-dead.example. MX 30 spare.example.",
+    "unspecified.example. MX 10 outside.example.",
+]
+
 
 def moving(*hosts):
     """The records of a domain that is served by HOSTS just now."""
-    return ADDRESSES + POOLS + [f"moving.example. 1 IN MX {10 * n} {host}.example." for n, host in enumerate(hosts, 1)]
+    return ADDRESSES + POOLS + LOOPS + [f"moving.example. 1 IN MX {10 * n} {host}.example." for n, host in enumerate(hosts, 1)]
 
 
 class World:
@@ -161,3 +177,86 @@ def test_one_name_that_cannot_be_looked_up(world):
     hosts = {h["name"]: h for r in node.ask("queues")[0] if r["name"] == "Out" for h in r["hosts"]}
     assert hosts["refused.example"]["state"] == "down" and "4.4.3" in hosts["refused.example"]["error"]
     assert hosts["new.example"]["state"] == "up"
+
+
+# --- Ourselves ---
+
+
+def looping(world, folder, *bindings):
+    """A node that listens on the hosts' port, and finds itself among them."""
+    port = process.free_port()
+    config = relais.block("dns", None, servers=[world.names.server], timeout="2s")
+    config += relais.receive("In", f"127.0.0.1:{port}") + relais.receive("Us", *bindings, fqdn="mail.example")
+    config += relais.send("Out", mx=True, mx_port=world.target, retry=["1h"]) + \
+        relais.send("Home", spaces=["sender.test"], maildir=f"{folder}/mail/%u")
+    node = world.start(config, port)
+    return node
+
+
+def came_by_us(node):
+    """The clients that came to the hosts' port."""
+    return re.findall(r"connector=Us client=.*", node.log())
+
+
+def bounced(node, folder, recipient):
+    """The status and the diagnostic that the sender is told."""
+    user = recipient.split("@")[1].split(".")[0].strip("[")
+    with Talk(node.ports[0]) as talk:
+        assert talk.send(mails.PLAIN, sender=f"{user}@sender.test", recipients=[recipient]).startswith("250 2.")
+    path = process.wait_for(f"the notice for {recipient}", lambda: dovecot.maildir(f"{folder}/mail/{user}"))[0]
+    with open(path, "rb") as f:
+        notice = email.message_from_binary_file(f, policy=email.policy.default)
+    about = list(notice.iter_parts())[1].get_payload()[1]
+    return about["Status"], about["Diagnostic-Code"].replace("\r\n", "")
+
+
+@pytest.mark.parametrize("bound", ["to addresses", "to all"])
+def test_mail_never_goes_to_ourselves(world, folder, bound):
+    """By a receive connector's name, by an address of a binding, as MX and without one, as a literal: 554 5.4.6 at
+    once, and nobody who comes behind us is tried."""
+    if bound == "to all":  # no sink can have the port then
+        for target in world.targets:
+            target.stop()
+            target.stop = lambda: None  # it has
+        node = looping(world, folder, f"0.0.0.0:{world.target}")
+    else:
+        node = looping(world, folder, f"{US}:{world.target}", f"127.0.0.1:{world.target}")
+    for recipient in ["b@by-address.example", "b@by-connector.example", "b@implicit.example", f"b@[{US}]", "b@unspecified.example"]:
+        status, diagnostic = bounced(node, folder, recipient)
+        assert status == "5.4.6" and "554 5.4.6 Mail for" in diagnostic and "loops back to myself" in diagnostic, (recipient, diagnostic)
+    send(node, 1, "b@by-address.example")  # once more, when all of it is known already
+    process.wait_for("the notice", lambda: dovecot.maildir(f"{folder}/mail/a"))
+    node.wait_empty()
+    assert world.came() == [0, 0, 0]
+    assert not came_by_us(node)
+
+
+def test_hosts_before_us(world, folder):
+    """They get the mail; when they are down it waits, and who comes behind us never gets it."""
+    node = looping(world, folder, f"{US}:{world.target}")
+    send(node, 1, "b@behind-better.example")
+    node.wait_empty()
+    send(node, 1, "b@behind-dead.example")
+    error = process.wait_for("an error", lambda: next((r.get("last_error") for r in node.ask("queue")[0]), None))
+    assert "4.4.1" in error and DEAD in error, error
+    assert world.came() == [0, 1, 0]
+
+
+def test_a_smart_host_that_is_ourselves(start, folder):
+    """A binding of ours is never given mail, which `relais check` tells beforehand; the same address on another port is
+    somebody else."""
+    port, inner = process.free_port(), process.free_port(US)
+    with sink.Sink(US) as other:
+        receive = relais.receive("In", f"127.0.0.1:{port}") + relais.receive("Us", f"{US}:{inner}")
+        node = start(receive + relais.send("Out", smart_hosts=[f"[{US}]:{inner}", f"[{US}]:{other.port}"], retry=["1h"]), port)
+        assert f'{US}, port {inner}, of send connector "Out" is a binding of this node' in node.tool("check").stderr
+        send(node, 20)
+        node.wait_empty()
+        assert len(other.mails) == 20
+        assert not came_by_us(node)
+        node.configure(receive + relais.send("Out", smart_hosts=[f"[{US}]:{inner}"], retry=["1h"]))
+        node.tool("reload")
+        send(node)
+        error = process.wait_for("an error", lambda: next((r.get("last_error") for r in node.ask("queue")[0]), None))
+        assert error.startswith("451 4.4.6") and "is this node itself" in error, error
+        assert not came_by_us(node)

@@ -1,6 +1,8 @@
 """SM-6: a message that has come round too often is refused, and its sender is told."""
 import email
 import email.policy
+import socket
+import threading
 
 from tests.kit import dovecot, mails, process, relais, sink
 from tests.kit.talk import Talk
@@ -22,11 +24,43 @@ def test_too_many_hops_are_refused(start):
         assert len(target.mails) == 6
 
 
-def test_a_loop_ends(start, folder):
-    """The relay is its own smart host: the mail goes round, and then back to its sender."""
-    port = process.free_port()
+def balancer(port, to):
+    """Hands each connection to PORT on to TO; returns what ends it."""
+    server = socket.create_server(("127.0.0.1", port))
+
+    def copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def accept():
+        while True:
+            try:
+                client, _ = server.accept()
+                inner = socket.create_connection(("127.0.0.1", to))
+            except OSError:
+                return
+            for pair in ((client, inner), (inner, client)):
+                threading.Thread(target=copy, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return server.close
+
+
+def test_a_loop_ends(start, folder, request):
+    """The relay is its own smart host, behind a balancer it knows nothing of: the mail goes round, and then back to
+    its sender."""
+    port, outside = process.free_port(), process.free_port()
+    request.addfinalizer(balancer(outside, port))
     node = start(relais.receive("In", f"127.0.0.1:{port}", hops_max=20) +
-                 relais.send("Round", smart_hosts=[f"[127.0.0.1]:{port}"]) +
+                 relais.send("Round", smart_hosts=[f"[127.0.0.1]:{outside}"]) +
                  relais.send("Home", spaces=["sender.test"], maildir=f"{folder}/mail/%u"), port)
     with Talk(port) as talk:
         assert talk.send(mails.PLAIN).startswith("250 2.")

@@ -135,6 +135,7 @@ void deliver_done(struct deliver *deliver)
 {
     loop_step_cancel(&deliver->step);
     host_paces_end(deliver);
+    own_addresses_done(&deliver->own_addresses);
 }
 
 static void each_delivery(struct deliver *deliver, void (*end)(struct delivery *delivery))

@@ -10,6 +10,7 @@
 #include "flow/result.h"
 #include "mail/cause.h"
 #include "os/dns.h"
+#include "os/own_addresses.h"
 
 /* What is known of the host that a connection is for. */
 enum prospect {
@@ -36,6 +37,7 @@ struct deliver {
     struct loop_step step;
     struct list destinations;
     struct table paces; /* of hosts, by name and port */
+    struct own_addresses own_addresses;
     bool is_stopping;
 
     /* At most RECIPIENTS_MAX recipients of a message (0: all of them). */

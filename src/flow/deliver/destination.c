@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "os/clock.h"
 #include "policy/retry.h"
+#include "policy/self.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -146,6 +147,22 @@ static void open_host(struct host *host)
         delivery_open(host->destination, host, 0);
 }
 
+static bool is_ourselves(const struct host *host)
+{
+    struct deliver *deliver = host->destination->deliver;
+    const struct settings *settings = host->destination->hop->setup->settings;
+
+    for (unsigned i = 0; i < host->address_count; i++) {
+        enum self self = self_at(settings, host->addresses[i], host->port);
+        if (self == SELF_SURELY)
+            return true;
+        if (self == SELF_IF_LOCAL && own_addresses_have(&deliver->own_addresses,
+                                         host->addresses[i], loop_now(deliver->loop)))
+            return true;
+    }
+    return false;
+}
+
 static void on_addresses(void *me, const struct dns_result *result)
 {
     struct host *host = me;
@@ -161,6 +178,12 @@ static void on_addresses(void *me, const struct dns_result *result)
     memcpy(host->addresses, result->addresses, host->address_count * sizeof *host->addresses);
     host->is_secure = result->is_secure;
     memcpy(host->dane.canonical, result->canonical, sizeof host->dane.canonical);
+    if (destination->is_forgotten)
+        return;
+    if (is_ourselves(host)) {
+        lookup_found_us(host);
+        return;
+    }
     if (host->address_count) {
         open_host(host);
         return;
@@ -180,10 +203,6 @@ static void connect_host(struct destination *destination, struct host *host)
     if (host->is_unix) {
         delivery_open(destination, host, 0);
         return;
-    }
-    if (host->address_count == 0 && ip_parse(bytes_text(host->name), &host->addresses[0])) {
-        host->address_count = 1;
-        host->expires.ms = INT64_MAX;
     }
     if (host->address_count && loop_now(loop).ms < host->expires.ms) {
         open_host(host);

@@ -236,6 +236,8 @@ bool lookup_is_awaited(const struct destination *destination);
 /* Frees hosts that are gone, with their connections.  Nobody may have one in hand. */
 void lookup_drop_gone(struct destination *destination);
 bool lookup_has_hosts(const struct mx_name *mx);
+/* HOST, whose addresses are known now, is this node itself: neither it nor, by MX, who comes behind it gets mail. */
+void lookup_found_us(struct host *host);
 
 /* --- pacing.c ---------------------------------------------------------------------------- */
 

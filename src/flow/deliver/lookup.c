@@ -10,6 +10,7 @@
 #include "flow/deliver/internal.h"
 
 #include "base/mem.h"
+#include "policy/self.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -275,14 +276,21 @@ static void keep_host(struct mx_name *mx, const char *name, uint32_t preference)
     host->mx = mx;
 }
 
+/* What a smart host's records call us is somebody else's, on a port that is not ours. */
+static bool is_our_name(const struct mx_name *mx, const char *name)
+{
+    const struct settings *settings = mx->destination->hop->setup->settings;
+
+    return self_is_name(settings, name) &&
+           (is_final(mx->destination) || self_has_port(settings, mx->port));
+}
+
 /* The MX records above ourselves: with them or with us at their head, mail would come back
  * (5.1). */
 static unsigned hosts_before_us(const struct mx_name *mx, const struct dns_result *records)
 {
-    const char *fqdn = mx->destination->hop->setup->settings->fqdn;
-
     for (unsigned i = 0; i < records->host_count; i++) {
-        if (bytes_equal_nocase(bytes_text(records->hosts[i].name), bytes_text(fqdn))) {
+        if (is_our_name(mx, records->hosts[i].name)) {
             unsigned first = i;
             while (
                 first && records->hosts[first - 1].preference == records->hosts[i].preference)
@@ -293,9 +301,9 @@ static unsigned hosts_before_us(const struct mx_name *mx, const struct dns_resul
     return records->host_count;
 }
 
-static struct verdict loops_back(const struct mx_name *mx)
+static struct verdict loops_back(const char *domain)
 {
-    return verdict_of(554, STATUS(5, 4, 6), "Mail for %s loops back to myself", mx->name);
+    return verdict_of(554, STATUS(5, 4, 6), "Mail for %s loops back to myself", domain);
 }
 
 static struct verdict use_records(struct mx_name *mx, const struct dns_result *records)
@@ -306,7 +314,7 @@ static struct verdict use_records(struct mx_name *mx, const struct dns_result *r
         return verdict_of(
             556, STATUS(5, 1, 10), "Domain %s accepts no mail (null MX)", mx->name);
     if (count == 0)
-        return loops_back(mx);
+        return loops_back(mx->name);
     for (unsigned i = 0; i < count && i < MX_MAX; i++)
         keep_host(mx, records->hosts[i].name, records->hosts[i].preference);
     return (struct verdict){ .code = 0 };
@@ -332,6 +340,8 @@ static struct verdict take_answer(struct mx_name *mx, const struct dns_result *r
         refusal = use_records(mx, result);
     else if (result->answer == DNS_NO_NAME && is_final(mx->destination))
         refusal = verdict_of(550, STATUS(5, 1, 2), "Domain %s does not exist", mx->name);
+    else if (is_final(mx->destination) && is_our_name(mx, mx->name))
+        refusal = loops_back(mx->name);
     else /* it is the host itself: RFC 5321, 5.1; if no address has it either, that is said then */
         keep_host(mx, mx->name, 0);
     if (refusal.code == 0) {
@@ -379,6 +389,51 @@ static void on_mx(void *me, const struct dns_result *result)
     if (refusal.code && is_final(destination))
         fail_hop(destination, &refusal);
     else if (was_awaited && !lookup_is_awaited(destination))
+        destination_try_next(destination);
+    destination->users--;
+    destination_free_if_done(destination);
+}
+
+/* Those behind us in the MX records, with us: mail for them is ours to keep or to pass to who is
+ * before us (5.1). */
+static void mark_gone_from(const struct host *us)
+{
+    const struct destination *destination = us->destination;
+
+    for (size_t i = 0; i < destination->host_count; i++) {
+        struct host *host = destination->hosts[i];
+        if (host->mx == us->mx && host->place.preference >= us->place.preference)
+            host->is_gone = true;
+    }
+}
+
+void lookup_found_us(struct host *host)
+{
+    struct destination *destination = host->destination;
+    struct verdict refusal = loops_back(host_domain(host));
+    struct mx_name *mx = host->mx;
+    bool is_probe = host->is_probed, is_at_end;
+    char error[HOST_ERROR_BYTES];
+
+    snprintf(error, sizeof error, "451 4.4.6 %s, port %u, is this node itself", host->name,
+        host->port);
+    if (!mx && !is_final(destination)) {
+        destination_host_failed(host, error);
+        return;
+    }
+    host->is_probed = false;
+    destination->users++;
+    if (mx) /* else the recipient's domain is an address of ours */
+        mark_gone_from(host);
+    stop_asking(destination);
+    end_deliveries(destination);
+    lookup_drop_gone(destination);
+    is_at_end = !mx || !lookup_has_hosts(mx);
+    if (is_at_end && !is_final(destination))
+        say_failed(mx, error);
+    if (is_at_end && is_final(destination))
+        fail_hop(destination, &refusal);
+    else if (!is_probe)
         destination_try_next(destination);
     destination->users--;
     destination_free_if_done(destination);

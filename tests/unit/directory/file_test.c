@@ -166,6 +166,14 @@ static void mistakes_are_found(void **state)
             "\"a.example:x\", \"[a.example\", \"\"} }\n",
             "1: '[a.example]:0' is no smart host~1: 'a.example:x' is~1: '[a.example' is~1: '' "
             "is" },
+        { "a smart host that is this node",
+            "receive_connector \"In\" { bindings = {\"127.0.0.1:2525\"} remote_ranges = "
+            "{\"10.0.0.0/8\"} }\n"
+            "send_connector \"A\" { address_spaces = {\"*\"} smart_hosts = "
+            "{\"[127.0.0.1]:2525\", \"127.0.0.1:2526\", \"127.0.0.2:2525\"} }\n",
+            "2? 127.0.0.1, port 2525, of send connector \"A\" is a binding of this node: no "
+            "mail "
+            "is given to it" },
         { "no smart hosts",
             "send_connector \"A\" { address_spaces = {\"*\"} smart_hosts = {} }\n",
             "1: 'smart_hosts' is empty" },
