@@ -8,13 +8,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { ANSWER_WAIT_S = 120, LINE_BYTES_MAX = 16 << 20 };
+enum { ANSWER_WAIT_S = 120 };
 
 struct link {
     struct tool *tool;
     int fd;
     struct buf in;
     size_t used; /* of IN: lines that were handed out */
+    size_t seen; /* ... and behind them bytes without an end: a long line is searched once */
     bool shows_progress, has_progress;
 };
 
@@ -67,7 +68,7 @@ static int send_request(struct link *link, const struct ctl_object *request)
     struct bytes rest;
     ssize_t n = 0;
 
-    buf_init(&line, LINE_BYTES_MAX);
+    buf_init(&line, CTL_LINE_BYTES_MAX);
     err_ignore(ctl_format(request, &line)); /* ours are short */
     rest = buf_bytes(&line);
     while (rest.n && n >= 0) {
@@ -87,14 +88,17 @@ static int read_line(struct link *link, struct bytes *out)
 {
     for (;;) {
         struct bytes rest = bytes_skip(buf_bytes(&link->in), link->used);
-        size_t n = bytes_find(rest, '\n');
+        size_t n = bytes_find(bytes_skip(rest, link->seen), '\n');
         uint8_t *room;
         ssize_t got;
         if (n != BYTES_NOT_FOUND) {
+            n += link->seen;
+            link->seen = 0;
             link->used += n + 1;
             *out = bytes_first(rest, n);
             return EX_OK;
         }
+        link->seen = rest.n;
         buf_drop(&link->in, link->used);
         link->used = 0;
         room = buf_room(&link->in, 64 << 10);
@@ -204,7 +208,7 @@ int link_ask(struct tool *tool, struct ctl_object **request, const struct link_r
     if (answer)
         *answer = NULL;
     if (code == EX_OK) {
-        buf_init(&link.in, LINE_BYTES_MAX);
+        buf_init(&link.in, CTL_LINE_BYTES_MAX);
         code = send_request(&link, *request);
         if (code == EX_OK)
             code = read_answer(&link, reader, answer);

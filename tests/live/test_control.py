@@ -131,3 +131,19 @@ def test_one_as_long_as_may_be(node):
     with Client(node) as client:
         client.ask("status", x="x" * (65_536 - len('{"command": "status", "x": ""}')))
         assert client.answer()[1]["ok"]
+
+
+def test_a_message_with_very_many_recipients(start):
+    """Its row, and all the more what is said of it by itself, is a line of megabytes."""
+    port, count = process.free_port(HOST), 20_000
+    node = start(relais.receive("In", f"{HOST}:{port}", recipients_max=count) +
+                 relais.send("Dead", smart_hosts=[f"[{HOST}]:{process.free_port(HOST)}"], retry=["1h"]), port)
+    names = [f"somebody-with-quite-a-long-name-{i:05}@a-long-domain.of.example.com" for i in range(count)]
+    with Talk(port, HOST) as talk:
+        talk.raw(b"MAIL FROM:<a@sender.test>\r\n" + b"".join(f"RCPT TO:<{n}>\r\n".encode() for n in names) + b"DATA\r\n")
+        assert all(talk.reply()[0] == "2" for _ in range(count + 1)) and talk.reply().startswith("354")
+        talk.raw(SMALL + b".\r\n")
+        mid = re.search(r"\b[0-9a-f]{32}\b", talk.reply())[0]
+    row, = map(json.loads, node.tool("--json", "queue").stdout.splitlines())
+    assert row["to"] == names
+    assert re.findall(r"<(\S+)> pending", node.tool("message", "show", mid).stdout) == names

@@ -12,7 +12,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-enum { CTL_LINE_BYTES_MAX = 1 << 20 };
+/* What can be said of a message with as many recipients as there may be (50,000) fits. */
+enum { CTL_LINE_BYTES_MAX = 64 << 20 };
 
 struct ctl_object; /* a JSON object; owned by who made it */
 
