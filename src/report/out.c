@@ -58,6 +58,21 @@ static void begin(struct out *out)
         out->bytes += strlen(out->header);
 }
 
+/* A full disk, a lost connection to one, a crash: the last line of a file that was there may have
+ * been cut in the middle. */
+static bool ends_torn(const char *path, uint64_t bytes)
+{
+    char last = '\n';
+    int fd = bytes ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+
+    if (fd < 0)
+        return false;
+    if (pread(fd, &last, 1, (off_t)bytes - 1) != 1)
+        last = '\n';
+    close(fd);
+    return last != '\n';
+}
+
 enum err out_open(const char *path, const char *header, uint64_t bytes_max, unsigned files_max,
     struct out *out, char why[256])
 {
@@ -69,6 +84,7 @@ enum err out_open(const char *path, const char *header, uint64_t bytes_max, unsi
         return err;
     }
     made.path = mem_text(path);
+    made.is_torn = ends_torn(path, made.bytes);
     begin(&made);
     *out = made;
     return OK;

@@ -99,12 +99,37 @@ static void without_a_new_file_none_is_moved(void **state)
     check_file("log.2", BYTES("first\n"));
 }
 
+/* The one who was writing has ended, or the file is opened anew: the next line is its own. */
+static void a_line_that_others_left_is_ended(void **state)
+{
+    static const struct {
+        const char *name;
+        struct bytes before, want;
+    } cases[] = {
+        { "whole", BYTES("one\n"), BYTES("one\ntwo\n") },
+        { "cut", BYTES("one\ntw"), BYTES("one\ntw\ntwo\n") },
+        { "empty", BYTES(""), BYTES("two\n") },
+    };
+    char why[256];
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct out out;
+        assert_int_equal(file_replace(path, cases[i].before, 0600), OK);
+        assert_int_equal(out_open(path, NULL, 0, 0, &out, why), OK);
+        check(cases[i].name, out_write(&out, BYTES("two\n")) == 0);
+        out_close(&out);
+        check_file("log", cases[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_that_was_cut_is_a_line_of_its_own),
         cmocka_unit_test(cut_between_lines),
         cmocka_unit_test(without_a_new_file_none_is_moved),
+        cmocka_unit_test(a_line_that_others_left_is_ended),
     };
     return cmocka_run_group_tests(tests, setup, scratch_remove);
 }
