@@ -198,6 +198,17 @@ def test_many_recipients_take_several_lines(node):
     assert [a for r in lines for a in r["recipient-address"].split(";")] == names
 
 
+@pytest.mark.parametrize("node", ["json = no", "json = yes"], indirect=True)
+def test_quotes_in_names_take_room_too(node):
+    """None is cut at the end of a line, though a quote is written as two bytes."""
+    names = [f'"a b\\{n % 10}{n:03}"@far.test' for n in range(900)]
+    send(node, *names)
+    node.wait_empty()
+    found, = track(node, "--sender", "scan@example.com")
+    named = [name for e in found["events"] if e["event-id"] == "RECEIVE" for name in e["recipient-address"]]
+    assert sorted(named) == sorted(names)
+
+
 @pytest.mark.parametrize("node", ["log_subjects = yes"], indirect=True)
 def test_subjects_are_kept_where_that_is_asked_for(node):
     send(node, "a@example.com")

@@ -57,25 +57,36 @@ void receipt_keep_client(struct receipt *receipt)
 
 /* --- What it says ------------------------------------------------------------------------ */
 
-enum { LIST_BYTES = 4096 }; /* what a line of the tracking log has room for */
+/* What a line of the tracking log has room for: its column (report/tracking.c) has quotes around it
+ * when there are some in it. */
+enum { LIST_BYTES = 4096 - 2 };
 
 struct list_text {
     char text[LIST_BYTES];
     size_t n;
+    size_t doubled; /* of those, bytes that take two in the line */
 };
 
 /* With ";" between; false: it is full. */
 static bool add(struct list_text *list, struct bytes address)
 {
-    size_t between = list->n ? 1 : 0;
+    size_t between = list->n ? 1 : 0, doubled = 0;
 
-    if (list->n + between + address.n > LIST_BYTES)
+    for (size_t i = 0; i < address.n; i++)
+        doubled += address.at[i] == '"' || address.at[i] == '\\';
+    if (list->n + list->doubled + between + address.n + doubled > LIST_BYTES)
         return list->n == 0; /* one that would not fit into any: it is passed over */
     if (between)
         list->text[list->n++] = ';';
     memcpy(list->text + list->n, address.at, address.n);
     list->n += address.n;
+    list->doubled += doubled;
     return true;
+}
+
+static void clear(struct list_text *list)
+{
+    list->n = list->doubled = 0;
 }
 
 static struct bytes list_bytes(const struct list_text *list)
@@ -92,7 +103,7 @@ struct place {
 static void list_named(
     const struct receipt *receipt, struct place *place, struct list_text *list)
 {
-    list->n = 0;
+    clear(list);
     while (place->recipient < receipt->recipient_count) {
         const struct receipt_alias *alias =
             place->alias < receipt->alias_count ? &receipt->aliases[place->alias] : NULL;
@@ -124,7 +135,7 @@ static void tell_alias(const struct receipt *receipt, const struct receipt_clien
 
     while (at < end) {
         uint32_t count = 0;
-        list.n = 0;
+        clear(&list);
         for (; at < end; at++) {
             const struct receipt_recipient *recipient = &receipt->recipients[at];
             if (recipient->is_expanded)
@@ -165,7 +176,7 @@ void tell_received(const struct receipt *receipt)
     struct place place = { 0 };
     struct list_text list;
 
-    list.n = 0;
+    clear(&list);
     if (report_tracks())
         list_named(receipt, &place, &list);
     receipt_format_rules(receipt, rules);
