@@ -6,6 +6,7 @@
  *
  *     closed    no stranger's mail to strangers is taken
  *     relays    it is, from ranges that somebody wrote down for that: a right says so
+ *     unsure    a port could not be tried
  *     OPEN      it is, from the whole Internet or a wide part of it, or without a right */
 #include "ctl/link.h"
 #include "ctl/open_relay.h"
@@ -24,7 +25,7 @@
 #include <sysexits.h>
 
 enum { RANGES_MAX = 200, EXIT_OPEN = 1, ANSWER_MS = 30000 };
-enum judgement { CLOSED, RELAYS, OPEN };
+enum judgement { CLOSED, RELAYS, UNSURE, OPEN };
 
 void open_relay_tricks(const char *ours, struct open_relay_trick out[OPEN_RELAY_TRICKS])
 {
@@ -184,7 +185,7 @@ static bool ask(struct test *test, const char *from, const char *to, const char 
 static void say(struct test *test, enum judgement judgement, const char *connector,
     const char *about, const char *text)
 {
-    static const char *const words[] = { "closed", "relays", "OPEN" };
+    static const char *const words[] = { "closed", "relays", "unsure", "OPEN" };
 
     if (judgement > test->worst)
         test->worst = judgement;
@@ -343,7 +344,7 @@ static const struct open_relay_trick *find_difference(struct test *test, const c
 
     open_relay_senders(test->ours, own, senders);
     for (unsigned s = 0; senders[s]; s++) {
-        if (!ask(test, live->client, to, senders[s], false, answer))
+        if (!ask(test, live->client, to, senders[s], live->is_tls, answer))
             return NULL;
         for (unsigned t = 0; t < OPEN_RELAY_TRICKS; t++) {
             if (live->fate[s][t] != OPEN_RELAY_NO_ANSWER && !answer->has_none[t] &&
@@ -414,22 +415,56 @@ static struct open_relay_pace pace_of(const struct test *test, const char *to, u
     return pace;
 }
 
+/* What is said of a pass that found nothing open. */
+static void say_closed(struct test *test, const struct open_relay_live *live,
+    const char *connector, const char *about)
+{
+    bool any_answer = false, any_sender = false;
+    char text[400];
+
+    for (unsigned s = 0; s < 3; s++) {
+        any_sender |= !live->is_sender_refused[s];
+        for (unsigned t = 0; t < OPEN_RELAY_TRICKS; t++)
+            any_answer |= live->fate[s][t] != OPEN_RELAY_NO_ANSWER;
+    }
+    if (!any_answer)
+        snprintf(text, sizeof text, "not tried: no answer to RCPT");
+    else if (!any_sender)
+        snprintf(text, sizeof text, "no sender is taken: %s", live->remark);
+    else
+        snprintf(text, sizeof text, "%d tricks refused, or taken as mailboxes of ours",
+            OPEN_RELAY_TRICKS);
+    say(test, any_answer ? CLOSED : UNSURE, connector, about, text);
+}
+
+static void say_not_tried(struct test *test, const struct open_relay_live *live, const char *to)
+{
+    char about[200], text[400];
+
+    snprintf(about, sizeof about, "live at %s%s", to, live->is_tls ? ", by TLS" : "");
+    snprintf(text, sizeof text, "%s%s", live->is_refused ? "" : "not tried: ", live->remark);
+    say(test, live->is_refused ? CLOSED : UNSURE, "-", about, text);
+}
+
 static void try_live(struct test *test, const char *host, uint16_t port)
 {
+    struct open_relay_target target = { test->settings, host, port, test->ours, test->tricks,
+        { 0, 0 } };
     const struct open_relay_trick *different;
     struct open_relay_live live;
     struct answer answer = { .is_open = false };
     char about[400], to[120], text[900];
 
     snprintf(to, sizeof to, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-    if (!open_relay_try(host, port, test->ours, test->tricks, pace_of(test, to, port), &live)) {
-        snprintf(about, sizeof about, "live at %s", to);
-        say(test, CLOSED, "-", about, live.remark);
+    target.pace = pace_of(test, to, port);
+    if (!open_relay_try(&target, &live)) {
+        say_not_tried(test, &live, to);
         return;
     }
     test->via[0] = 0;
     different = find_difference(test, to, &live, &answer);
-    snprintf(about, sizeof about, "live at %s from %s", to, live.client);
+    snprintf(about, sizeof about, "live at %s from %s%s", to, live.client,
+        live.is_tls ? ", by TLS" : "");
     if (test->failed)
         return;
     if (different) {
@@ -440,9 +475,7 @@ static void try_live(struct test *test, const char *host, uint16_t port)
         snprintf(text, sizeof text, "this host may send to strangers: rule %s", answer.rule);
         say(test, RELAYS, answer.connector, about, text);
     } else {
-        snprintf(text, sizeof text, "%d tricks refused, or taken as mailboxes of ours",
-            OPEN_RELAY_TRICKS);
-        say(test, CLOSED, answer.connector, about, text);
+        say_closed(test, &live, answer.connector, about);
     }
 }
 
@@ -528,7 +561,9 @@ static int run(struct test *test, bool is_live)
             !test->uses_file)
             try_connector_live(test, i);
     }
-    return test->failed ? test->failed : test->worst == OPEN ? EXIT_OPEN : EX_OK;
+    if (test->failed)
+        return test->failed;
+    return test->worst == OPEN ? EXIT_OPEN : test->worst == UNSURE ? EX_TEMPFAIL : EX_OK;
 }
 
 int cmd_test_open_relay(struct tool *tool, int argc, char **argv)

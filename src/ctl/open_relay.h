@@ -35,7 +35,10 @@ bool open_relay_find_client(const struct settings *settings,
 enum open_relay_fate { OPEN_RELAY_REFUSED, OPEN_RELAY_ACCEPTED, OPEN_RELAY_NO_ANSWER };
 struct open_relay_live {
     char client[64];  /* our own address at the connection */
-    char remark[300]; /* the banner's refusal, or why there is no answer */
+    char remark[300]; /* the refusal, or why there is no answer */
+    bool is_refused;  /* no session, by a reply that is for good */
+    bool is_tls;      /* as the connector has it: else nothing would be taken anyway */
+    bool is_sender_refused[3];
     enum open_relay_fate fate[3][OPEN_RELAY_TRICKS]; /* by sender */
 };
 
@@ -44,10 +47,17 @@ struct open_relay_pace {
     int64_t answer_ms; /* how long an answer may take */
 };
 
-/* Tries them by SMTP, up to RCPT, at HOST:PORT; never DATA.  Blocking.  False: nothing could be
- * tried, the remark says why. */
-bool open_relay_try(const char *host, uint16_t port, const char *ours,
-    const struct open_relay_trick tricks[OPEN_RELAY_TRICKS], struct open_relay_pace pace,
-    struct open_relay_live *out);
+struct open_relay_target {
+    const struct settings *settings; /* for how its connector has TLS */
+    const char *host;                /* an address */
+    uint16_t port;
+    const char *ours;
+    const struct open_relay_trick *tricks; /* OPEN_RELAY_TRICKS */
+    struct open_relay_pace pace;
+};
+
+/* Tries them by SMTP, up to RCPT; never DATA.  Blocking.  False: nothing could be tried, the
+ * remark says why. */
+bool open_relay_try(const struct open_relay_target *target, struct open_relay_live *out);
 
 #endif

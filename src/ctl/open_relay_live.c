@@ -1,4 +1,4 @@
-/* The live pass: a plain SMTP client that goes as far as RCPT.
+/* The live pass: an SMTP client that goes as far as RCPT, over TLS where the connector wants it.
  *
  * Nearly all tricks are refused, and each refusal waits in the connector's tarpit: so some
  * connections, lanes, try them side by side.  A lane has one sender; whenever it has an answer it
@@ -8,6 +8,8 @@
 
 #include "os/address.h"
 #include "os/clock.h"
+#include "os/tls.h"
+#include "policy/receive.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,28 +22,38 @@ enum {
     SENDERS = 3,
     TURNED_AWAY_MAX = 50, /* in a row, while our own last connection may count yet */
     TURNED_AWAY_MS = 100,
+    READ_BYTES = 4096,
+    KEPT_BYTES_MAX = 64 << 10, /* what a TLS record brings among them */
+    WIRE_BYTES_MAX = 64 << 10,
 };
 
 /* What the next answer is to. */
-enum stage { STAGE_BANNER, STAGE_HELLO, STAGE_MAIL, STAGE_RCPT };
+enum stage {
+    STAGE_BANNER,
+    STAGE_HELLO,
+    STAGE_STARTTLS,
+    STAGE_HANDSHAKE, /* which has no reply of its own */
+    STAGE_MAIL,
+    STAGE_RCPT,
+};
 
 struct lane {
     int fd; /* -1: none */
     unsigned sender, trick;
     enum stage stage;
-    bool has_answered;     /* to a trick, in this session */
-    struct moment waits;   /* until then */
-    char text[LINE_BYTES]; /* read, and not yet looked at */
-    size_t n;
-    char line[LINE_BYTES]; /* the last line of the last answer */
+    bool has_answered;      /* to a trick, in this session */
+    struct moment waits;    /* until then */
+    struct tls_stream *tls; /* NULL: in the clear */
+    struct buf text;        /* read, and not yet looked at */
+    char line[LINE_BYTES];  /* the last line of the last answer */
 };
 
 struct pass {
-    const char *host;
-    uint16_t port;
+    const struct open_relay_target *target;
     const char *senders[SENDERS + 1];
-    const struct open_relay_trick *tricks;
-    struct open_relay_pace pace;
+    struct open_relay_pace pace; /* the target's, and less where connections are refused */
+    struct tls_context *context;
+    enum tls_mode tls; /* of the connector that has us */
     struct open_relay_live *out;
     struct lane lanes[OPEN_RELAY_LANES_MAX];
     unsigned open_count, turned_away;
@@ -70,6 +82,9 @@ static void hang_up(struct pass *pass, struct lane *lane)
 {
     close(lane->fd);
     lane->fd = -1;
+    tls_stream_free(lane->tls);
+    lane->tls = NULL;
+    buf_done(&lane->text);
     pass->open_count--;
 }
 
@@ -78,8 +93,9 @@ static void on_turned_away(struct pass *pass, struct lane *lane)
 {
     pass->is_taken[lane->sender][lane->trick] = false;
     hang_up(pass, lane);
-    snprintf(pass->out->remark, sizeof pass->out->remark, "no session: %.250s",
-        lane->line[0] ? lane->line : "no answer (TLS from the start?)");
+    if (!pass->has_begun)
+        snprintf(pass->out->remark, sizeof pass->out->remark, "no session: %.250s",
+            lane->line[0] ? lane->line : "no answer");
     pass->pace.at_once = pass->open_count ? pass->open_count : 1;
     if (pass->open_count)
         return;
@@ -108,6 +124,25 @@ static void wait_for(struct pass *pass, struct lane *lane, enum stage stage)
     lane->waits.ms = clock_moment().ms + pass->pace.answer_ms;
 }
 
+static bool send_all(const struct lane *lane, struct bytes bytes)
+{
+    return !bytes.n || send(lane->fd, bytes.at, bytes.n, MSG_NOSIGNAL) == (ssize_t)bytes.n;
+}
+
+static bool send_text(struct lane *lane, struct bytes text)
+{
+    struct buf wire;
+    bool is_sent;
+
+    if (!lane->tls)
+        return send_all(lane, text);
+    buf_init(&wire, WIRE_BYTES_MAX);
+    is_sent =
+        tls_stream_write(lane->tls, text, &wire) == OK && send_all(lane, buf_bytes(&wire));
+    buf_done(&wire);
+    return is_sent;
+}
+
 static void say(struct pass *pass, struct lane *lane, enum stage stage, const char *before,
     const char *what, const char *behind)
 {
@@ -115,18 +150,20 @@ static void say(struct pass *pass, struct lane *lane, enum stage stage, const ch
     int n = snprintf(text, sizeof text, "%s%s%s\r\n", before, what, behind);
 
     wait_for(pass, lane, stage);
-    if (send(lane->fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+    if (!send_text(lane, bytes_of(text, (size_t)n)))
         on_unanswered(pass, lane);
 }
 
 static void say_rcpt(struct pass *pass, struct lane *lane)
 {
-    say(pass, lane, STAGE_RCPT, "RCPT TO:<", pass->tricks[lane->trick].path, ">");
+    say(pass, lane, STAGE_RCPT, "RCPT TO:<", pass->target->tricks[lane->trick].path, ">");
 }
 
 /* No sender, no recipient. */
 static void refuse_sender(struct pass *pass, struct lane *lane)
 {
+    pass->out->is_sender_refused[lane->sender] = true;
+    snprintf(pass->out->remark, sizeof pass->out->remark, "%.290s", lane->line);
     do
         pass->out->fate[lane->sender][lane->trick] = OPEN_RELAY_REFUSED;
     while (take_trick(pass, lane));
@@ -144,6 +181,77 @@ static void on_trick_answered(struct pass *pass, struct lane *lane, bool is_acce
         hang_up(pass, lane);
 }
 
+/* --- TLS --------------------------------------------------------------------------------- */
+
+/* What has come, or nothing to begin with, through TLS.  False: it has failed, or is over. */
+static bool pass_through_tls(struct lane *lane, struct bytes in)
+{
+    struct buf wire;
+    enum err err;
+
+    buf_init(&wire, WIRE_BYTES_MAX);
+    err = tls_stream_read(lane->tls, in, &wire, &lane->text);
+    if (!send_all(lane, buf_bytes(&wire)) && err == OK)
+        err = ERR_CLOSED;
+    buf_done(&wire);
+    if (err == ERR_TLS)
+        snprintf(lane->line, sizeof lane->line, "TLS: %s", tls_stream_error(lane->tls));
+    return err == OK;
+}
+
+static void start_tls(struct pass *pass, struct lane *lane)
+{
+    const struct tls_client_settings any = { .version_min = TLS_1_0 };
+    char why[TLS_ERROR_BYTES];
+
+    wait_for(pass, lane, STAGE_HANDSHAKE);
+    buf_clear(&lane->text); /* what came in the clear is not said by TLS */
+    snprintf(lane->line, sizeof lane->line, "no answer to a handshake of TLS");
+    pass->out->is_tls = true;
+    if (!pass->context && tls_client_context(&any, &pass->context, why) != OK)
+        pass->context = NULL;
+    if (!pass->context || tls_stream_new(pass->context, false, "", &lane->tls) != OK) {
+        lane->tls = NULL;
+        on_turned_away(pass, lane);
+    } else if (!pass_through_tls(lane, BYTES_NONE)) {
+        on_turned_away(pass, lane);
+    }
+}
+
+static void say_hello(struct pass *pass, struct lane *lane)
+{
+    say(pass, lane, STAGE_HELLO, "EHLO ", OPEN_RELAY_FOREIGN, "");
+}
+
+/* The banner comes then, when the connection began with TLS. */
+static void on_handshake_done(struct pass *pass, struct lane *lane)
+{
+    if (pass->tls == TLS_MODE_IMPLICIT)
+        wait_for(pass, lane, STAGE_BANNER);
+    else
+        say_hello(pass, lane);
+}
+
+/* --- Answers ----------------------------------------------------------------------------- */
+
+static void on_hello_answered(struct pass *pass, struct lane *lane)
+{
+    if (pass->tls == TLS_MODE_REQUIRED && !lane->tls) {
+        say(pass, lane, STAGE_STARTTLS, "STARTTLS", "", "");
+        return;
+    }
+    pass->has_begun = true;
+    pass->turned_away = 0;
+    say(pass, lane, STAGE_MAIL, "MAIL FROM:<", pass->senders[lane->sender], ">");
+}
+
+/* Before there is a session. */
+static void on_no(struct pass *pass, struct lane *lane)
+{
+    pass->out->is_refused = lane->stage != STAGE_STARTTLS;
+    on_turned_away(pass, lane);
+}
+
 static void on_answer(struct pass *pass, struct lane *lane, unsigned code)
 {
     bool is_yes = code / 100 == 2;
@@ -152,18 +260,22 @@ static void on_answer(struct pass *pass, struct lane *lane, unsigned code)
         on_unanswered(pass, lane);
         return;
     }
+    if (!is_yes && lane->stage < STAGE_MAIL) {
+        on_no(pass, lane);
+        return;
+    }
     switch (lane->stage) {
     case STAGE_BANNER:
+        say_hello(pass, lane);
+        break;
     case STAGE_HELLO:
-        if (!is_yes) {
-            on_turned_away(pass, lane);
-        } else if (lane->stage == STAGE_BANNER) {
-            say(pass, lane, STAGE_HELLO, "EHLO ", OPEN_RELAY_FOREIGN, "");
-        } else {
-            pass->has_begun = true;
-            pass->turned_away = 0;
-            say(pass, lane, STAGE_MAIL, "MAIL FROM:<", pass->senders[lane->sender], ">");
-        }
+        on_hello_answered(pass, lane);
+        break;
+    case STAGE_STARTTLS:
+        start_tls(pass, lane);
+        break;
+    case STAGE_HANDSHAKE: /* nothing is said in the clear any more */
+        on_unanswered(pass, lane);
         break;
     case STAGE_MAIL:
         if (is_yes)
@@ -180,29 +292,23 @@ static void on_answer(struct pass *pass, struct lane *lane, unsigned code)
 /* False: no whole line is there. */
 static bool take_line(struct lane *lane)
 {
-    char *end = memchr(lane->text, '\n', lane->n);
-    size_t n;
+    struct bytes text = buf_bytes(&lane->text);
+    size_t end = bytes_find(text, '\n');
 
-    if (!end)
+    if (end == BYTES_NOT_FOUND)
         return false;
-    n = (size_t)(end - lane->text) + 1;
-    snprintf(
-        lane->line, sizeof lane->line, "%.*s", (int)strcspn(lane->text, "\r\n"), lane->text);
-    memmove(lane->text, lane->text + n, lane->n - n);
-    lane->n -= n;
+    text = bytes_first(text, end);
+    if (text.n && text.at[text.n - 1] == '\r')
+        text.n--;
+    snprintf(lane->line, sizeof lane->line, "%.*s", BYTES_ARGS(text));
+    buf_drop(&lane->text, end + 1);
     return true;
 }
 
-static void on_readable(struct pass *pass, struct lane *lane)
+static void take_lines(struct pass *pass, struct lane *lane)
 {
-    ssize_t n = read(lane->fd, lane->text + lane->n, sizeof lane->text - lane->n);
     uint64_t code;
 
-    if (n <= 0) { /* or the line does not end */
-        on_unanswered(pass, lane);
-        return;
-    }
-    lane->n += (size_t)n;
     while (lane->fd >= 0 && take_line(lane)) {
         if (strlen(lane->line) > 3 && lane->line[3] == '-')
             continue;
@@ -210,6 +316,22 @@ static void on_readable(struct pass *pass, struct lane *lane)
             code = 0;
         on_answer(pass, lane, (unsigned)code);
     }
+}
+
+static void on_readable(struct pass *pass, struct lane *lane)
+{
+    uint8_t room[READ_BYTES];
+    ssize_t n = read(lane->fd, room, sizeof room);
+    struct bytes in = bytes_of(room, n > 0 ? (size_t)n : 0);
+    bool is_good =
+        n > 0 && (lane->tls ? pass_through_tls(lane, in) : buf_add(&lane->text, in) == OK);
+
+    if (is_good && lane->stage == STAGE_HANDSHAKE && tls_stream_is_up(lane->tls))
+        on_handshake_done(pass, lane);
+    if (lane->fd >= 0)
+        take_lines(pass, lane);
+    if (!is_good && lane->fd >= 0) /* or the line does not end */
+        on_unanswered(pass, lane);
 }
 
 /* --- Connections ------------------------------------------------------------------------- */
@@ -238,11 +360,24 @@ static bool connect_to(const char *host, uint16_t port, int *fd, char client[64]
     return true;
 }
 
+/* How the connector that takes us has TLS; what it offers only is left alone. */
+static enum tls_mode mode_of(const struct pass *pass)
+{
+    struct arrival arrival = { .port = pass->target->port };
+    const struct receive_connector *connector;
+
+    if (!ip_parse(bytes_text(pass->target->host), &arrival.local) ||
+        !ip_parse(bytes_text(pass->out->client), &arrival.peer))
+        return TLS_MODE_OFF;
+    connector = receive_choose(pass->target->settings, &arrival);
+    return connector ? connector->tls : TLS_MODE_OFF;
+}
+
 static void open_lane(struct pass *pass, struct lane *lane)
 {
     if (!take_trick(pass, lane))
         return;
-    if (!connect_to(pass->host, pass->port, &lane->fd, pass->out->client)) {
+    if (!connect_to(pass->target->host, pass->target->port, &lane->fd, pass->out->client)) {
         snprintf(
             pass->out->remark, sizeof pass->out->remark, "no connection: %s", strerror(errno));
         lane->fd = -1;
@@ -253,8 +388,11 @@ static void open_lane(struct pass *pass, struct lane *lane)
     pass->open_count++;
     wait_for(pass, lane, STAGE_BANNER);
     lane->has_answered = false;
-    lane->n = 0;
+    buf_init(&lane->text, KEPT_BYTES_MAX);
     lane->line[0] = 0;
+    pass->tls = mode_of(pass);
+    if (pass->tls == TLS_MODE_IMPLICIT)
+        start_tls(pass, lane);
 }
 
 static void open_lanes(struct pass *pass)
@@ -305,21 +443,19 @@ static void init(struct pass *pass)
             pass->out->fate[s][t] = OPEN_RELAY_NO_ANSWER;
 }
 
-bool open_relay_try(const char *host, uint16_t port, const char *ours,
-    const struct open_relay_trick tricks[OPEN_RELAY_TRICKS], struct open_relay_pace pace,
-    struct open_relay_live *out)
+bool open_relay_try(const struct open_relay_target *target, struct open_relay_live *out)
 {
-    struct pass pass = {
-        .host = host, .port = port, .tricks = tricks, .pace = pace, .out = out
-    };
+    struct pass pass = { .target = target, .pace = target->pace, .out = out };
     char own[OPEN_RELAY_PATH_BYTES];
 
     init(&pass);
-    open_relay_senders(ours, own, pass.senders);
+    open_relay_senders(target->ours, own, pass.senders);
     for (;;) {
         open_lanes(&pass);
         if (pass.open_count == 0)
-            return pass.has_begun;
+            break;
         hear_lanes(&pass);
     }
+    tls_context_free(pass.context);
+    return pass.has_begun;
 }

@@ -1,6 +1,7 @@
 """`relais test-open-relay`: Internet to Internet only by a right that somebody wrote down (AD-5)."""
 import json
 import re
+import socket
 import time
 
 import pytest
@@ -125,6 +126,44 @@ def test_limits_end_no_test(judge, limit):
 def test_who_is_turned_away(judge):
     code, rows, _ = judge(lambda at: relais.receive("Others", at, ranges=["10.0.0.0/8"]))
     assert code == 0 and rows[-1]["text"].startswith("no session: 554 5.7.1")
+
+
+@pytest.mark.parametrize("tls", ["required", "implicit"])
+def test_where_tls_is_wanted(judge, tls):
+    """Nothing would be taken without it, and nothing learnt."""
+    code, rows, node = judge(lambda at: relais.receive("Secure", at, allow=INSIDE, tls=tls))
+    live = rows[-1]
+    assert code == 0 and live["judgement"] == "closed" and live["about"].endswith(" by TLS")
+    assert live["text"] == "10 tricks refused, or taken as mailboxes of ours"
+    # It was not for the want of TLS.
+    assert "RCPT TO:<victim@open-relay-test.invalid>" in node.log_of("protocol")
+    assert "Must issue a STARTTLS" not in node.log_of("protocol")
+
+
+@pytest.mark.parametrize("tls", ["required", "implicit"])
+def test_an_open_one_over_tls(judge, tls):
+    code, rows, _ = judge(lambda at: relais.receive("Local", at, ranges=["127.0.0.0/8"], tls=tls))
+    assert code == 0 and [c for c, _ in of(rows, "relays")] == ["Local", "Local"]
+    assert rows[-1]["about"].endswith(" by TLS") and "rule any-recipient" in rows[-1]["text"]
+
+
+def test_who_must_log_in(judge):
+    """No recipient was tried, and that is said."""
+    code, rows, _ = judge(lambda at: relais.receive("Users", at, allow=INSIDE, tls="required", require_auth=True, auth=["plain"]))
+    assert code == 0 and rows[-1]["judgement"] == "closed"
+    assert rows[-1]["text"].startswith("no sender is taken: 530 5.7.0 ")
+
+
+def test_a_port_that_cannot_be_tried(judge):
+    """What was not tried is not closed, and the exit code says so."""
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))  # and nobody listens
+        port = taken.getsockname()[1]
+        code, rows, node = judge(lambda at: relais.receive("In", at, f"{HOST}:{port}", allow=INSIDE))
+    assert code == 75
+    assert rows[-1]["judgement"] == "unsure" and rows[-1]["about"] == f"live at {HOST}:{port}"
+    assert rows[-1]["text"] == "not tried: no connection: Connection refused"
+    assert f"unsure  - (live at {HOST}:{port}): not tried: " in node.text
 
 
 def test_it_goes_no_further_than_rcpt(judge):
