@@ -148,6 +148,15 @@ static enum err bind_unix(
     return OK;
 }
 
+bool listener_has_ipv6(void)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 || errno != EAFNOSUPPORT;
+}
+
 /* The kernel asks for this when a socket is bound, and again when it listens, of the new one and
  * of those that are in its way; which must belong to the same user (socket(7), SO_REUSEPORT). */
 static void set_shared(int fd, bool is_shared)

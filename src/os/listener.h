@@ -26,6 +26,10 @@ enum err listener_open_shared(struct loop *loop, const struct endpoint *at,
         void *me, int fd, const struct endpoint *peer, const struct endpoint *local),
     void *me, struct listener **out) MUST_USE;
 
+/* Whether this system has IPv6 at all: it may be switched off in the kernel, or kept from the
+ * process by systemd (RestrictAddressFamilies=).  Any thread. */
+bool listener_has_ipv6(void);
+
 /* Accepts who is waiting: what close() would reset. */
 void listener_drain(struct listener *listener);
 void listener_close(struct listener *listener);                            /* takes NULL */

@@ -1,5 +1,6 @@
 """RC-2: sockets are the union of the bindings; RC-10: one that cannot be opened."""
 import socket
+import sys
 import threading
 
 import pytest
@@ -180,3 +181,30 @@ def test_a_shared_binding_that_cannot_be_had(start):
         metrics = node.tool("metrics").stdout
         for name in ("One", "Two", "Three"):
             assert f'relais_binding_open{{connector="{name}",address="127.106.9.1:{port}"}} 0' in metrics
+
+
+# seccomp(2): socket(AF_INET6, ...) fails with EAFNOSUPPORT, as where the kernel has no IPv6.  x86-64.
+WITHOUT_IPV6 = """
+import ctypes, os, struct, sys
+rules = [(0x20, 0, 0, 0), (0x15, 0, 3, 41), (0x20, 0, 0, 16), (0x15, 0, 1, 10), (0x06, 0, 0, 0x50000 | 97),
+         (0x06, 0, 0, 0x7fff0000)]
+text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *r) for r in rules))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(rules), ctypes.addressof(text)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0, os.strerror(ctypes.get_errno())
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_all_addresses_without_ipv6(folder):
+    """`*` is what there is: where IPv6 is switched off nothing is missing, and no alarm is raised."""
+    port = process.free_port()
+    node = relais.Relais(folder, wide(port, "*"), [port])
+    node.spawn(prefix=[sys.executable, "-c", WITHOUT_IPV6])
+    try:
+        node.wait_ready()
+        assert who(port, SINGLE) == "220 Wide"
+        assert bindings(node) == {f"0.0.0.0:{port}": True} and node.status()["healthy"]
+        assert sockets(port, "tcp6") == 0
+    finally:
+        process.end(node.process)

@@ -91,6 +91,8 @@ static void want_binding(
     } else if (binding->is_any) {
         endpoint.ip = wide_ip(true);
         want_endpoint(accept, &endpoint, connector);
+        if (!listener_has_ipv6()) /* then IPv4 is all there is */
+            return;
         endpoint.ip = wide_ip(false);
     } else {
         endpoint.ip = binding->ip;
