@@ -133,17 +133,26 @@ def test_one_as_long_as_may_be(node):
         assert client.answer()[1]["ok"]
 
 
-def test_a_message_with_very_many_recipients(start):
-    """Its row, and all the more what is said of it by itself, is a line of megabytes."""
+def test_messages_with_very_many_recipients(start):
+    """A row of theirs, and all the more what is said of one by itself, is a line of megabytes."""
     port, count = process.free_port(HOST), 20_000
     node = start(relais.receive("In", f"{HOST}:{port}", recipients_max=count) +
                  relais.send("Dead", smart_hosts=[f"[{HOST}]:{process.free_port(HOST)}"], retry=["1h"]), port)
     names = [f"somebody-with-quite-a-long-name-{i:05}@a-long-domain.of.example.com" for i in range(count)]
     with Talk(port, HOST) as talk:
-        talk.raw(b"MAIL FROM:<a@sender.test>\r\n" + b"".join(f"RCPT TO:<{n}>\r\n".encode() for n in names) + b"DATA\r\n")
-        assert all(talk.reply()[0] == "2" for _ in range(count + 1)) and talk.reply().startswith("354")
-        talk.raw(SMALL + b".\r\n")
-        mid = re.search(r"\b[0-9a-f]{32}\b", talk.reply())[0]
-    row, = map(json.loads, node.tool("--json", "queue").stdout.splitlines())
-    assert row["to"] == names
+        for _ in range(4):
+            talk.raw(b"MAIL FROM:<a@sender.test>\r\n" + b"".join(f"RCPT TO:<{n}>\r\n".encode() for n in names) + b"DATA\r\n")
+            assert all(talk.reply()[0] == "2" for _ in range(count + 1)) and talk.reply().startswith("354")
+            talk.raw(SMALL + b".\r\n")
+            mid = re.search(r"\b[0-9a-f]{32}\b", talk.reply())[0]
+    rows = [json.loads(line) for line in node.tool("--json", "queue").stdout.splitlines()]
+    assert [row["to"] for row in rows] == [names] * 4
     assert re.findall(r"<(\S+)> pending", node.tool("message", "show", mid).stdout) == names
+    with Client(node) as late, Client(node) as gone:
+        for client in late, gone:
+            client.ask("queue", filter="size > 1")
+        gone.socket.recv(1, socket.MSG_PEEK)
+        gone.__exit__()
+        late.ask("status")
+        rows, end = late.answer()
+        assert len(rows) == end["matched"] == 4 and late.answer()[1]["messages"] == 4
