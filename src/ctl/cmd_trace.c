@@ -28,7 +28,7 @@ int cmd_trace(struct tool *tool, int argc, char **argv)
 {
     struct trace trace = { tool, 0 };
     struct link_reader reader = { on_row, &trace };
-    struct ctl_object *request;
+    struct ctl_object *request, *end = NULL;
     int code;
 
     if (!tool_options(tool, &argc, argv, NULL, 0, &code))
@@ -37,10 +37,13 @@ int cmd_trace(struct tool *tool, int argc, char **argv)
         return tool_usage(tool, "one id of a session or message is needed");
     request = link_request("trace");
     ctl_set_text(request, "id", bytes_text(argv[0]));
-    code = link_ask(tool, &request, &reader, NULL);
+    code = link_ask(tool, &request, &reader, &end);
     if (code == LINK_DOWN)
         return link_needed(tool); /* without it, look into the logs yourself */
     if (code == EX_OK && trace.rows == 0)
         return tool_fail(tool, EX_NOINPUT, "nothing is known of it (any more)");
+    if (code == EX_OK && ctl_bool(end, "cut"))
+        fputs("relais trace: there are more lines of the session in the logs\n", stderr);
+    ctl_free(end);
     return code;
 }

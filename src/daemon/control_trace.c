@@ -3,6 +3,7 @@
 #include "daemon/control_internal.h"
 
 #include "base/mem.h"
+#include "report/log_files.h"
 #include "report/report.h"
 #include "report/tracking.h"
 
@@ -10,118 +11,144 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-enum { LINE_BYTES = 8192, LINES_MAX = 5000, IDS_MAX = 2, LOGS_MAX = 2 };
+/* So many lines of a log that name what was asked for, and so many that name its session alone. */
+enum { LINES_MAX = 5000, IDS_MAX = 2, LOGS_MAX = 2 };
 
-struct log_file {
+struct trace_log {
+    struct trace_job *job;
     char *path;              /* NULL: not written to a file */
     unsigned session_column; /* counted from 0, where lines have columns */
+    unsigned counts[IDS_MAX];
 };
 
 struct trace_job {
     struct loop_work work;
     struct client *client;
-    char ids[IDS_MAX][ID_TEXT_BYTES]; /* the message's, its session's */
-    struct log_file logs[LOGS_MAX];
-    uint32_t generations; /* of each log: x, x.1, x.2 ... */
+    char ids[IDS_MAX][ID_TEXT_BYTES]; /* what was asked for, and the session of a message */
+    struct trace_log logs[LOGS_MAX];
+    uint32_t files_max; /* of each log, put aside: x.1, x.2 ... */
     struct buf lines;
     unsigned count;
+    bool is_cut;
 };
 
-static bool mentions(const struct trace_job *job, const char *line)
+static bool has(struct bytes line, const char *text)
 {
-    for (int i = 0; i < IDS_MAX; i++) {
-        if (job->ids[i][0] && strstr(line, job->ids[i]))
-            return true;
-    }
-    return false;
+    return *text && line.n && memmem(line.at, line.n, text, strlen(text));
 }
 
-/* The session in a line of our log ("session=...", "session":"...") or in its column. */
-static const char *session_in(const struct log_file *log, const char *line)
-{
-    const char *at = log->session_column ? NULL : strstr(line, "session");
+/* --- Whose session? ---------------------------------------------------------------------- */
 
-    if (at) {
-        at += strlen("session");
-        return at + strspn(at, "=\":");
+/* Behind the next value and its comma.  A comma in quotes is no end. */
+static struct bytes skip_column(struct bytes line)
+{
+    bool is_quoted = false;
+    size_t n = 0;
+
+    for (; n < line.n && (is_quoted || line.at[n] != ','); n++)
+        is_quoted ^= line.at[n] == '"'; /* a doubled one ends and begins it */
+    return bytes_skip(line, n < line.n ? n + 1 : n);
+}
+
+static struct bytes behind(struct bytes line, const char *text)
+{
+    const uint8_t *at = line.n ? memmem(line.at, line.n, text, strlen(text)) : NULL;
+
+    return at ? bytes_skip(line, (size_t)(at - line.at) + strlen(text)) : BYTES_NONE;
+}
+
+/* The session in a line: of JSON, of columns, or of the log ("session=..."). */
+static struct bytes session_in(const struct trace_log *log, struct bytes line)
+{
+    if (line.n && line.at[0] == '{') {
+        struct bytes found = behind(line, "\"session\":\"");
+        return found.n ? found : behind(line, "\"session-id\":\"");
     }
-    for (unsigned column = 0; column < log->session_column; column++) {
-        at = strchr(at ? at : line, ',');
-        if (!at)
-            return line;
-        at++;
+    if (!log->session_column)
+        return behind(line, "session=");
+    for (unsigned column = 0; column < log->session_column; column++)
+        line = skip_column(line);
+    return line;
+}
+
+enum { DIGITS = SESSION_ID_TEXT_BYTES - 1 };
+
+/* What no session had a part in says so by zeros. */
+static bool is_session(struct bytes id)
+{
+    bool is_zero = true;
+
+    for (size_t i = 0; i < id.n; i++) {
+        if (!strchr("0123456789abcdef", id.at[i]) || id.at[i] == 0)
+            return false;
+        is_zero &= id.at[i] == '0';
     }
-    return at;
+    return id.n == DIGITS && !is_zero;
 }
 
 /* A message that has left the queue: the first line about it names the session. */
-static bool learn_session(struct trace_job *job, const struct log_file *log, const char *line)
+static bool learn_session(void *me, struct bytes line, bool is_first)
 {
-    const char *session;
+    struct trace_log *log = me;
+    struct bytes found;
 
-    if (!strstr(line, job->ids[0]))
+    (void)is_first;
+    if (!has(line, log->job->ids[0]))
         return true;
-    session = session_in(log, line);
-    if (strspn(session, "0123456789abcdef") != SESSION_ID_TEXT_BYTES - 1)
+    found = bytes_first(session_in(log, line), DIGITS);
+    if (!is_session(found))
         return true;
-    snprintf(job->ids[1], SESSION_ID_TEXT_BYTES, "%s", session);
+    memcpy(log->job->ids[1], found.at, DIGITS);
     return false;
 }
 
-static bool keep_line(struct trace_job *job, const struct log_file *log, const char *line)
+/* --- What is told ------------------------------------------------------------------------ */
+
+static bool keep_line(void *me, struct bytes line, bool is_first)
 {
-    (void)log;
-    if (!mentions(job, line))
+    struct trace_log *log = me;
+    struct trace_job *job = log->job;
+    unsigned which = 0;
+
+    (void)is_first;
+    while (which < IDS_MAX && !has(line, job->ids[which]))
+        which++;
+    if (which == IDS_MAX)
         return true;
-    job->count++;
-    return buf_add_text(&job->lines, line) == OK && job->count < LINES_MAX;
-}
-
-/* Returns false once it has had enough. */
-typedef bool visit_line(struct trace_job *job, const struct log_file *log, const char *line);
-
-static bool read_file(
-    struct trace_job *job, const struct log_file *log, const char *path, visit_line *visit)
-{
-    char line[LINE_BYTES];
-    FILE *file = fopen(path, "re");
-    bool goes_on = true;
-
-    if (!file)
-        return true; /* not that many generations yet */
-    while (goes_on && fgets(line, sizeof line, file))
-        goes_on = visit(job, log, line);
-    fclose(file);
-    return goes_on;
-}
-
-/* All logs, the oldest generation of each first. */
-static void read_logs(struct trace_job *job, visit_line *visit)
-{
-    bool goes_on = true;
-
-    for (int i = 0; i < LOGS_MAX; i++) {
-        const struct log_file *log = &job->logs[i];
-        uint32_t generation = log->path ? job->generations : 0;
-        while (goes_on && generation-- > 0) {
-            char path[4096];
-            if (generation)
-                snprintf(path, sizeof path, "%s.%u", log->path, generation);
-            else
-                snprintf(path, sizeof path, "%s", log->path);
-            goes_on = read_file(job, log, path, visit);
-        }
+    if (log->counts[which] == LINES_MAX) {
+        job->is_cut = true;
+        return true; /* of the other one there may be more */
     }
+    log->counts[which]++;
+    job->count++;
+    if (buf_add(&job->lines, line) == OK && buf_add_text(&job->lines, "\n") == OK)
+        return true;
+    job->is_cut = true;
+    return false;
+}
+
+static bool is_message_without_session(const struct trace_job *job)
+{
+    return strlen(job->ids[0]) == ID_TEXT_BYTES - 1 && !job->ids[1][0];
 }
 
 static void on_work(struct loop_work *work)
 {
     struct trace_job *job = container_of(work, struct trace_job, work);
+    struct log_files *files[LOGS_MAX] = { NULL };
 
     report_sync(); /* what happened before the question is found */
-    if (strlen(job->ids[0]) == ID_TEXT_BYTES - 1 && !job->ids[1][0])
-        read_logs(job, learn_session);
-    read_logs(job, keep_line);
+    for (int i = 0; i < LOGS_MAX; i++)
+        if (job->logs[i].path)
+            files[i] = log_files_open(job->logs[i].path, job->files_max);
+    for (int i = 0; i < LOGS_MAX && is_message_without_session(job); i++)
+        if (files[i])
+            log_files_each(files[i], learn_session, &job->logs[i]);
+    for (int i = 0; i < LOGS_MAX; i++)
+        if (files[i])
+            log_files_each(files[i], keep_line, &job->logs[i]);
+    for (int i = 0; i < LOGS_MAX; i++)
+        log_files_close(files[i]);
 }
 
 static void send_lines(struct trace_job *job)
@@ -138,13 +165,23 @@ static void send_lines(struct trace_job *job)
     }
 }
 
+static void end_with(const struct trace_job *job)
+{
+    struct ctl_object *end = ctl_new();
+
+    ctl_set_bool(end, "ok", true);
+    if (job->is_cut)
+        ctl_set_bool(end, "cut", true);
+    client_end(job->client, &end);
+}
+
 static void on_done(struct loop_work *work)
 {
     struct trace_job *job = container_of(work, struct trace_job, work);
 
     send_lines(job);
     if (job->count)
-        client_ok(job->client);
+        end_with(job);
     else if (!job->logs[0].path && !job->logs[1].path)
         client_error(job->client, EX_CONFIG,
             "no log is written to a file: set log { file }, { tracking_file } or "
@@ -163,9 +200,13 @@ static void add_session(struct path *path, struct trace_job *job, struct mid mid
 {
     struct message *message = queue_find(&path->queue, mid);
     struct envelope envelope;
+    char id[SESSION_ID_TEXT_BYTES];
 
-    if (message && envelope_decode(message_envelope(message), &envelope) == OK)
-        session_id_format(envelope.session, job->ids[1]);
+    if (!message || envelope_decode(message_envelope(message), &envelope) != OK)
+        return;
+    session_id_format(envelope.session, id);
+    if (is_session(bytes_text(id)))
+        memcpy(job->ids[1], id, sizeof id);
 }
 
 /* What was said in the session, and what became of its messages.  Where our own log goes to the
@@ -174,15 +215,15 @@ static void choose_logs(struct trace_job *job, const struct settings *settings)
 {
     enum { PROTOCOL_SESSION = 2 };
 
-    job->generations = settings->log_files_max + 1; /* x itself too */
+    job->files_max = settings->log_files_max;
     if (settings->protocol_log_file)
-        job->logs[0] =
-            (struct log_file){ mem_text(settings->protocol_log_file), PROTOCOL_SESSION };
+        job->logs[0] = (struct trace_log){ job, mem_text(settings->protocol_log_file),
+            PROTOCOL_SESSION, { 0 } };
     if (settings->log_target == LOG_FILE && settings->log_file)
-        job->logs[1] = (struct log_file){ mem_text(settings->log_file), 0 };
+        job->logs[1] = (struct trace_log){ job, mem_text(settings->log_file), 0, { 0 } };
     else if (settings->tracking_log_file)
-        job->logs[1] =
-            (struct log_file){ mem_text(settings->tracking_log_file), TRACKING_SESSION };
+        job->logs[1] = (struct trace_log){ job, mem_text(settings->tracking_log_file),
+            TRACKING_SESSION, { 0 } };
 }
 
 void command_trace(struct client *client, const struct ctl_object *request)

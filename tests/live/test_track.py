@@ -77,6 +77,34 @@ def test_trace_where_the_log_is_not_a_file(node):
     assert "EHLO client.test" in text and ",DELIVER," in text and ",FAIL," in text and ",RECEIVE," in text, text
 
 
+@pytest.mark.parametrize("log", ["json = yes", "json = no"])
+def test_trace_finds_the_session(start, folder, log):
+    """Of a message that is gone, in logs of both kinds, and though the connector has a comma in its name."""
+    port = process.free_port()
+    with sink.Sink(answer=answer) as target:
+        node = start(config(folder, port, target).replace('"Devices"', '"Devices, old"'), port, base=base(log))
+        node.target, node.port = target, port
+        send(node, "a@example.com")
+        node.wait_empty()
+        mid, = re.findall(r"[0-9a-f]{32}", next(line for line in node.log_of("tracking").splitlines() if "RECEIVE" in line))
+        text = node.tool("trace", mid).stdout
+        assert "EHLO client.test" in text and "QUIT" not in text and "SEND" in text, text
+
+
+def test_trace_of_a_long_session(node):
+    """What became of the message is told, though its session has more lines than are shown."""
+    with Talk(node.port, host=HOST) as talk:
+        for _ in range(27):
+            talk.raw(b"NOOP\r\n" * 100)
+            assert all(talk.reply().startswith("250") for _ in range(100))
+        assert talk.send(MAIL, recipients=["a@example.com"]).startswith("250")
+    sent, = wait_event(node, event_id="SEND")
+    done = node.tool("trace", sent["internal-message-id"])
+    assert "NOOP" in done.stdout and ",RECEIVE," in done.stdout and ",SEND," in done.stdout
+    assert "queued as " + sent["internal-message-id"] in done.stdout
+    assert "there are more lines of the session" in done.stderr
+
+
 def test_the_log_tells_the_whole_path(node):
     send(node, "team@example.com", "nobody@far.test", "later@far.test", "x@home.test")
     receive, = wait_event(node, event_id="RECEIVE", connector_id="Devices")
