@@ -183,7 +183,9 @@ static struct settings *settings_of(const struct world *world)
     for (size_t i = 0; i < settings->receive_count; i++)
         settings->receive[i].enabled = false;
     free(settings->spool_folder);
+    free(settings->state_folder);
     settings->spool_folder = mem_text(world->folder);
+    settings->state_folder = mem_text(world->folder);
     settings->spool_segment_bytes = 1 << 20;
     settings->spool_free_bytes_min = 0;
     settings->loop_count = 1;
