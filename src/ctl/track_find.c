@@ -1,5 +1,5 @@
-/* Two readings of the logs: the first finds which messages are meant, the second what is known of
- * them and of the notifications that tell of them. */
+/* Two readings of the logs: the first (itself two, now and then) finds which messages are meant, the
+ * second what is known of them and of the notifications that tell of them. */
 #include "ctl/track.h"
 
 #include "base/mem.h"
@@ -196,12 +196,28 @@ static void look(void *me, const struct tracking_line *line)
     if (!shown)
         return;
     found = find_candidate(search, mid);
-    /* Its first line, RECEIVE, has all that a message must have beside a line that fits; a message
-     * that did not show any of that need not be remembered. */
+    /* RECEIVE has all that a message must have beside a line that fits; a message that did not show
+     * any of that need not be remembered (but see looks_twice()). */
     if (!found && (shown != HAS_LINE || search->wanted == HAS_LINE))
         found = add_candidate(search, mid);
     if (found)
         found->has |= shown;
+}
+
+/* RECEIVE is written when 250 is said, and a message may be under way before: a line that fits may
+ * stand in front of the only one with the subject. */
+static bool looks_twice(const struct track_query *query)
+{
+    return query->subject && (query->event || query->recipient_count || query->until[0]);
+}
+
+static void look_all(struct search *search, struct track_log *log)
+{
+    track_log_each(log, look, search);
+    if (!looks_twice(search->query))
+        return;
+    search->relation_count = 0;
+    track_log_each(log, look, search);
 }
 
 /* --- Which ones are meant ---------------------------------------------------------------- */
@@ -396,7 +412,7 @@ void track_find(struct track_log *log, const struct track_query *query, struct t
     *out = (struct track){ 0 };
     table_init(&out->table);
     table_init(&search.candidates);
-    track_log_each(log, look, &search);
+    look_all(&search, log);
     pick(&search);
     pick_relations(&search);
     search.number = 0;

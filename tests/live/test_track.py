@@ -399,6 +399,26 @@ def test_json_files_and_subjects(node):
     assert not track(node, "--subject", "third*") and len(track(node, "--subject", "*page")) == 1
 
 
+@pytest.mark.parametrize("node", ["log_subjects = yes"], indirect=True)
+def test_what_was_sent_before_its_250_was_said(node):
+    """SEND stands in front of RECEIVE then, which has the subject."""
+    send(node, "a@example.com", sender="one@example.com")
+    wait_event(node, event_id="SEND")
+    node.stop()
+    with open(f"{node.folder}/tracking.log", newline="") as f:
+        header, *lines = f.readlines()
+    lines.sort(key=lambda line: ",RECEIVE," in line)
+    assert ",SEND," in lines[0] and ",RECEIVE," in lines[-1]
+    with open(f"{node.folder}/tracking.log", "w", newline="") as f:
+        f.writelines([header, *lines])
+    for more in ([], ["--event", "SEND"], ["--event", "RECEIVE"], ["--recipient", "a@example.com"], ["--until", "2099-01-01"],
+                 ["--sender", "one@example.com", "--event", "SEND"]):
+        assert senders(track(node, "--subject", "third page", *more)) == ["one@example.com"], more
+    assert not track(node, "--subject", "fourth page", "--event", "SEND")
+    assert not track(node, "--subject", "third page", "--event", "FAIL")
+    node.start()
+
+
 @pytest.mark.parametrize("arguments, why", [
     (["--sender", "a b"], "is no address and no pattern"),
     (["--since", "yesterday"], "is no time"),
