@@ -231,8 +231,41 @@ static void name_node(struct settings *settings, const struct config_item *root)
     settings->node[strcspn(settings->node, ".")] = '\0';
 }
 
+/* Each log has lines of its own shape, is rotated by its own size and read by its own reader.  A
+ * device (/dev/stdout) may have them all. */
+static void check_log_files(struct reader *reader, const struct config_item *log)
+{
+    const struct settings *settings = reader->settings;
+    const struct {
+        const char *option, *path;
+    } files[] = {
+        { "file", settings->log_target == LOG_FILE ? settings->log_file : NULL },
+        { "protocol_file", settings->protocol_log_file },
+        { "tracking_file", settings->tracking_log_file },
+        { "connectivity_file", settings->connectivity_log_file },
+    };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const struct config_item *item = config_find(log, files[i].option);
+        for (size_t j = 0; j < i && files[i].path; j++) {
+            if (!files[j].path || strcmp(files[i].path, files[j].path) != 0 ||
+                strncmp(files[i].path, "/dev/", 5) == 0)
+                continue;
+            complaint_hint(complain(reader->complaints, item ? item->where : log->where,
+                               "two logs are to be in one file: %s and %s are both '%s'",
+                               files[j].option, files[i].option, files[i].path),
+                "give each a file of its own, or \"off\"");
+            return;
+        }
+    }
+}
+
 static void check_log(struct reader *reader, const struct config_item *root)
 {
+    const struct config_item *log = config_find(root, "log");
+
+    if (log)
+        check_log_files(reader, log);
     if (reader->settings->log_target == LOG_FILE && !reader->settings->log_file)
         complaint_hint(complain(reader->complaints, config_find(root, "log")->where,
                            "the log goes to a file, but to which?"),

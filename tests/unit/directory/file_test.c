@@ -206,6 +206,14 @@ static void mistakes_are_found(void **state)
             "1: 'ns.example' is no DNS server~1: '1.1.1.1@0' is" },
         { "log to which file", "log { target = file }\n" OUT,
             "1: the log goes to a file, but to which?" },
+        { "two logs in one file",
+            "log {\n tracking_file = /tmp/x\n protocol_file = /tmp/x\n}\n" OUT,
+            "2: two logs are to be in one file: protocol_file and tracking_file are both "
+            "'/tmp/x'" },
+        { "one is where another is by default",
+            "log {\n target = file\n file = /var/log/relais/tracking.log\n}\n" OUT,
+            "1: two logs are to be in one file: file and tracking_file are both "
+            "'/var/log/relais/tracking.log'" },
         { "no way out", "", "0? there is no send connector" },
         { "a line break in a banner", IN "banner = \"a\\nb\" }\n" OUT,
             "1: a \\ in \"...\" stands before \" or \\ only" },
