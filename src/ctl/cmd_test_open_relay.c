@@ -21,6 +21,7 @@
 #include "policy/rights.h"
 #include "policy/wide.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -385,6 +386,7 @@ static void say_pace(const char *to, int64_t tarpit_ms, unsigned at_once)
     unsigned tricks = 3 * OPEN_RELAY_TRICKS, rounds = (tricks + at_once - 1) / at_once;
     char each[32], all[32];
 
+    assert(at_once);
     duration_format(tarpit_ms, each);
     duration_format((rounds + 1) * tarpit_ms, all);
     fprintf(stderr,

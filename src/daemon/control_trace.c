@@ -78,12 +78,14 @@ static bool is_session(struct bytes id)
 {
     bool is_zero = true;
 
+    if (id.n != DIGITS)
+        return false;
     for (size_t i = 0; i < id.n; i++) {
         if (!strchr("0123456789abcdef", id.at[i]) || id.at[i] == 0)
             return false;
         is_zero &= id.at[i] == '0';
     }
-    return id.n == DIGITS && !is_zero;
+    return !is_zero;
 }
 
 /* A message that has left the queue: the first line about it names the session. */
@@ -98,7 +100,8 @@ static bool learn_session(void *me, struct bytes line, bool is_first)
     found = bytes_first(session_in(log, line), DIGITS);
     if (!is_session(found))
         return true;
-    memcpy(log->job->ids[1], found.at, DIGITS);
+    snprintf(log->job->ids[1], sizeof log->job->ids[1], "%.*s", (int)found.n,
+        (const char *)found.at);
     return false;
 }
 

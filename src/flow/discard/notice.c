@@ -178,9 +178,10 @@ static void list_recipients(const struct notice *notice, const struct setup *set
             .remote_host = bytes_text(result->host ? result->host->text : notice->host),
             .reply = bytes_text(texts[at]),
             .is_own_reply = result->is_own,
-            .last_attempt = result->is_unattempted ? (struct wall){ 0 } : notice->began,
             .will_retry_until = until,
         };
+        if (!result->is_unattempted)
+            out[at].last_attempt = notice->began;
         at++;
     }
 }
