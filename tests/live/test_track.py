@@ -203,6 +203,16 @@ def test_what_waited_keeps_its_message_id(start, folder):
             assert [e["event-id"] for e in found["events"]] == want, name
 
 
+def test_a_mailbox_that_had_no_room_at_first(node, folder):
+    """The same, where no host is asked."""
+    with open(f"{folder}/mail", "w"):
+        send(node, "x@home.test")
+    wait_event(node, event_id="DEFER", message_id="<page3@printer.test>", source="MAILDIR")
+    os.remove(f"{folder}/mail")
+    node.tool("retry", "--all")
+    wait_event(node, event_id="DELIVER", message_id="<page3@printer.test>")
+
+
 def test_a_message_id_that_is_ours(start, folder):
     """Of a mail that had none, and of a notification."""
     with sink.Sink(answer=answer) as target:
