@@ -412,7 +412,7 @@ void lookup_found_us(struct host *host)
     struct destination *destination = host->destination;
     struct verdict refusal = loops_back(host_domain(host));
     struct mx_name *mx = host->mx;
-    bool is_probe = host->is_probed, is_at_end;
+    bool is_probe = host->is_probed, was_awaited, is_at_end;
     char error[HOST_ERROR_BYTES];
 
     snprintf(error, sizeof error, "451 4.4.6 %s, port %u, is this node itself", host->name,
@@ -425,7 +425,7 @@ void lookup_found_us(struct host *host)
     destination->users++;
     if (mx) /* else the recipient's domain is an address of ours */
         mark_gone_from(host);
-    stop_asking(destination);
+    was_awaited = stop_asking(destination);
     end_deliveries(destination);
     lookup_drop_gone(destination);
     is_at_end = !mx || !lookup_has_hosts(mx);
@@ -433,8 +433,10 @@ void lookup_found_us(struct host *host)
         say_failed(mx, error);
     if (is_at_end && is_final(destination))
         fail_hop(destination, &refusal);
-    else if (!is_probe)
+    else if (!is_probe || was_awaited)
         destination_try_next(destination);
+    else if (destination->hop->ready_count) /* it waited for the end of the probe */
+        deliver_want(destination->deliver, destination->hop);
     destination->users--;
     destination_free_if_done(destination);
 }
