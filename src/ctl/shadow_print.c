@@ -132,6 +132,18 @@ static void print_twice(const struct ctl_object *status)
     ctl_free(twice);
 }
 
+static void print_messages(const struct ctl_object *status)
+{
+    int64_t alone = count_of(status, "alone");
+
+    print_fact("messages", "%" PRId64 " to deliver, %" PRId64 " of them on two nodes",
+        count_of(status, "primary") + alone, count_of(status, "on_two_nodes"));
+    if (alone)
+        print_fact("", "%" PRId64 " taken without shadow redundancy: on this disk alone", alone);
+    if (count_of(status, "single"))
+        print_single(status);
+}
+
 static void print_here(const struct ctl_object *status)
 {
     print_fact("this node", "%s, store %.8s, position %" PRId64, text_of(status, "node"),
@@ -139,10 +151,7 @@ static void print_here(const struct ctl_object *status)
     print_fact("right to deliver", "%s",
         ctl_bool(status, "right_to_deliver") ? "yes"
                                              : "NOT YET: other nodes are asked what they took");
-    print_fact("messages", "%" PRId64 " to deliver, %" PRId64 " of them on two nodes",
-        count_of(status, "primary"), count_of(status, "on_two_nodes"));
-    if (count_of(status, "single"))
-        print_single(status);
+    print_messages(status);
     print_fact("copies held", "%" PRId64 " for other nodes", count_of(status, "held"));
     if (count_of(status, "unclaimed") || count_of(status, "aside"))
         print_fact("", "%" PRId64 " unclaimed, %" PRId64 " set aside (relais shadow list)",

@@ -148,7 +148,7 @@ static struct ctl_object *domain_row(const struct settings *settings, size_t i)
     row_text(row, "name", domain->pattern);
     row_text(row, "type", domain_type_name(domain->type));
     ctl_set_bool(row, "default", domain->is_default);
-    ctl_set_bool(row, "checks_recipients", domain->recipients);
+    row_text(row, "recipients", domain->recipient_file);
     row_text(row, "catch_all", domain->catch_all);
     row_source(row, settings, &domain->source);
     return row;

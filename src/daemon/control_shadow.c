@@ -101,6 +101,15 @@ static void add_rows(
     set_count(end, "words", facts->words);
 }
 
+/* What is taken while there is no redundancy, the ledger does not know: when there is (again), it
+ * is told of all of it. */
+static uint64_t count_alone(const struct path *path, const struct ledger_facts *facts)
+{
+    uint64_t all = path->queue.messages.count;
+
+    return !node_is_on(path->node) && all > facts->primary ? all - facts->primary : 0;
+}
+
 static void add_links(struct ctl_object *end, const struct node_facts *facts)
 {
     set_count(end, "links_in", facts->links_in);
@@ -148,6 +157,7 @@ static void command_shadow_status(struct client *client, const struct ctl_object
     ctl_set_bool(end, "fencing", picture.facts.ledger.is_fencing);
     ctl_set_bool(end, "right_to_deliver", picture.facts.ledger.has_right);
     add_rows(end, &picture.facts.ledger, picture.what.now);
+    set_count(end, "alone", count_alone(path, &picture.facts.ledger));
     add_links(end, &picture.facts);
     add_counts(end, &picture.facts.ledger);
     client_end(client, &end);

@@ -249,6 +249,8 @@ void read_recipient_file(struct reader *reader, const struct option *option,
         return;
     recipient_table_free(domain->recipients);
     domain->recipients = recipient_table_new();
+    free(domain->recipient_file);
+    domain->recipient_file = mem_text(item->values[0].text);
     while (lines_next(&lines, &line)) {
         size_t n = 0;
         line = bytes_trim(line);

@@ -77,6 +77,7 @@ void read_accepted_domain(struct reader *reader, const struct option *option,
                            item->title ? item->title : ""),
             "accepted_domain \"example.com\" { ... }, \"*.example.com\" or \"*\"");
         free(domain.catch_all);
+        free(domain.recipient_file);
         recipient_table_free(domain.recipients);
         return;
     }

@@ -354,6 +354,7 @@ static void free_blocks(struct settings *settings)
     for (size_t i = 0; i < settings->domain_count; i++) {
         free(settings->domains[i].pattern);
         free(settings->domains[i].catch_all);
+        free(settings->domains[i].recipient_file);
         recipient_table_free(settings->domains[i].recipients);
     }
     for (size_t i = 0; i < settings->node_count; i++) {

@@ -254,6 +254,7 @@ struct accepted_domain {
     enum domain_type type;
     bool is_default;                    /* names without a domain are of this one */
     struct recipient_table *recipients; /* who exists (AD-3); NULL: everybody */
+    char *recipient_file;               /* which says so */
     char *catch_all; /* where mail for who does not exist goes; NULL: it is refused */
 };
 

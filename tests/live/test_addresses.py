@@ -1,6 +1,7 @@
 """Chapter 6: who exists, who stands for whom, and what devices call themselves."""
 import email
 import email.policy
+import json
 import time
 
 import pytest
@@ -42,6 +43,12 @@ def node(start, folder):
                      relais.send("Home", spaces=["sender.test"], maildir=f"{folder}/mail/%u"), port)
         node.target, node.port = target, port
         yield node
+
+
+def test_the_file_of_recipients_is_shown(node):
+    row = json.loads(node.tool("get-accepted-domain", "--json", "example.com").stdout)
+    assert row["recipients"].endswith("/users") and "recipients" not in json.loads(node.tool("get-accepted-domain", "--json", "inside.test").stdout)
+    assert f"recipients                 : {row['recipients']}\n" in node.tool("get-accepted-domain", "example.com").stdout
 
 
 def delivered(node, sender, *recipients):

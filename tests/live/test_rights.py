@@ -246,6 +246,9 @@ def test_get_receive_connector(office):
     assert row["allow_senders"] == ["@example.com", "<>"] and row["refuse_recipients"] == ["all@example.com"]
     assert row["permission_groups"] == ["anonymous"] and row["size_max"] == 64 * 1024 and row["tarpit"] == "0s"
     assert row["effective_rights"][0]["by_allow"] == ["any-recipient"]
+    users = json.loads(node.tool("get-receive-connector", "--json", "Users").stdout)  # by the names of relais.conf(5)
+    assert users["auth"] == ["plain"] and users["require_auth"] is False and users["auth_without_tls"] is True
+    assert re.search(r"^auth +: plain\nrequire_auth +: no\n", node.tool("connector", "show", "Users").stdout, re.M)
     missing = node.tool("get-receive-connector", "Nowhere", check=False)
     assert missing.returncode == 66 and 'no receive connector "Nowhere"' in missing.stderr
 

@@ -46,6 +46,24 @@ def test_alone(start):
     assert first == "NOT redundant: single node: messages are on this disk alone"
     assert "redundancy         " + first in node.tool("status").stdout
     assert "shadow" not in node.tool("queues").stdout
+    assert "messages           0 to deliver, 0 of them on two nodes\n" in node.tool("shadow", "status").stdout
+    with Talk(port) as talk:
+        assert talk.send(mails.PLAIN).startswith(SAFE) and talk.send(mails.PLAIN).startswith(SAFE)
+    assert ("messages           2 to deliver, 0 of them on two nodes\n"
+            "                   2 taken without shadow redundancy: on this disk alone\n") in node.tool("shadow", "status").stdout
+    assert json.loads(node.tool("--json", "shadow", "status").stdout)["alone"] == 2
+
+
+def test_it_is_switched_off(pair):
+    """What is taken meanwhile is counted, and copied as soon as it is switched on again."""
+    one, _ = pair.nodes
+    one.tool("set-transport-config", "-ShadowRedundancyEnabled", "$false")
+    send(one, 2)
+    shown = one.tool("shadow", "status").stdout
+    assert shown.startswith("NOT redundant: switched off") and "2 taken without shadow redundancy: on this disk alone\n" in shown
+    one.tool("set-transport-config", "-ShadowRedundancyEnabled", "$true")
+    shown = process.wait_for("both copies", lambda: "2 to deliver, 2 of them on two nodes" in (t := one.tool("shadow", "status").stdout) and t)
+    assert "without shadow redundancy" not in shown
 
 
 def test_both_are_there(pair):

@@ -80,7 +80,7 @@ static void test_status(void **state)
         "{\"redundant\": false, \"redundancy_reason\": \"3 messages have one copy, oldest 2m: "
         "ex02 silent for 1m15s\", \"node\": \"ex01\", \"store\": "
         "\"0c5e0c5e0c5e0c5e0c5e0c5e0c5e0c5e\","
-        "\"position\": 81723, \"right_to_deliver\": true, \"primary\": 43, \"on_two_nodes\": "
+        "\"position\": 81723, \"right_to_deliver\": true, \"alone\": 0, \"primary\": 43, \"on_two_nodes\": "
         "40,"
         "\"single\": 3, \"single_by\": {\"no-node\": 1, \"failed\": 0, \"lost\": 2},"
         "\"single_oldest_ms\": 120000, \"held\": 12, \"unclaimed\": 0, \"aside\": 1,"
