@@ -110,9 +110,11 @@ static void add_complaints(const struct complaints *complaints, struct ctl_objec
     char text[1000];
 
     for (size_t i = 0; i < complaints->count; i++) {
-        complaint_format(&complaints->list[i], text);
-        add_complaint(
-            end, complaints->list[i].is_warning ? REPORT_WARNING : REPORT_ERROR, text, "");
+        const struct complaint *complaint = &complaints->list[i];
+        complaint_format_line(complaint, text);
+        report_notice(complaint->is_warning ? REPORT_WARNING : REPORT_ERROR, "%s", text);
+        complaint_format(complaint, text);
+        ctl_add_text(end, "complaints", bytes_text(text));
     }
 }
 

@@ -110,7 +110,7 @@ void complaints_sort(struct complaints *complaints)
     }
 }
 
-void complaint_format(const struct complaint *complaint, char out[1000])
+static void format(const struct complaint *complaint, const char *hint, char out[1000])
 {
     const char *kind = complaint->is_warning ? "warning" : "error";
     char where[160];
@@ -121,7 +121,17 @@ void complaint_format(const struct complaint *complaint, char out[1000])
     else
         snprintf(where, sizeof where, "%.140s", complaint->where.file);
     snprintf(out, 1000, "%s: %s: %.399s%s%.399s", where, kind, complaint->text,
-        complaint->hint[0] ? "\n    hint: " : "", complaint->hint);
+        complaint->hint[0] ? hint : "", complaint->hint);
+}
+
+void complaint_format(const struct complaint *complaint, char out[1000])
+{
+    format(complaint, "\n    hint: ", out);
+}
+
+void complaint_format_line(const struct complaint *complaint, char out[1000])
+{
+    format(complaint, "; hint: ", out);
 }
 
 enum { NAME_BYTES_MAX = 40 };

@@ -123,4 +123,7 @@ const struct address_list *directory_address_list(
 /* "relais.conf:12: error: unknown option 'foo'\n    hint: did you mean 'for'?" */
 void complaint_format(const struct complaint *complaint, char out[1000]);
 
+/* The same for a log, on one line: "...; hint: did you mean 'for'?" */
+void complaint_format_line(const struct complaint *complaint, char out[1000]);
+
 #endif

@@ -51,6 +51,8 @@ def test_a_bad_file_changes_nothing(start):
             node.reload()
             process.wait_for("the refusal", lambda: node.log().count("reload") > seen)
         assert node.status()["revision"] == revision
+        assert "; hint: one of smart_hosts" in node.log()
+        assert "\\x0a" not in node.log(), "a notice and its hint are one line"
         with Talk(port) as talk:
             assert talk.send(mails.PLAIN).startswith("250 2.")
         process.wait_for("the mail", lambda: target.mails)
