@@ -4,6 +4,7 @@
 #include "directory/directory.h"
 #include "proto/ctl/ctl.h"
 
+#include <sys/stat.h>
 #include <sysexits.h>
 
 static void print_json(const struct complaint *complaint)
@@ -42,6 +43,16 @@ static size_t count_warnings(const struct complaints *complaints)
     return n;
 }
 
+/* What keeps the file from being read, in words. */
+static const char *what_keeps_it(const char *file, enum err err)
+{
+    struct stat about;
+
+    if (err != ERR_IO || stat(file, &about) != 0 || S_ISREG(about.st_mode))
+        return err_text(err);
+    return S_ISDIR(about.st_mode) ? "a folder, not a file" : "no ordinary file";
+}
+
 int cmd_check(struct tool *tool, int argc, char **argv)
 {
     struct complaints complaints = { 0 };
@@ -70,7 +81,7 @@ int cmd_check(struct tool *tool, int argc, char **argv)
     } else {
         code =
             tool_fail(tool, err == ERR_NONE || err == ERR_DENIED ? tool_code(err) : EX_CONFIG,
-                "%s: %s", tool->config_file, err_text(err));
+                "%s: %s", tool->config_file, what_keeps_it(tool->config_file, err));
     }
     complaints_done(&complaints);
     return code;

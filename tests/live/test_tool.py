@@ -99,3 +99,9 @@ def test_mistakes_have_their_exit_code(folder, arguments, code):
     done = node.tool(*arguments, check=False)
     assert done.returncode == code, (done.returncode, done.stderr)
     assert done.stderr
+
+
+@pytest.mark.parametrize("file, why", [("/tmp", "a folder, not a file"), ("/dev/null", "no ordinary file")])
+def test_check_says_why_it_is_no_file(folder, file, why):
+    done = relais.Relais(folder, "").tool("check", file, check=False)
+    assert done.returncode == 78 and done.stderr.strip().endswith(f"{file}: {why}"), done
