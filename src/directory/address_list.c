@@ -15,6 +15,25 @@ enum { FILE_BYTES_MAX = 64 << 20, RANGES_MAX = 4 << 20, PATH_BYTES_MAX = 4096 };
 
 /* --- Ranges ------------------------------------------------------------------------------ */
 
+/* FIRST-LAST the wrong way round, or of two kinds.  False: it is neither. */
+static bool hint_of_ends(struct complaint *complaint, struct bytes text)
+{
+    size_t dash = bytes_find(text, '-');
+    char one[IP_TEXT_BYTES], other[IP_TEXT_BYTES];
+    struct ip first, last;
+
+    if (dash == BYTES_NOT_FOUND || !ip_parse(bytes_trim(bytes_first(text, dash)), &first) ||
+        !ip_parse(bytes_trim(bytes_skip(text, dash + 1)), &last))
+        return false;
+    ip_format(first, one);
+    ip_format(last, other);
+    if (ip_is_v4(first) != ip_is_v4(last))
+        complaint_hint(complaint, "%s and %s are of two kinds", one, other);
+    else
+        complaint_hint(complaint, "it runs backwards: \"%s-%s\"", other, one);
+    return true;
+}
+
 /* A prefix with bits set behind it is the likeliest mistake: shows the network it is in. */
 static void hint_of_range(struct complaint *complaint, const char *text)
 {
@@ -24,6 +43,8 @@ static void hint_of_range(struct complaint *complaint, const char *text)
     uint64_t bits;
     char network[IP_TEXT_BYTES];
 
+    if (slash == BYTES_NOT_FOUND && hint_of_ends(complaint, all))
+        return;
     if (slash == BYTES_NOT_FOUND || !ip_parse(bytes_first(all, slash), &ip) ||
         !bytes_to_number(bytes_skip(all, slash + 1), ip_is_v4(ip) ? 32 : 128, &bits)) {
         complaint_hint(complaint,

@@ -104,7 +104,17 @@ void read_choice_of_list(struct reader *reader, const struct option *option,
         read_file_of_list(reader, option, item, at, &choice->certificate_file);
     else if (is_fingerprint(text))
         read_fingerprint(reader, value_line(item, at), text, choice);
-    else if (!read_two_names(reader, value_line(item, at), text, choice))
+    else if (read_two_names(reader, value_line(item, at), text, choice))
+        return;
+    else if (text[0] != '/')
+        complaint_hint(complain(reader->complaints, value_line(item, at),
+                           "'%s' cannot be '%.100s'", option->name, text),
+            strncasecmp(text, "subject=", 8) == 0 || strncasecmp(text, "<S>", 3) == 0
+                ? "the issuer stands before the subject: \"issuer=... subject=...\"; relais "
+                  "certificate list shows both"
+                : "a full path, \"sha256:...\", \"sha1:...\" or \"issuer=... subject=...\"; "
+                  "relais certificate list shows them");
+    else
         read_file_of_list(reader, option, item, at, &choice->certificate_file);
 }
 

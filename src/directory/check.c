@@ -263,7 +263,7 @@ static void warn_of_node(struct complaints *complaints,
     const struct receive_connector *connector, const struct cluster_node *node, struct ip ip)
 {
     const struct ip_range *range;
-    char text[IP_RANGE_TEXT_BYTES];
+    char text[IP_RANGE_TEXT_BYTES], address[IP_TEXT_BYTES];
 
     if (!connector->enabled || connector->is_internal)
         return;
@@ -271,12 +271,14 @@ static void warn_of_node(struct complaints *complaints,
     if (!range || is_for_all(*range))
         return;
     ip_range_format(*range, text);
+    ip_format(ip, address);
     complaint_hint(complain_warning(complaints, connector->source,
                        "the range %s of receive connector \"%s\" has node \"%s\" in it", text,
                        connector->name, node->name),
-        "nodes are known by their keys on the internal connector, so this does not let them "
-        "in, "
-        "and does not keep them out");
+        "nodes are known by their keys on the internal connector, so this neither lets them in "
+        "nor keeps them out; two ranges instead, one that ends before %s and one that begins "
+        "behind it, are not warned of",
+        address);
 }
 
 void directory_check_node(const struct settings *settings, const struct cluster_node *node,

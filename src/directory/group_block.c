@@ -235,7 +235,8 @@ static void warn_of_groups(struct reader *reader, const struct receive_connector
         complaint_hint(complain(reader->complaints, item->where,
                            "receive connector \"%s\" would take nobody", connector->name),
             "permission_groups = { anonymous }, or enabled = false");
-    if (connector->groups & (GROUP_USERS | GROUP_CUSTOM) && !connector->mechanisms)
+    if ((connector->groups & GROUP_USERS || connector->user_group_count) &&
+        !connector->mechanisms)
         complaint_hint(
             complain_warning(reader->complaints, item->where,
                 "receive connector \"%s\" takes users, but nobody can log in", connector->name),

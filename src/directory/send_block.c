@@ -138,7 +138,7 @@ static void read_hosts(struct reader *reader, const struct option *option,
 {
     struct send_connector *connector = into;
 
-    if (item->value_count == 0)
+    if (item->value_count == 0 && reader->is_whole)
         complain(reader->complaints, item->where, "'%s' is empty", option->name);
     for (size_t i = 0; i < item->value_count; i++) {
         if (parse_host(item->values[i].text, SMTP_PORT, host_room(connector)))

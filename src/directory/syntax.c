@@ -138,11 +138,23 @@ static void add_value(struct parser *parser, struct config_item *item)
     item->values[item->value_count++] = (struct config_value){ take_text(parser), line };
 }
 
+static void hint_of_list(
+    const struct parser *parser, const struct config_item *item, struct complaint *complaint)
+{
+    if (parser->next.line != item->where.line)
+        complaint_hint(
+            complaint, "the list of '%s' began on line %d", item->name, item->where.line);
+    else if (is_next_text(parser))
+        complaint_hint(complaint,
+            "is a ',' missing before it?  A value with blanks in it stands in \"quotes\"");
+    else
+        complaint_hint(complaint, "a value with signs in it stands in \"quotes\"");
+}
+
 /* Behind the opening bracket. */
 static void parse_list(struct parser *parser, struct config_item *item, enum token_kind close)
 {
     const char *end = close == TOKEN_CLOSE ? "',' or '}'" : "',' or ']'";
-    struct complaint *complaint;
 
     for (;;) {
         if (is_next_text(parser))
@@ -155,16 +167,26 @@ static void parse_list(struct parser *parser, struct config_item *item, enum tok
             break;
         step(parser);
     }
-    complaint = complain_here(parser, end);
-    if (parser->next.line != item->where.line)
-        complaint_hint(
-            complaint, "the list of '%s' began on line %d", item->name, item->where.line);
-    else
-        complaint_hint(complaint, "a value with signs in it stands in \"quotes\"");
+    hint_of_list(parser, item, complain_here(parser, end));
     if (parser->next.line == item->where.line)
         skip_line(parser);
     if (is_next(parser, TOKEN_CLOSE) && parser->next.line == item->where.line)
         step(parser); /* the list's own end, after all */
+}
+
+/* A value with brackets of its own and no quotes: [mail.example.com]:587 was read as a list, and
+ * its port is what stands behind. */
+static void parse_rest_of_brackets(struct parser *parser, const struct config_item *item)
+{
+    if (!is_next(parser, TOKEN_WORD) || parser->next.text[0] != ':' ||
+        parser->next.line != item->where.line)
+        return;
+    complaint_hint(
+        complain(parser->complaints, item->where, "the list of '%.40s' ends before '%.50s'",
+            item->name, parser->next.text),
+        "brackets that are of a value stand in its quotes: { \"[%.60s]%.20s\" }",
+        item->value_count ? item->values[0].text : "mail.example.com", parser->next.text);
+    step(parser);
 }
 
 static void parse_value(struct parser *parser, struct config_item *item)
@@ -176,6 +198,8 @@ static void parse_value(struct parser *parser, struct config_item *item)
         item->kind = CONFIG_LIST;
         step(parser);
         parse_list(parser, item, close);
+        if (close == TOKEN_CLOSE_LIST)
+            parse_rest_of_brackets(parser, item);
     } else if (is_next_text(parser) && parser->next.line == item->where.line) {
         add_value(parser, item);
         if (is_next(parser, TOKEN_COMMA)) {
@@ -287,6 +311,57 @@ static void parse_call(struct parser *parser, struct config_item *block, const c
     free(path);
 }
 
+/* Blocks that have a name of their own. */
+static bool is_titled_block(const char *name)
+{
+    static const char *const names[] = { "receive_connector", "send_connector", "listener",
+        "cluster_node", "permission_group", "accepted_domain", "address_list", "smart_host",
+        "tls_policy" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "fqdn: x", as other programs write it; false: there is no colon. */
+static bool hint_of_colon(const struct config_item *item, struct complaint *complaint)
+{
+    const char *colon = strchr(item->name, ':'), *title = item->title ? item->title : "";
+    const char *value;
+
+    if (colon == item->name || (!colon && title[0] != ':'))
+        return false;
+    value = colon && colon[1] ? colon + 1 : title + strspn(title, ":");
+    complaint_hint(complaint, "write %.*s = %.60s: no ':' stands behind a name",
+        (int)(colon ? colon - item->name : 40), item->name, *value ? value : "VALUE");
+    return true;
+}
+
+static void complain_of_title(struct parser *parser, const struct config_item *item)
+{
+    struct complaint *complaint;
+
+    if (!item->title) {
+        complaint = complain(parser->complaints, item->where,
+            "'%.40s' is followed by neither '=' nor '{'", item->name);
+        if (!hint_of_colon(item, complaint))
+            complaint_hint(complaint,
+                "a value with blanks in it stands in \"quotes\", and a unit behind its number "
+                "without a blank: 25M");
+        return;
+    }
+    complaint = complain(parser->complaints, item->where, "%s is missing near '%.40s %.40s'",
+        is_titled_block(item->name) ? "'{'" : "'=' or '{'", item->name, item->title);
+    if (is_titled_block(item->name))
+        complaint_hint(complaint, "write %.40s \"%.64s\" { ... }", item->name, item->title);
+    else if (!hint_of_colon(item, complaint))
+        complaint_hint(complaint,
+            "write %.40s = %.40s; a value with blanks in it stands in \"quotes\"", item->name,
+            item->title);
+}
+
 /* Behind a name that neither '=' nor '{' follows: it may be a title, or a '=' left out. */
 static bool parse_title(struct parser *parser, struct config_item *item)
 {
@@ -299,16 +374,8 @@ static bool parse_title(struct parser *parser, struct config_item *item)
         complaint_hint(
             complain(parser->complaints, item->where, "'include' has no parentheses"),
             "write include(\"%.100s\")", item->title ? item->title : "file");
-    else if (item->title)
-        complaint_hint(complain(parser->complaints, item->where,
-                           "'=' or '{' is missing near '%.40s %.40s'", item->name, item->title),
-            "write %.40s = %.40s; a value with blanks in it stands in \"quotes\"", item->name,
-            item->title);
     else
-        complaint_hint(complain(parser->complaints, item->where,
-                           "'%.40s' is followed by neither '=' nor '{'", item->name),
-            "a value with blanks in it stands in \"quotes\", and a unit behind its number "
-            "without a blank: 25M");
+        complain_of_title(parser, item);
     if (parser->next.line == item->where.line)
         skip_line(parser);
     return false;

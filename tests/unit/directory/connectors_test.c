@@ -336,6 +336,8 @@ static void nodes_in_ranges_are_told(void **state)
         { "its network", "{192.0.2.0/24}", true },
         { "itself, among others", "{192.0.0.0/8, 192.0.2.2}", true },
         { "another one", "{192.0.3.0/24}", false },
+        { "all but it, as the hint says", "{192.0.2.0-192.0.2.1, 192.0.2.3-192.0.2.255}",
+            false },
         { "everybody", "{0.0.0.0/0}", false },
     };
 
@@ -353,9 +355,11 @@ static void nodes_in_ranges_are_told(void **state)
             cases[i].ranges);
         write_file("/tmp", "relais-connectors-test2.conf", text);
         check(cases[i].name, directory_read(&query, &settings, &complaints) == OK);
-        list_complaints(&complaints, false, got);
+        list_complaints(&complaints, true, got);
         check(cases[i].name,
             (strstr(got, "has node \"b.example\" in it") != NULL) == cases[i].warns);
+        check(
+            got, (strstr(got, "one that ends before 192.0.2.2 and") != NULL) == cases[i].warns);
         settings_free(settings);
         complaints_done(&complaints);
     }

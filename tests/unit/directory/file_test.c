@@ -232,6 +232,20 @@ static void mistakes_are_found(void **state)
             "}\n",
             "1: the block 'spool' has no end~3: unknown block 'send_connector' in spool | is "
             "the '}' of the spool of line 1 missing before it?" },
+        { "brackets without quotes",
+            "send_connector A { address_spaces = {\"*\"} smart_hosts = [mail.example.com]:587 "
+            "}\n",
+            "1: the list of 'smart_hosts' ends before ':587' | brackets that are of a value "
+            "stand in its quotes: { \"[mail.example.com]:587\" }" },
+        { "brackets without quotes in a list",
+            "send_connector A { address_spaces = {\"*\"} smart_hosts = { [a.example]:25 }\n}\n",
+            "1: expected ',' or '}', found '[' | a value with signs in it" },
+        { "no comma", IN "allow = { submit any-sender } }\n" OUT,
+            "1: expected ',' or '}', found 'any-sender' | is a ',' missing before it?" },
+        { "no { behind a connector's name",
+            "receive_connector \"A\"\nbindings = {\"*:25\"}\n" OUT,
+            "1: '{' is missing near 'receive_connector A' | write receive_connector \"A\" { "
+            "... }" },
         { "no end of a list", IN "allow = { submit, any-sender\n enabled = true }\n" OUT,
             "2: expected ',' or '}', found 'enabled' | the list of 'allow' began on line 1" },
         { "one end too many", "spool { }\n}\n" OUT,
@@ -239,6 +253,28 @@ static void mistakes_are_found(void **state)
         { "no value", "fqdn =\nspool { }\n" OUT, "1: 'fqdn' has no value" },
         { "no sign", "fqdn a.example\n" OUT,
             "1: '=' or '{' is missing near 'fqdn a.example' | write fqdn = a.example" },
+        { "a colon", "fqdn: a.example\n" OUT,
+            "1: '=' or '{' is missing near 'fqdn: a.example' | write fqdn = a.example: no ':' "
+            "stands" },
+        { "a colon apart", "fqdn : a.example\n" OUT,
+            "1: '=' or '{' is missing near 'fqdn :' | write fqdn = VALUE: no ':'" },
+        { "a colon and no blank", "fqdn:a.example\n" OUT,
+            "1: 'fqdn:a.example' is followed by neither '=' nor '{' | write fqdn = a.example" },
+        { "a range that runs backwards",
+            "receive_connector A { bindings = {\"*:25\"} remote_ranges = "
+            "{\"192.168.2.20-192.168.2.10\"} }\n" OUT,
+            "1: '192.168.2.20-192.168.2.10' is no range of addresses | it runs backwards: "
+            "\"192.168.2.10-192.168.2.20\"" },
+        { "a range of two kinds",
+            "receive_connector A { bindings = {\"*:25\"} remote_ranges = "
+            "{\"192.168.2.20-::1\"} }\n" OUT,
+            "1: '192.168.2.20-::1' is no range of addresses | 192.168.2.20 and ::1 are of two "
+            "kinds" },
+        { "a certificate's subject alone", IN "certificate = \"subject=CN=mail\" }\n" OUT,
+            "1: 'certificate' cannot be 'subject=CN=mail' | the issuer stands before the "
+            "subject" },
+        { "a certificate by half a path", IN "certificate = mail.pem }\n" OUT,
+            "1: 'certificate' cannot be 'mail.pem' | a full path, \"sha256:...\"" },
         { "unit apart", "spool { size = 25 M }\n" OUT,
             "1: 'M' is followed by neither '=' nor '{'~1: 'size' cannot be '25'" },
         { "no name of an option", "= 5\n" OUT, "1: expected an option or a block, found '='" },
@@ -550,6 +586,13 @@ static void included_files_are_read_and_named(void **state)
         check(line, strstr(line, "/part.conf:2: error: 'fqdn' has no value"));
         complaints_done(&complaints);
     }
+    write_file(folder, "part.conf", "fqdm = a.example\n");
+    check("misspelt", directory_read_file(path, &settings, &complaints) == ERR_SYNTAX);
+    complaint_format(&complaints.list[0], line);
+    check(line, strstr(line, "option 'fqdm'\n    hint: did you mean 'fqdn'?"));
+    complaint_format_line(&complaints.list[0], line);
+    check(line, strstr(line, "option 'fqdm'; hint: did you mean 'fqdn'?"));
+    complaints_done(&complaints);
     write_file(folder, "part.conf", "include(\"main.conf\") include(\"main.conf\")\n");
     check("circle", directory_read_file(path, &settings, &complaints) == ERR_SYNTAX);
     complaints_done(&complaints);

@@ -96,6 +96,17 @@ static void mistakes_are_found(void **state)
     }
 }
 
+static void an_unknown_group_is_no_users(void **state)
+{
+    struct settings *settings = NULL;
+    char got[8000];
+
+    (void)state;
+    check("refused",
+        read_text(IN "permission_groups = { xyzzy } }\n" OUT, &settings, got) == ERR_SYNTAX);
+    check(got, !strstr(got, "nobody can log in"));
+}
+
 static const char whole[] =
     IN "permission_groups = { anonymous, external-secured, scanners }\n"
        "permission_groups += { Users, \"Storage Boxes\", Scanners }\n"
@@ -182,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_are_found),
+        cmocka_unit_test(an_unknown_group_is_no_users),
         cmocka_unit_test(all_is_read),
         cmocka_unit_test(anonymous_stays_unless_others_are_named),
     };
