@@ -139,7 +139,8 @@ static void print_messages(const struct ctl_object *status)
     print_fact("messages", "%" PRId64 " to deliver, %" PRId64 " of them on two nodes",
         count_of(status, "primary") + alone, count_of(status, "on_two_nodes"));
     if (alone)
-        print_fact("", "%" PRId64 " taken without shadow redundancy: on this disk alone", alone);
+        print_fact(
+            "", "%" PRId64 " taken without shadow redundancy: on this disk alone", alone);
     if (count_of(status, "single"))
         print_single(status);
 }

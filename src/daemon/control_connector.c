@@ -168,8 +168,8 @@ static void add_security(struct ctl_object *row, const struct receive_connector 
         ctl_add_text(row, "client_fingerprints", bytes_text(connector->client_fingerprints[i]));
     for (unsigned i = 0; i < AUTH_MECHANISM_COUNT; i++) {
         if (connector->mechanisms >> i & 1)
-            ctl_add_text(row, "auth",
-                bytes_text(auth_mechanism_name((enum auth_mechanism)(1u << i))));
+            ctl_add_text(
+                row, "auth", bytes_text(auth_mechanism_name((enum auth_mechanism)(1u << i))));
     }
     ctl_set_bool(row, "require_auth", connector->requires_auth);
     ctl_set_bool(row, "auth_without_tls", connector->auth_without_tls);
