@@ -208,3 +208,13 @@ def test_all_addresses_without_ipv6(folder):
         assert sockets(port, "tcp6") == 0
     finally:
         process.end(node.process)
+
+
+def test_an_address_that_is_not_ours(start):
+    """RC-10: what is wrong is said, not that some host could not be reached."""
+    good = process.free_port(SINGLE)
+    node = start(receive("Elsewhere", "192.0.2.77:2525", ranges="127.0.0.0/8") + receive("Good", f"{SINGLE}:{good}", ranges="127.0.0.0/8"), good)
+    node.wait_log('binding_failed connector=Elsewhere address=192.0.2.77:2525 error="this machine has no such address"')
+    bad, = [b for b in node.status()["bindings"] if not b["open"]]
+    assert bad["error"] == "this machine has no such address"
+    assert "this machine has no such address" in node.tool("status").stdout

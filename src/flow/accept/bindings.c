@@ -222,6 +222,15 @@ static void report_binding(
     report_fields(event, fields, error ? 3 : 2);
 }
 
+static const char *error_text(const struct accept_binding *binding, enum err err)
+{
+    if (err != ERR_UNREACHABLE) /* of a socket that only listens: EADDRNOTAVAIL */
+        return err_text(err);
+    return ip_is_v4(binding->endpoint.ip) || listener_has_ipv6()
+               ? "this machine has no such address"
+               : "this system has no IPv6";
+}
+
 /* A failure is told, and tried again, when IS_LAST. */
 static void open_binding(struct accept_binding *binding, bool is_last)
 {
@@ -233,7 +242,7 @@ static void open_binding(struct accept_binding *binding, bool is_last)
         report_binding(REPORT_BINDING_OPEN, binding, NULL);
     } else if (is_last) {
         bool failed_before = binding->error[0];
-        snprintf(binding->error, sizeof binding->error, "%s", err_text(err));
+        snprintf(binding->error, sizeof binding->error, "%s", error_text(binding, err));
         if (!failed_before) /* loud once, not every few seconds */
             report_binding(REPORT_BINDING_FAILED, binding, binding->error);
         if (!timer_is_running(again))
