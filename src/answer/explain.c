@@ -90,6 +90,29 @@ static bool find_header(struct dialogue *dialogue)
 
 /* --- The connector ----------------------------------------------------------------------- */
 
+/* No connector takes the client: it is refused with a reply, or there is nobody to give one. */
+static void find_nobody(struct dialogue *dialogue)
+{
+    const struct arrival *arrival = &dialogue->question->arrival;
+    struct finding finding = { .stage = EXPLAIN_CONNECTOR, .about = "" };
+    char place[ARRIVAL_TEXT_BYTES], why[RECEIVE_WHY_BYTES];
+    bool has_port;
+
+    if (receive_listens(dialogue->settings, arrival, &has_port)) {
+        finding.reply = RECEIVE_NOBODY_REPLY;
+        finding.rule = "no-connector";
+        finding.why = "no connector takes this client";
+    } else {
+        arrival_format(arrival, place);
+        if (!arrival->is_unix && !has_port) /* who said no address has not heard of one */
+            snprintf(place, sizeof place, "port %u", arrival->port);
+        snprintf(
+            why, sizeof why, "nobody listens on %s: the connection itself is refused", place);
+        finding.why = why;
+    }
+    find(dialogue, finding);
+}
+
 static void find_connectors(struct dialogue *dialogue)
 {
     const struct settings *settings = dialogue->settings;
@@ -106,11 +129,7 @@ static void find_connectors(struct dialogue *dialogue)
                            .why = why });
     }
     if (!dialogue->connector)
-        find(dialogue, (struct finding){ .stage = EXPLAIN_CONNECTOR,
-                           .about = "",
-                           .reply = RECEIVE_NOBODY_REPLY,
-                           .rule = "no-connector",
-                           .why = "no connector takes this client" });
+        find_nobody(dialogue);
 }
 
 /* --- What the engine asks ---------------------------------------------------------------- */

@@ -80,6 +80,8 @@ static bool on_row(void *me, const struct ctl_object *row)
     bool is_limit = strcmp(stage, "limits") == 0;
 
     listing->any_no |= !is_yes && (!is_choice || *text_of(row, "reply"));
+    if (strcmp(stage, "connector") == 0 && !*text_of(row, "about"))
+        listing->any_no = true; /* without a reply, too: nobody listens there */
     if (listing->tool->is_json) {
         print_json_row(row);
         return true;

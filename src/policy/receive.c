@@ -160,24 +160,50 @@ const struct receive_connector *receive_choose(
     return best;
 }
 
-static void arrival_format(const struct arrival *arrival, char out[200])
+static bool has_port(const struct receive_connector *connector, uint16_t port)
+{
+    for (size_t i = 0; i < connector->binding_count; i++) {
+        if (!connector->bindings[i].is_unix && connector->bindings[i].port == port)
+            return true;
+    }
+    return false;
+}
+
+bool receive_listens(
+    const struct settings *settings, const struct arrival *arrival, bool *has_port_out)
+{
+    bool listens = false;
+
+    *has_port_out = false;
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        const struct receive_connector *connector = &settings->receive[i];
+        if (!connector->enabled)
+            continue;
+        listens |= covers(connector, arrival);
+        *has_port_out |= !arrival->is_unix && has_port(connector, arrival->port);
+    }
+    return listens;
+}
+
+void arrival_format(const struct arrival *arrival, char out[ARRIVAL_TEXT_BYTES])
 {
     char local[IP_TEXT_BYTES];
 
     if (arrival->is_unix) {
-        snprintf(out, 200, "unix:%.120s", arrival->path);
+        snprintf(out, ARRIVAL_TEXT_BYTES, "unix:%.120s", arrival->path);
         return;
     }
     ip_format(arrival->local, local);
-    snprintf(out, 200, ip_is_v4(arrival->local) ? "%s:%u" : "[%s]:%u", local, arrival->port);
+    snprintf(out, ARRIVAL_TEXT_BYTES, ip_is_v4(arrival->local) ? "%s:%u" : "[%s]:%u", local,
+        arrival->port);
 }
 
 void receive_why(const struct receive_connector *connector,
     const struct receive_connector *chosen, const struct arrival *arrival,
     char out[RECEIVE_WHY_BYTES])
 {
-    char peer[IP_TEXT_BYTES], local[200], range[IP_RANGE_TEXT_BYTES] = "",
-                                          nearer[IP_RANGE_TEXT_BYTES] = "";
+    char peer[IP_TEXT_BYTES], local[ARRIVAL_TEXT_BYTES], range[IP_RANGE_TEXT_BYTES] = "",
+                                                         nearer[IP_RANGE_TEXT_BYTES] = "";
     const struct ip_range *own = NULL, *other = NULL;
 
     arrival_format(arrival, local);
@@ -192,6 +218,8 @@ void receive_why(const struct receive_connector *connector,
         ip_range_format(*other, nearer);
     if (!connector->enabled)
         snprintf(out, RECEIVE_WHY_BYTES, "it is not enabled");
+    else if (!arrival->is_unix && !has_port(connector, arrival->port))
+        snprintf(out, RECEIVE_WHY_BYTES, "none of its bindings covers port %u", arrival->port);
     else if (!covers(connector, arrival))
         snprintf(out, RECEIVE_WHY_BYTES, "none of its bindings covers %s", local);
     else if (arrival->is_unix)

@@ -30,8 +30,17 @@ struct arrival {
 const struct receive_connector *receive_choose(
     const struct settings *settings, const struct arrival *arrival);
 
+/* Whether some enabled connector's binding covers the local side: else a client's connection is
+ * refused.  HAS_PORT: one at least has its port. */
+bool receive_listens(
+    const struct settings *settings, const struct arrival *arrival, bool *has_port);
+
 /* What a client reads whom none takes. */
 #define RECEIVE_NOBODY_REPLY "554 5.7.1 No service for your address here"
+
+/* The local side: "192.0.2.1:25", "[2001:db8::1]:25", "unix:/run/x". */
+enum { ARRIVAL_TEXT_BYTES = 200 };
+void arrival_format(const struct arrival *arrival, char out[ARRIVAL_TEXT_BYTES]);
 
 /* Why CONNECTOR is the one that was CHOSEN (NULL: none was), or is not. */
 enum { RECEIVE_WHY_BYTES = 320 };

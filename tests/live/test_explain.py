@@ -297,6 +297,22 @@ def test_for_people(node):
     assert refused.returncode == 77 and "550 5.7.54 SMTP; Unable to relay" in refused.stdout
 
 
+def test_where_nobody_listens(node):
+    """A client has no reply then, but a connection refused; whom no connector takes has one."""
+    closed = process.free_port()
+    with pytest.raises(ConnectionRefusedError):
+        Talk(closed, HOST, source=S)
+    cases = [(f":{closed}", f"port {closed}"), (f"{HOST}:{closed}", f"port {closed}"), ("127.112.9.9:" + str(node.port), f"127.112.9.9:{node.port}"),
+             ("unix:/nowhere/at/all", "unix:/nowhere/at/all")]
+    for to, place in cases:
+        done = node.tool("explain", "--from-ip", S, "--to", to, "--mail", "a@b.test", check=False)
+        assert done.returncode == 77 and f"none: nobody listens on {place}: the connection itself is refused\n" in done.stdout, (to, done.stdout)
+        assert "554" not in done.stdout and S not in done.stdout
+    rows, _ = node.ask("explain", **{"from": S, "to": f":{closed}"})
+    assert "reply" not in rows[-1] and "rule" not in rows[-1]
+    assert node.tool("explain", "--from-ip", S, "--to", f":{closed}", "--file", check=False).returncode == 77
+
+
 def test_where_clients_connect_to_when_nobody_says(node):
     rows, _ = node.ask("explain", **{"from": S})
     assert [r["about"] for r in rows if r["stage"] == "connector" and r["yes"]] == ["Scanners"]
