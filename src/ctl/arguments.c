@@ -1,5 +1,6 @@
 #include "ctl/arguments.h"
 
+#include "base/near.h"
 #include "base/time.h"
 
 #include <stdio.h>
@@ -135,6 +136,38 @@ static const struct option *find(
     return NULL;
 }
 
+struct option_sets {
+    const struct option_set *list;
+    size_t count;
+};
+
+static const char *option_name_at(const void *me, size_t i)
+{
+    const struct option_sets *sets = me;
+
+    for (size_t s = 0; s < sets->count; s++) {
+        if (i < sets->list[s].count)
+            return sets->list[s].list[i].name;
+        i -= sets->list[s].count;
+    }
+    return NULL;
+}
+
+/* "-Sender", as cmdlets have it, is near "--sender". */
+static void complain_of_unknown(const char *argument, const struct option_set *sets,
+    size_t set_count, char why[OPTION_WHY_BYTES])
+{
+    struct option_sets all = { sets, set_count };
+    const char *near, *name = argument + strspn(argument, "-");
+    char small[41] = "";
+
+    for (size_t i = 0; i + 1 < sizeof small && name[i] && name[i] != '='; i++)
+        small[i] = (char)ascii_lower((uint8_t)name[i]);
+    near = strlen(small) > 1 ? nearest_name(small, option_name_at, &all) : NULL;
+    snprintf(why, OPTION_WHY_BYTES, "unknown option '%.60s'%s%s%s", argument,
+        near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
+}
+
 /* Reads the option at ARGV[at]; returns how many words it took, 0 on a mistake. */
 static int read_one(int left, char **argv, const struct option_set *sets, size_t set_count,
     char why[OPTION_WHY_BYTES])
@@ -145,7 +178,7 @@ static int read_one(int left, char **argv, const struct option_set *sets, size_t
     int words = 1;
 
     if (!option) {
-        snprintf(why, OPTION_WHY_BYTES, "unknown option '%.60s'", argv[0]);
+        complain_of_unknown(argv[0], sets, set_count, why);
         return 0;
     }
     if (option->kind == OPTION_FLAG) {

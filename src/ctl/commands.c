@@ -164,5 +164,5 @@ int cmd_help(struct tool *tool, int argc, char **argv)
     }
     if (strcmp(name, "help") == 0)
         return list_all();
-    return list_group(name) ? EX_OK : tool_usage(tool, "unknown command '%.60s'", name);
+    return list_group(name) ? EX_OK : tool_unknown_command(tool, argc, argv);
 }

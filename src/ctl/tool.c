@@ -1,6 +1,7 @@
 #include "ctl/tool.h"
 #include "ctl/offline.h"
 
+#include "base/near.h"
 #include "directory/directory.h"
 
 #include <stdarg.h>
@@ -236,8 +237,34 @@ static const struct command *find(int argc, char **argv, int *words)
     return NULL;
 }
 
-static int unknown_command(const struct tool *tool, const char *word)
+static const char *command_name_at(const void *me, size_t i)
 {
+    const struct command *commands = me;
+
+    return commands[i].name;
+}
+
+/* Two words are nearer to a command of two than their first alone is. */
+static const char *near_command(int argc, char **argv)
+{
+    char text[64];
+    const char *near;
+
+    for (int words = argc > 1 ? 2 : 1; words > 0; words--) {
+        snprintf(text, sizeof text, "%s%s%s", argv[0], words > 1 ? " " : "",
+            words > 1 ? argv[1] : "");
+        for (char *c = text; *c; c++)
+            *c = (char)ascii_lower((uint8_t)*c);
+        near = nearest_name(text, command_name_at, tool_commands);
+        if (near)
+            return near;
+    }
+    return NULL;
+}
+
+int tool_unknown_command(const struct tool *tool, int argc, char **argv)
+{
+    const char *word = argv[0], *near;
     char known[200] = "";
     size_t n = strlen(word), at = 0;
 
@@ -247,7 +274,12 @@ static int unknown_command(const struct tool *tool, const char *word)
                 known + at, sizeof known - at, "%s%s", at ? ", " : "", c->name);
     }
     if (at)
-        return tool_usage(tool, "'%s' alone is no command; there are: %s", word, known);
+        return tool_usage(tool, "'%.40s%s%.40s' is no command; there are: %s", word,
+            argc > 1 ? " " : "", argc > 1 ? argv[1] : "", known);
+    near = near_command(argc, argv);
+    if (near)
+        return tool_usage(
+            tool, "unknown command '%.60s'; did you mean 'relais %s'?", word, near);
     return tool_usage(tool, "unknown command '%.60s'", word);
 }
 
@@ -270,7 +302,7 @@ int tool_run(int argc, char **argv)
         return tool_usage(&tool, "which command?");
     tool.command = find(argc, argv, &words);
     if (!tool.command)
-        return unknown_command(&tool, argv[0]);
+        return tool_unknown_command(&tool, argc, argv);
     code = tool.command->run(&tool, argc - words, argv + words);
     offline_done(&tool);
     settings_free(tool.settings);

@@ -46,6 +46,9 @@ bool tool_options_only(struct tool *tool, int argc, char **argv, const struct op
 int tool_usage(const struct tool *tool, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same of a command that there is not, which begins at ARGV, with what may have been meant. */
+int tool_unknown_command(const struct tool *tool, int argc, char **argv);
+
 /* A message id.  False: TEXT is none, which was said, and *exit_code is what to end with. */
 bool tool_mid(struct tool *tool, const char *text, struct mid *out, int *exit_code);
 

@@ -101,6 +101,24 @@ def test_mistakes_have_their_exit_code(folder, arguments, code):
     assert done.stderr
 
 
+@pytest.mark.parametrize("arguments, why", [
+    (["stauts"], "unknown command 'stauts'; did you mean 'relais status'?"),
+    (["mesage", "show"], "did you mean 'relais message show'?"),
+    (["queu", "nonsense"], "did you mean 'relais queue'?"),
+    (["get-receivconnector"], "did you mean 'relais get-receive-connector'?"),
+    (["Get-ReceivConnector"], "did you mean 'relais get-receive-connector'?"),
+    (["report", "foo"], "'report foo' is no command; there are: report clients, "),
+    (["report"], "'report' is no command; there are: report clients, "),
+    (["help", "stauts"], "did you mean 'relais status'?"),
+    (["xyzzy"], "unknown command 'xyzzy'\n"),
+    (["queue", "--limt", "1"], "unknown option '--limt'; did you mean --limit?"),
+    (["get-message-tracking-log", "-Sendr", "a@b.test"], "unknown option '-Sendr'; did you mean --sender?"),
+])
+def test_what_was_meant_is_asked(folder, arguments, why):
+    done = relais.Relais(folder, "").tool(*arguments, check=False)
+    assert done.returncode == 64 and why in done.stderr, done
+
+
 @pytest.mark.parametrize("file, why", [("/tmp", "a folder, not a file"), ("/dev/null", "no ordinary file")])
 def test_check_says_why_it_is_no_file(folder, file, why):
     done = relais.Relais(folder, "").tool("check", file, check=False)

@@ -92,7 +92,8 @@ static void test_mistakes(void **state)
             "option --duration: '1x' is not a time like 500ms, 5s or 1h" },
         { { "--yes", "maybe" }, "option --yes: 'maybe' is not yes or no" },
         { { "--choice", "blue" }, "option --choice: 'blue' is not one of red, green" },
-        { { "--flags" }, "unknown option '--flags'" },
+        { { "--flags" }, "unknown option '--flags'; did you mean --flag?" },
+        { { "-Nummber=3" }, "unknown option '-Nummber=3'; did you mean --number?" },
     };
 
     (void)state;
