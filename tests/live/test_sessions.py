@@ -397,3 +397,13 @@ def test_a_session_without_mail_ends(start):
             assert talk.reply() == ""
         node.wait_empty()
         assert target.mails[0].content.count(b"drop") > 5
+
+
+def test_a_refused_name_is_in_the_log(start):
+    """Whose device it is shows nothing else, when many come from one address."""
+    port = process.free_port(HOST)
+    node = start(relais.receive("Scanners", f"{HOST}:{port}", tarpit="0s"), port)
+    with Talk(port, HOST, hello=None) as talk:
+        for line, about in [("HELO scan_1", "scan_1"), ("EHLO a b", "a b"), ("EHLO", "")]:
+            assert talk.say(line).startswith("501 5.5.")
+            node.wait_log(f'stage={line[:4]} rule=syntax about=<{about}>|stage={line[:4]} rule=syntax about="<{about}>"')

@@ -135,7 +135,7 @@ static void refuse_line(struct turn *turn, const char *rule, struct bytes reply)
         auth_cancel(turn);
     else
         turn->server->command = "COMMAND";
-    turn_fault_as(turn, rule, reply);
+    turn_fault_as(turn, rule, reply, BYTES_NONE);
 }
 
 /* Each bare LF gets an answer, so that a device which knows no other line end hears why; none

@@ -139,7 +139,8 @@ enum smtp_server_action_type {
                          given when config.logs_lines */
     SMTP_SERVER_PROTOCOL_ERROR, /* counted; the reply is in OUT already (tarpit, statistics) */
     SMTP_SERVER_REJECTED, /* .rule: what the engine refused .command by, without asking; .text:
-                             the reply, which is in OUT already; .more: the address it is about,
+                             the reply, which is in OUT already; .more: the address or
+                             name it is about,
                              or nothing */
     SMTP_SERVER_CLOSE,    /* send OUT, then close */
 };

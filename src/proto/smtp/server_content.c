@@ -166,7 +166,7 @@ static void end_stray_chunk(struct turn *turn)
     else if (server->was_refused) /* pipelined behind a refused MAIL: no fault */
         turn_reply(turn, why->reply);
     else
-        turn_fault_as(turn, why->rule, why->reply);
+        turn_fault_as(turn, why->rule, why->reply, BYTES_NONE);
 }
 
 static void end_chunk(struct turn *turn)

@@ -120,14 +120,16 @@ static bool is_hello_name(struct bytes name)
     return is_writable(name) && (is_in_brackets(name) || is_domain(name));
 }
 
+/* What it said instead of a name is told: by that its owner is found. */
 static void refuse_hello(struct turn *turn, struct bytes args, bool is_extended)
 {
+    struct bytes reply = is_extended ? BYTES("501 5.5.4 Syntax: EHLO name\r\n")
+                                     : BYTES("501 5.5.4 Syntax: HELO name\r\n");
+
     if (args.n && bytes_find(args, ' ') == BYTES_NOT_FOUND)
-        turn_fault(turn, BYTES("501 5.5.2 Invalid name: neither a domain nor an address in "
-                               "brackets\r\n"));
-    else
-        turn_fault(turn, is_extended ? BYTES("501 5.5.4 Syntax: EHLO name\r\n")
-                                     : BYTES("501 5.5.4 Syntax: HELO name\r\n"));
+        reply =
+            BYTES("501 5.5.2 Invalid name: neither a domain nor an address in brackets\r\n");
+    turn_fault_as(turn, "syntax", reply, bytes_first(args, HELLO_NAME_BYTES_MAX));
 }
 
 static void check_hello(struct turn *turn, struct bytes args, bool is_extended)

@@ -114,15 +114,15 @@ void turn_reject(struct turn *turn, const char *rule, struct bytes reply, struct
         turn_close(turn);
 }
 
-void turn_fault_as(struct turn *turn, const char *rule, struct bytes reply)
+void turn_fault_as(struct turn *turn, const char *rule, struct bytes reply, struct bytes about)
 {
     struct smtp_server *server = turn->server;
 
     turn_act(turn, SMTP_SERVER_PROTOCOL_ERROR);
     if (++server->error_count <= server->config->errors_max)
-        turn_reject(turn, rule, reply, BYTES_NONE);
+        turn_reject(turn, rule, reply, about);
     else
-        turn_reject(turn, "errors", BYTES("421 4.7.0 Too many errors\r\n"), BYTES_NONE);
+        turn_reject(turn, "errors", BYTES("421 4.7.0 Too many errors\r\n"), about);
 }
 
 void turn_fault(struct turn *turn, struct bytes reply)
@@ -137,7 +137,7 @@ void turn_fault(struct turn *turn, struct bytes reply)
 
     while (!bytes_starts(reply, rules[i].code))
         i++;
-    turn_fault_as(turn, rules[i].rule, reply);
+    turn_fault_as(turn, rules[i].rule, reply, BYTES_NONE);
 }
 
 void turn_forget(struct turn *turn)

@@ -50,11 +50,11 @@ void turn_accept(
 /* A refusal: 4xx or 5xx.  421 closes. */
 void turn_refuse(struct turn *turn, const struct verdict *verdict);
 /* A protocol error, counted; one too many is answered 421 instead, and closes.  Its rule is by
- * the reply's code; or RULE. */
+ * the reply's code; or RULE, and it is about ABOUT. */
 void turn_fault(struct turn *turn, struct bytes reply);
-void turn_fault_as(struct turn *turn, const char *rule, struct bytes reply);
+void turn_fault_as(struct turn *turn, const char *rule, struct bytes reply, struct bytes about);
 /* What is refused without asking, and is no error: a whole reply of our own, and a rule of
- * docs/rules.md, both literals; ABOUT is an address, or nothing.  421 closes. */
+ * docs/rules.md, both literals; ABOUT is an address, a name, or nothing.  421 closes. */
 void turn_reject(struct turn *turn, const char *rule, struct bytes reply, struct bytes about);
 
 /* Tells the driver to forget the transaction that it holds, if any. */

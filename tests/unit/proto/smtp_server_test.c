@@ -537,7 +537,7 @@ static const struct {
     { "order and syntax", &patient,
         "MAIL FROM:<a@b>\r\nHELO a_b\r\nHELO c\r\nRCPT TO:<a@b>\r\nMAIL FROM:a@b\r\nMAIL "
         "FROM:<a@b> X=Y\r\nXYZZY\r\nEXPN a\r\nAUTH PLAIN\r\nSTARTTLS\r\n",
-        "MAIL sequence  503\nHELO syntax  501\nRCPT sequence  503\nMAIL syntax  501\n"
+        "MAIL sequence  503\nHELO syntax a_b 501\nRCPT sequence  503\nMAIL syntax  501\n"
         "MAIL syntax  555\nCOMMAND unknown-command  500\nEXPN not-offered  502\n"
         "AUTH not-offered  502\nSTARTTLS not-offered  502\n" },
     { "lines", &patient, "HELO c\nNOOP\r\n", "COMMAND line-end  500\n" },
