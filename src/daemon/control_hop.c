@@ -15,7 +15,8 @@ const char *control_hop_kind(const struct hop *hop)
 
 /* The words are Exchange's:
  *   active      messages of it are being delivered
- *   connecting  messages are ready, and a connection is being made, or waits for its turn
+ *   connecting  messages are ready, and a connection is being made (greeting, TLS and login are
+ *               of it), or waits for its turn
  *   ready       nothing waits, or what waits goes as soon as a connection has room
  *   retry       no host answers, or all that waits was refused for now: there is a next attempt
  *   suspended   by the administrator, or poison: nothing of it is started */
@@ -30,7 +31,7 @@ const char *control_hop_status(const struct hop *hop)
     if (hop->is_down && hop_is_resting(hop))
         return "retry";
     if (hop->ready_count)
-        return deliver_connection_count(hop) ? "ready" : "connecting";
+        return deliver_has_session(hop) ? "ready" : "connecting";
     return hop->waiting_count ? "retry" : "ready";
 }
 

@@ -1,6 +1,7 @@
 """Queues and messages that are suspended, filters, priorities, ages (QU-1, QU-5, QU-6, QU-7)."""
 import json
 import os
+import socket
 
 import pytest
 
@@ -92,6 +93,25 @@ def test_a_queue_without_mail_is_resumed(relay):
     assert queue(relay, "One")["status"] == "suspended" and queue(relay, "One")["messages"] == 0
     relay.tool("resume", "One")
     assert not [row for row in relay.ask("queues")[0] if row["name"] == "One"]
+
+
+def test_a_login_that_hangs_is_no_session_yet(start):
+    port = process.free_port()
+    with socket.create_server(("127.113.0.1", 0)) as server:
+        server.settimeout(30)
+        node = start(relais.receive("In", f"127.0.0.1:{port}") +
+                     relais.send("Out", smart_hosts=[f"[127.113.0.1]:{server.getsockname()[1]}"], user="u", password="secret",
+                                 auth=["plain"], tls="none", auth_without_tls=True), port)
+        put(node, "a@one.test")
+        host, _ = server.accept()
+        with host, host.makefile("rb") as lines:
+            host.settimeout(30)
+            host.sendall(b"220 slow\r\n")
+            assert lines.readline().startswith(b"EHLO")
+            host.sendall(b"250-slow\r\n250 AUTH PLAIN\r\n")
+            assert lines.readline().startswith(b"AUTH PLAIN")
+            row = queue(node, "Out")
+            assert (row["connections"], row["status"]) == (1, "connecting"), row
 
 
 # --- Filters --------------------------------------------------------------------------------------

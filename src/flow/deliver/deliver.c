@@ -206,6 +206,17 @@ uint32_t deliver_connection_count(const struct hop *hop)
                             : 0;
 }
 
+bool deliver_has_session(const struct hop *hop)
+{
+    if (!hop->destination)
+        return false;
+    list_each (node, &hop->destination->deliveries) {
+        if (container_of(node, struct delivery, in_destination)->is_up)
+            return true;
+    }
+    return hop->destination->job_count > 0;
+}
+
 static const char *host_state(const struct host *host)
 {
     if (host->is_down)

@@ -89,5 +89,7 @@ void deliver_each_host(
 /* A host of HOP has asked for fewer messages, and gets them: what it said, as mail/cause.h has it. */
 bool deliver_is_slowed(const struct hop *hop, char line[CAUSE_BYTES]);
 uint32_t deliver_connection_count(const struct hop *hop);
+/* Whether one of them is past its greeting, TLS and login. */
+bool deliver_has_session(const struct hop *hop);
 
 #endif
