@@ -76,6 +76,21 @@ static bool read_pattern(
     return false;
 }
 
+static bool read_event(const struct tool *tool, const char *text)
+{
+    char known[300] = "";
+    size_t n = 0;
+
+    for (const char *const *id = tracking_event_ids; *id; id++) {
+        if (!text || bytes_equal_nocase(bytes_text(text), bytes_text(*id)))
+            return true;
+        if (n < sizeof known)
+            n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", n ? ", " : "", *id);
+    }
+    tool_usage(tool, "--event: '%.60s' is no event; there are: %s", text, known);
+    return false;
+}
+
 /* False: a mistake, which has been said. */
 static bool read_words(
     const struct tool *tool, const struct words *words, struct track_query *query)
@@ -92,7 +107,8 @@ static bool read_words(
             return false;
         query->recipient_count++;
     }
-    return read_pattern(tool, "sender", words->sender, query->sender) &&
+    return read_event(tool, words->event) &&
+           read_pattern(tool, "sender", words->sender, query->sender) &&
            read_time(tool, "since", words->since, query->since) &&
            read_time(tool, "until", words->until, query->until);
 }

@@ -1,7 +1,9 @@
 /* devices: who uses this node, and what he could not have done without. */
 #include "daemon/control_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 static void add_needs(const struct device *device, struct ctl_object *row)
 {
@@ -53,15 +55,49 @@ static bool needs_any(const struct device *device)
     return false;
 }
 
+/* A connector that is gone may have devices yet. */
+static bool is_known(const struct settings *settings, const struct device *list, size_t count,
+    const char *connector)
+{
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        if (strcasecmp(settings->receive[i].name, connector) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcasecmp(list[i].connector, connector) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void refuse_connector(
+    struct client *client, const struct settings *settings, const char *connector)
+{
+    char known[400] = "";
+    size_t n = 0;
+
+    for (size_t i = 0; i < settings->receive_count && n < sizeof known; i++)
+        n += (size_t)snprintf(
+            known + n, sizeof known - n, "%s\"%s\"", n ? ", " : "", settings->receive[i].name);
+    client_error(client, EX_NOINPUT, "there is no receive connector \"%.64s\"; there are: %s",
+        connector, known);
+}
+
 /* "connector": of that one alone; "odd": who needs something alone. */
 void command_devices(struct client *client, const struct ctl_object *request)
 {
     struct path *path = client->control->path;
+    const struct settings *settings = path->routed_by->settings;
     const char *connector = ctl_text(request, "connector");
     int64_t now_ms = loop_wall(path->home).ms;
     size_t count;
     struct device *list = devices_list(&path->devices, &count);
 
+    if (connector && !is_known(settings, list, count, connector)) {
+        refuse_connector(client, settings, connector);
+        free(list);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         struct ctl_object *row;
         if ((connector && strcasecmp(list[i].connector, connector) != 0) ||

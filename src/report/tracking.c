@@ -169,6 +169,10 @@ static const struct {
     [REPORT_FENCED] = { "SHADOW", "FENCED", of_shadow },
 };
 
+const char *const tracking_event_ids[] = { "RECEIVE", "EXPAND", "SEND", "DELIVER", "DEFER",
+    "FAIL", "DSN", "POISONMESSAGE", "REDIRECT", "DROP", "SUSPEND", "RESUME", "HARECEIVE",
+    "HAREDIRECT", "HAREDIRECTFAIL", "HADISCARD", "RESUBMIT", "FENCED", NULL };
+
 bool tracking_may_want(enum report_event event)
 {
     return shapes[event].from != NULL;

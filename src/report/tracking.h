@@ -49,6 +49,9 @@ size_t tracking_text(char *out, const char *time, enum report_event event,
 size_t tracking_json(char *out, const char *time, enum report_event event,
     const struct report_field *fields, unsigned count);
 
+/* All event-ids a line may have, ended by NULL. */
+extern const char *const tracking_event_ids[];
+
 /* Whether events of this kind may have a line. */
 bool tracking_may_want(enum report_event event);
 

@@ -350,6 +350,8 @@ def test_what_is_found(busy, arguments, want):
 
 
 def test_it_can_be_asked_in_the_other_tongue(busy):
+    done = busy.tool("get-message-tracking-log", "-EventId", "BLAH", check=False)
+    assert done.returncode == 64 and "'BLAH' is no event" in done.stderr
     for arguments in (["-Sender", "two@example.com", "-EventId", "FAIL"], ["-MessageId", "<page4@printer.test>"],
                       ["-Recipients", "nobody@far.test", "-Start", "1h"]):
         assert senders(track(busy, *arguments, tool="Get-MessageTrackingLog")) == ["two@example.com", "<>"]
@@ -432,6 +434,7 @@ def test_what_was_sent_before_its_250_was_said(node):
 @pytest.mark.parametrize("arguments, why", [
     (["--sender", "a b"], "is no address and no pattern"),
     (["--since", "yesterday"], "is no time"),
+    (["--event", "FOO"], "'FOO' is no event; there are: RECEIVE, EXPAND, SEND, DELIVER, DEFER, FAIL, DSN"),
     (["a", "b"], "unexpected 'b'"),
 ])
 def test_mistakes(node, arguments, why):

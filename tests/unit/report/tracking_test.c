@@ -15,6 +15,20 @@ static const struct mid other_mid = { { 1 } };
 typedef size_t format_function(char *out, const char *time, enum report_event event,
     const struct report_field *fields, unsigned count);
 
+/* Whoever asks for an event can name it. */
+static void check_event_id(const char *name, struct bytes text)
+{
+    struct tracking_layout layout = { 0 };
+    struct tracking_line line;
+    uint8_t room[LINE_BYTES_MAX];
+    bool is_known = false;
+
+    check(name, tracking_parse(text, &layout, room, &line) == TRACKING_LINE);
+    for (size_t i = 0; tracking_event_ids[i]; i++)
+        is_known |= bytes_equal(line.column[TRACKING_EVENT], bytes_text(tracking_event_ids[i]));
+    check(name, is_known);
+}
+
 static void check_line(const char *name, format_function *format, enum report_event event,
     const struct report_field *fields, unsigned count, const char *want)
 {
@@ -22,6 +36,8 @@ static void check_line(const char *name, format_function *format, enum report_ev
     size_t n = format(out, TIME, event, fields, count);
 
     check_bytes(name, bytes_of(out, n), bytes_text(want));
+    if (n && format == tracking_text)
+        check_event_id(name, bytes_of(out, n));
 }
 #define FIELDS(...)                                                                            \
     (const struct report_field[]){ __VA_ARGS__ },                                              \
@@ -100,6 +116,21 @@ static void test_others(void **state)
     LINE("a shadow copy", REPORT_HA_RECEIVE,
         TIME ",,,,,,,SHADOW,HARECEIVE," MID_TEXT ",,,,,,,,,,,,n2,\n", R_MID(some_mid),
         R_CHARS("node", "n2"));
+    LINE("a copy at another node", REPORT_HA_REDIRECT,
+        TIME ",,,,,,,SHADOW,HAREDIRECT,,,,,,,,,,,,,n2,\n", R_CHARS("node", "n2"));
+    LINE("no copy there", REPORT_HA_REDIRECT_FAIL,
+        TIME ",,,,,,,SHADOW,HAREDIRECTFAIL,,,,,,,,,,,,,n2,\n", R_CHARS("node", "n2"));
+    LINE("a copy let go", REPORT_HA_DISCARD, TIME ",,,,,,,SHADOW,HADISCARD,,,,,,,,,,,,,n2,\n",
+        R_CHARS("node", "n2"));
+    LINE("fenced", REPORT_FENCED, TIME ",,,,,,,SHADOW,FENCED,,,,,,,,,,,,,n2,\n",
+        R_CHARS("node", "n2"));
+    LINE("redirected", REPORT_REDIRECT, TIME ",,,,,,,QUEUE,REDIRECT,,,,,,,,,,,,,,mx.test\n",
+        R_CHARS("to", "mx.test"));
+    LINE("suspended", REPORT_ADMIN,
+        TIME ",,,,,,,ADMIN,SUSPEND," MID_TEXT ",,,,,,,,,,,,,suspend\n", R_MID(some_mid),
+        R_CHARS("command", "suspend"));
+    LINE("resumed", REPORT_ADMIN, TIME ",,,,,,,ADMIN,RESUME," MID_TEXT ",,,,,,,,,,,,,resume\n",
+        R_MID(some_mid), R_CHARS("command", "resume"));
     LINE("removed by hand", REPORT_ADMIN,
         TIME ",,,,,,,ADMIN,DROP," MID_TEXT ",,,,,,,,,,,,,remove\n", R_MID(some_mid),
         R_CHARS("command", "remove"));
