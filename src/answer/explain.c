@@ -287,9 +287,24 @@ static bool say_hello(struct dialogue *dialogue)
     return true;
 }
 
+/* Behind the rights of who could not have logged in, or maybe not. */
+static const char *remark_on_user(const struct dialogue *dialogue)
+{
+    const struct client *client = &dialogue->client;
+
+    if (!client->user || !dialogue->question->knows_accounts)
+        return "";
+    if (client->account)
+        return client->account->is_disabled ? "; his account is disabled: no login succeeds"
+                                            : "";
+    return dialogue->settings->pam_service || dialogue->settings->kerberos_keytab
+               ? "; there is no account of that name here: only PAM or Kerberos may know him"
+               : "; there is no account of that name: no login succeeds";
+}
+
 static void find_rights(struct dialogue *dialogue)
 {
-    char text[400] = "", room[100];
+    char text[500] = "", room[100];
     size_t n = 0;
 
     for (unsigned i = 0; i < RIGHT_COUNT && n < sizeof text; i++) {
@@ -300,10 +315,12 @@ static void find_rights(struct dialogue *dialogue)
             n += (size_t)snprintf(text + n, sizeof text - n, "%s%s (%s)", n ? ", " : "",
                 right_name(right), source);
     }
+    if (n < sizeof text)
+        snprintf(text + n, sizeof text - n, "%s%s", n ? "" : "none", remark_on_user(dialogue));
     find(dialogue, (struct finding){ .stage = EXPLAIN_RIGHTS,
                        .about = dialogue->client.user ? dialogue->client.user : "",
                        .is_yes = true,
-                       .why = *text ? text : "none" });
+                       .why = text });
 }
 
 /* --- Where it goes ----------------------------------------------------------------------- */

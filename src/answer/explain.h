@@ -19,9 +19,10 @@ struct explain_question {
     struct arrival arrival; /* of the client, whoever handed it over */
     bool has_via;           /* a balancer did, by a PROXY header */
     struct ip via;
-    const char *helo; /* NULL: nothing was asked about it: "client.invalid" */
-    const char *user; /* logged in as; NULL: nobody */
-    bool is_tls;      /* STARTTLS was done */
+    const char *helo;    /* NULL: nothing was asked about it: "client.invalid" */
+    const char *user;    /* logged in as; NULL: nobody */
+    bool knows_accounts; /* the settings have them: the tool may not read their file */
+    bool is_tls;         /* STARTTLS was done */
     /* He showed a certificate, which is TLS; one with this fingerprint: the connector may list it;
      * or one that it knows whatever its fingerprint is. */
     bool has_certificate, is_partner;

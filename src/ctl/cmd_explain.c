@@ -186,7 +186,9 @@ int cmd_explain(struct tool *tool, int argc, char **argv)
     if (!tool_options(tool, &argc, argv, options, OPTION_COUNT(options), &code))
         return code;
     if (argc > 0)
-        return tool_usage(tool, "'%.60s' is too much", argv[0]);
+        return tool_usage(tool, "'%.60s' is too much%s%.60s%s", argv[0],
+            asked.uses_file ? ": --file takes no name; relais -c " : "",
+            asked.uses_file ? argv[0] : "", asked.uses_file ? " explain --file does" : "");
     if (asked.rcpt.count && !asked.mail)
         return tool_usage(tool, "a recipient needs a sender: --mail");
     request = request_of(&asked);

@@ -66,6 +66,7 @@ void command_explain(struct client *client, const struct ctl_object *request)
         client_error(client, EX_USAGE, "%s", why);
         return;
     }
+    asked.question.knows_accounts = true;
     asked.question.is_resting = is_resting;
     asked.question.resting_me = client;
     asked.question.count = count;

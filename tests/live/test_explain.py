@@ -214,6 +214,17 @@ def test_users_may_send_as_themselves(start, folder, server_certificate):
             assert said == [f"{code} {text.decode()}" for code, text in lived], (user, sender)
         text = node.tool("explain", "--to", f":{port}", "--user", "alice", "--tls", "--mail", "alice@example.com", "--rcpt", "b@c.test").stdout
         assert "any-recipient (group users)" in text and "rule own-address" in text
+        assert "account" not in text
+        ask = ["explain", "--to", f":{port}", "--tls", "--user"]
+        assert "; there is no account of that name: no login succeeds" in node.tool(*ask, "ghost").stdout
+        assert "account" not in node.tool(*ask, "ghost", "--file").stdout, "the tool alone does not read the accounts"
+        node.tool("user", "disable", "alice")
+        assert "; his account is disabled: no login succeeds" in node.tool(*ask, "alice").stdout
+
+
+def test_a_file_by_name(node):
+    done = node.tool("explain", "--file", "x.conf", check=False)
+    assert done.returncode == 64 and "--file takes no name; relais -c x.conf explain --file does" in done.stderr
 
 
 @pytest.fixture(scope="module")
