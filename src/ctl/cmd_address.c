@@ -19,11 +19,18 @@ static void print_list(const char *name, int64_t ranges, const char *file)
         name, "%" PRId64 " ranges%s%s", ranges, file && *file ? " in " : "", file ? file : "");
 }
 
+struct listing {
+    const struct tool *tool;
+    size_t rows;
+};
+
 static bool on_row(void *me, const struct ctl_object *row)
 {
-    const struct tool *tool = me;
+    struct listing *listing = me;
+    const struct tool *tool = listing->tool;
     const char *range = ctl_text(row, "range"), *name = ctl_text(row, "name");
 
+    listing->rows++;
     if (tool->is_json)
         print_json_row(row);
     else if (range)
@@ -53,7 +60,7 @@ static struct ctl_object *row_of_list(const struct address_list *list)
     return row;
 }
 
-static int show_file(struct tool *tool, const char *name)
+static int show_file(struct tool *tool, const char *name, struct listing *listing)
 {
     int code = EX_OK;
     const struct settings *settings = tool_settings_needed(tool, &code);
@@ -62,7 +69,7 @@ static int show_file(struct tool *tool, const char *name)
 
     for (size_t i = 0; settings && !name && i < settings->address_list_count; i++) {
         struct ctl_object *row = row_of_list(&settings->address_lists[i]);
-        on_row(tool, row);
+        on_row(listing, row);
         ctl_free(row);
     }
     if (!settings || !name)
@@ -72,7 +79,7 @@ static int show_file(struct tool *tool, const char *name)
         return tool_fail(tool, EX_DATAERR, "%s", why);
     for (size_t i = 0; i < list->range_count; i++) {
         struct ctl_object *row = row_of_range(list->ranges[i]);
-        on_row(tool, row);
+        on_row(listing, row);
         ctl_free(row);
     }
     return EX_OK;
@@ -80,7 +87,8 @@ static int show_file(struct tool *tool, const char *name)
 
 int cmd_address_show(struct tool *tool, int argc, char **argv)
 {
-    struct link_reader reader = { on_row, tool };
+    struct listing listing = { .tool = tool };
+    struct link_reader reader = { on_row, &listing };
     struct ctl_object *request;
     const char *name;
     int code;
@@ -94,7 +102,11 @@ int cmd_address_show(struct tool *tool, int argc, char **argv)
     if (name)
         ctl_set_text(request, "name", bytes_text(name));
     code = link_ask(tool, &request, &reader, NULL);
-    return code == LINK_DOWN ? show_file(tool, name) : code;
+    if (code == LINK_DOWN)
+        code = show_file(tool, name, &listing);
+    if (code == EX_OK && listing.rows == 0 && !tool->is_json)
+        puts(name ? "the list is empty" : "there is no address_list");
+    return code;
 }
 
 /* --- Changing ---------------------------------------------------------------------------- */

@@ -142,7 +142,8 @@ int cmd_certificate_list(struct tool *tool, int argc, char **argv)
     listing.settings = tool_settings(tool);
     err = tls_folder_read(listing.settings->certificate_folder, &listing.folder, why);
     if (err != OK)
-        return tool_fail(tool, tool_code(err), "%s", why);
+        return tool_fail(tool, tool_code(err),
+            "%s; certificate_folder = \"...\" in the configuration says which folder", why);
     print_all(tool, &listing);
     tls_folder_done(&listing.folder);
     return EX_OK;

@@ -250,7 +250,22 @@ def test_recipients_errors_and_connections_in_report_mode(start, target, port):
         assert len(re.findall(rf"would_refuse .*limit={limit} ", node.log())) == 1, limit
 
 
+def test_devices_of_a_connector_that_is_not_there(start, port):
+    node = start(relais.receive("In", f"{HOST}:{port}", ranges=["127.0.0.0/8"], allow=INSIDE), port)
+    assert node.tool("devices", "--connector", "in").stdout.strip() == "there is none"
+    done = node.tool("devices", "--connector", "Nope", check=False)
+    assert done.returncode == 66 and 'there is no receive connector "Nope"; there are: "In"' in done.stderr, done
+
+
 # --- Address lists ---
+
+def test_no_list_at_all(start, port):
+    node = start(relais.receive("In", f"{HOST}:{port}", ranges=["127.0.0.0/8"], allow=INSIDE), port)
+    assert node.tool("address-list", "show").stdout == "there is no address_list\n"
+    assert not node.tool("address-list", "show", "--json").stdout
+    node.stop()
+    assert node.tool("address-list", "show").stdout == "there is no address_list\n"
+
 
 def listed(port, file):
     return (relais.block("address_list", "Scanners", file=file) +

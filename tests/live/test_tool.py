@@ -123,3 +123,10 @@ def test_what_was_meant_is_asked(folder, arguments, why):
 def test_check_says_why_it_is_no_file(folder, file, why):
     done = relais.Relais(folder, "").tool("check", file, check=False)
     assert done.returncode == 78 and done.stderr.strip().endswith(f"{file}: {why}"), done
+
+
+def test_a_folder_of_certificates_that_is_not_there(folder):
+    node = relais.Relais(folder, f'certificate_folder = "{folder}/none"')
+    done = node.tool("certificate", "list", check=False)
+    assert done.returncode == 66 and f"{folder}/none: no such" in done.stderr, done
+    assert "certificate_folder = " in done.stderr
