@@ -139,7 +139,9 @@ int cmd_certificate_list(struct tool *tool, int argc, char **argv)
 
     if (!tool_options_only(tool, argc, argv, NULL, 0, &code))
         return code;
-    listing.settings = tool_settings(tool);
+    listing.settings = tool_settings_needed(tool, &code);
+    if (!listing.settings)
+        return code;
     err = tls_folder_read(listing.settings->certificate_folder, &listing.folder, why);
     if (err != OK)
         return tool_fail(tool, tool_code(err),

@@ -109,7 +109,7 @@ static void on_finding(void *me, const struct finding *finding)
 }
 
 static int explain_from_file(
-    struct tool *tool, const struct ctl_object *request, struct listing *listing)
+    struct tool *tool, bool is_down, const struct ctl_object *request, struct listing *listing)
 {
     struct explain_request asked;
     char why[EXPLAIN_WHY_BYTES];
@@ -119,6 +119,9 @@ static int explain_from_file(
     settings = tool_settings_needed(tool, &code);
     if (!settings)
         return code;
+    if (is_down && !tool->is_json)
+        fputs("relais: the daemon is not running: this is what the configuration file says\n",
+            stderr);
     if (!explain_read(settings, request, &asked, why))
         return tool_usage(tool, "%s", why);
     explain(settings, &asked.question, on_finding, listing);
@@ -196,13 +199,9 @@ int cmd_explain(struct tool *tool, int argc, char **argv)
     if (!asked.uses_file) {
         struct ctl_object *sent = request_of(&asked);
         code = link_ask(tool, &sent, &reader, NULL);
-        if (code == LINK_DOWN && !tool->is_json)
-            fputs(
-                "relais: the daemon is not running: this is what the configuration file says\n",
-                stderr);
     }
     if (code == LINK_DOWN)
-        code = explain_from_file(tool, request, &listing);
+        code = explain_from_file(tool, !asked.uses_file, request, &listing);
     ctl_free(request);
     return code == EX_OK && listing.any_no ? EX_NOPERM : code;
 }

@@ -191,12 +191,15 @@ static int show(struct tool *tool, struct track *track, bool has_daemon)
 
 static int find(struct tool *tool, const struct track_query *query)
 {
-    const struct settings *settings = tool_settings(tool);
+    const struct settings *settings;
     struct track_log *log;
     struct track track;
     bool has_daemon;
     int code;
 
+    settings = tool_settings(tool, DIRECTORY_TRACKING_LOG, &code);
+    if (!settings)
+        return code;
     if (!settings->tracking_log_file)
         return tool_fail(
             tool, EX_CONFIG, "there is no tracking log: log { tracking_file = off }");

@@ -124,7 +124,7 @@ static int tell_daemon(struct tool *tool)
  * nothing. */
 static enum err read_secret(const struct change *change, uint8_t key[ACCOUNT_SALT_KEY_BYTES])
 {
-    char *file = with(tool_settings(change->tool)->state_folder, "/salt-secret");
+    char *file = with(change->tool->settings->state_folder, "/salt-secret");
     struct buf text;
     enum err err;
 

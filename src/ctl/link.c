@@ -29,8 +29,12 @@ struct ctl_object *link_request(const char *command)
 
 int link_needed(struct tool *tool)
 {
-    return tool_fail(tool, EX_UNAVAILABLE, "the daemon is not running (nobody listens at %s)",
-        tool_socket(tool));
+    int code = EX_UNAVAILABLE;
+    const char *path = tool_socket(tool, &code);
+
+    return path
+               ? tool_fail(tool, code, "the daemon is not running (nobody listens at %s)", path)
+               : code;
 }
 
 static int connect_to(struct tool *tool, int *out)
@@ -38,10 +42,12 @@ static int connect_to(struct tool *tool, int *out)
     struct endpoint at = { .is_unix = true };
     struct timeval wait = { .tv_sec = ANSWER_WAIT_S };
     struct sockaddr_storage address;
-    const char *path = tool_socket(tool);
     socklen_t n;
-    int fd, code;
+    int fd, code = EX_OK;
+    const char *path = tool_socket(tool, &code);
 
+    if (!path)
+        return code;
     if (strlen(path) >= sizeof at.path)
         return tool_fail(tool, EX_USAGE, "%s: too long for a socket's path", path);
     memcpy(at.path, path, strlen(path));

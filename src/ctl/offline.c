@@ -47,9 +47,13 @@ int offline_scan(struct tool *tool, const struct offline_reader *reader)
     struct scan scan = { reader, isatty(STDERR_FILENO) };
     struct spool_visitor visitor = { &scan, on_message, on_damage, on_progress, NULL };
     char why[256] = "";
-    const char *folder = reader->folder ? reader->folder : tool_spool_folder(tool);
-    enum err err = spool_scan(folder, &visitor, why);
+    int code = EX_OK;
+    const char *folder = reader->folder ? reader->folder : tool_spool_folder(tool, &code);
+    enum err err;
 
+    if (!folder)
+        return code;
+    err = spool_scan(folder, &visitor, why);
     if (scan.shows_progress)
         fputs("\r                         \r", stderr);
     if (err == ERR_NONE)
@@ -63,8 +67,13 @@ int offline_scan(struct tool *tool, const struct offline_reader *reader)
 
 void offline_say(struct tool *tool)
 {
-    fprintf(
-        stderr, "relais: the daemon is down; reading the spool %s\n", tool_spool_folder(tool));
+    int code;
+    const char *folder = tool->spool_folder || tool_knows(tool, DIRECTORY_SPOOL_FOLDER)
+                             ? tool_spool_folder(tool, &code)
+                             : NULL;
+
+    if (folder) /* else the scan says it */
+        fprintf(stderr, "relais: the daemon is down; reading the spool %s\n", folder);
 }
 
 /* --- Rows -------------------------------------------------------------------------------- */
@@ -180,7 +189,7 @@ enum { POISON_FILE_BYTES_MAX = 1 << 20 };
 /* What the daemon noted of its crashes.  Without the file there were none. */
 static const struct poison_notes *notes_of(struct tool *tool)
 {
-    const char *folder = tool_settings(tool)->state_folder;
+    const char *folder = tool->settings->state_folder;
     size_t n = strlen(folder) + sizeof "/poison", bad = 0;
     struct buf text;
     char *file;
@@ -213,17 +222,19 @@ void offline_done(struct tool *tool)
 bool offline_add_poison(
     struct tool *tool, const struct spool_found *found, struct ctl_object *row)
 {
-    const struct poison_note *note = poison_find(notes_of(tool), found->mid);
+    const struct poison_note *note;
     struct envelope envelope = { .crash_count = 0 };
     char why[POISON_WHY_BYTES];
     uint32_t count;
 
-    if (offline_role(found) != STANDING_PRIMARY)
+    if (offline_role(found) != STANDING_PRIMARY ||
+        !tool_knows(tool, DIRECTORY_STATE_FOLDER | DIRECTORY_POISON))
         return false;
     if (found->envelope.n && envelope_decode(found->envelope, &envelope) != OK)
         return false; /* its row says so */
+    note = poison_find(notes_of(tool), found->mid);
     count = poison_count(note, envelope.crash_count);
-    if (!poison_is_reached(tool_settings(tool)->poison_threshold, count))
+    if (!poison_is_reached(tool->settings->poison_threshold, count))
         return false;
     poison_why(note, count, why);
     ctl_set_text(row, "queue", BYTES("poison"));
@@ -291,7 +302,7 @@ int offline_message(
         return tool_fail(
             tool, EX_NOINPUT, "it is over: only a word to other nodes is kept of it");
     }
-    err = read_content(tool_spool_folder(tool), &search.entry, content);
+    err = read_content(tool_spool_folder(tool, &code), &search.entry, content);
     if (err != OK) {
         ctl_free(search.row);
         return tool_fail(tool, tool_code(err), "the message cannot be read: %s", err_text(err));

@@ -2,14 +2,15 @@
 #include "ctl/offline.h"
 
 #include "base/near.h"
-#include "directory/directory.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #define CONFIG_FILE "/etc/relais/relais.conf"
+static const char default_file[] = CONFIG_FILE;
 
 static struct option_set common_options(struct tool *tool)
 {
@@ -77,6 +78,22 @@ int tool_usage(const struct tool *tool, const char *format, ...)
     return EX_USAGE;
 }
 
+/* A file that was named and is not there is a mistake in the command's line: another relay's
+ * daemon would be asked.  FILE may be missing where it is the system's own. */
+static bool has_file(const struct tool *tool, int *exit_code)
+{
+    enum err err;
+
+    if (!tool->config_file || tool->config_file == default_file ||
+        access(tool->config_file, R_OK) == 0)
+        return true;
+    err = errno == EACCES                       ? ERR_DENIED
+          : errno == ENOENT || errno == ENOTDIR ? ERR_NONE
+                                                : ERR_IO;
+    *exit_code = tool_fail(tool, tool_code(err), "%s: %s", tool->config_file, err_text(err));
+    return false;
+}
+
 bool tool_options(struct tool *tool, int *argc, char **argv, const struct option *options,
     size_t count, int *exit_code)
 {
@@ -88,7 +105,7 @@ bool tool_options(struct tool *tool, int *argc, char **argv, const struct option
         return false;
     }
     if (!tool->wants_help)
-        return true;
+        return has_file(tool, exit_code);
     print_usage(tool->command, stdout);
     printf("\n%s.\n\n", tool->command->summary);
     arguments_print(sets[0]);
@@ -109,28 +126,104 @@ bool tool_options_only(struct tool *tool, int argc, char **argv, const struct op
 
 /* --- Settings ---------------------------------------------------------------------------- */
 
-const struct settings *tool_settings(struct tool *tool)
+static const struct {
+    unsigned place;
+    const char *name, *instead;
+} place_names[] = {
+    { DIRECTORY_CONTROL_SOCKET, "control_socket", " (give it: --socket PATH)" },
+    { DIRECTORY_SPOOL_FOLDER, "spool { folder }", " (give it: --spool FOLDER)" },
+    { DIRECTORY_STATE_FOLDER, "state_folder", "" },
+    { DIRECTORY_POISON, "queue { poison_threshold }", "" },
+    { DIRECTORY_TRACKING_LOG, "log { tracking_file }", "" },
+};
+
+static struct settings *default_settings(void)
+{
+    char host[256] = "localhost";
+
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = 0;
+    return settings_new(host);
+}
+
+/* Of the system's file that is not there everything is at its default; of one that may not be read
+ * the socket is worth a try, as it is the system's. */
+static unsigned unsure_without(const struct tool *tool, enum err err)
+{
+    if (err == ERR_NONE)
+        return DIRECTORY_REST;
+    if (err == ERR_DENIED && tool->config_file == default_file)
+        return ~(unsigned)DIRECTORY_CONTROL_SOCKET;
+    return ~0U;
+}
+
+static void read_settings(struct tool *tool)
 {
     /* The key is the daemon's, and no reason to know nothing. */
-    struct directory_query query = {
-        .file = tool->config_file, .may_lack_key = true, .skips_accounts = true
-    };
-    struct complaints complaints = { 0 };
-    char host[256] = "localhost";
-    enum err err;
+    struct directory_partial partial = { 0 };
+    struct directory_query query = { .file = tool->config_file,
+        .may_lack_key = true,
+        .skips_accounts = true,
+        .partial = &partial };
 
     if (tool->settings)
-        return tool->settings;
-    err = directory_read(&query, &tool->settings, &complaints);
-    complaints_done(&complaints);
-    if (err != OK) {
-        fprintf(stderr, "relais: %s: %s; going on with the defaults%s\n", tool->config_file,
-            err_text(err), err == ERR_SYNTAX ? " (see: relais check)" : "");
-        if (gethostname(host, sizeof host - 1) != 0)
-            host[0] = 0;
-        tool->settings = settings_new(host);
+        return;
+    tool->settings_err = directory_read(&query, &tool->settings, &tool->complaints);
+    if (tool->settings_err == OK)
+        return;
+    if (tool->settings_err == ERR_SYNTAX) {
+        tool->settings = partial.settings;
+        tool->unsure = partial.unsure;
+    } else {
+        tool->settings = default_settings();
+        tool->unsure = unsure_without(tool, tool->settings_err);
     }
-    return tool->settings;
+}
+
+bool tool_knows(struct tool *tool, unsigned places)
+{
+    read_settings(tool);
+    return !(tool->unsure & places);
+}
+
+static void tell_state(struct tool *tool)
+{
+    if (tool->settings_err == OK || tool->has_told)
+        return;
+    tool->has_told = true;
+    if (tool->settings_err == ERR_SYNTAX)
+        fprintf(stderr, "relais: %s has mistakes%s (see: relais check)\n", tool->config_file,
+            geteuid() == 0 ? "" : ", or names files that you may not read");
+    else
+        fprintf(stderr, "relais: %s: %s; going by the defaults\n", tool->config_file,
+            err_text(tool->settings_err));
+}
+
+static int refuse_place(const struct tool *tool, unsigned places)
+{
+    if (places & DIRECTORY_REST)
+        return tool_fail(tool, EX_CONFIG, "%s: has mistakes", tool->config_file);
+    for (size_t i = 0; i < sizeof place_names / sizeof *place_names; i++) {
+        if (places & tool->unsure & place_names[i].place)
+            return tool_fail(tool, EX_CONFIG, "%s has mistakes and does not tell the %s%s",
+                tool->config_file, place_names[i].name, place_names[i].instead);
+    }
+    abort(); /* not reached: something is unsure, and each place has a name */
+}
+
+const struct settings *tool_settings(struct tool *tool, unsigned places, int *code)
+{
+    bool is_known = tool_knows(tool, places);
+
+    if (is_known) {
+        tell_state(tool);
+        return tool->settings;
+    }
+    *code = tool->settings_err == ERR_SYNTAX
+                ? refuse_place(tool, places)
+                : tool_fail(tool, tool_code(tool->settings_err), "%s: %s", tool->config_file,
+                      err_text(tool->settings_err));
+    return NULL;
 }
 
 void tool_print_complaints(const struct complaints *complaints)
@@ -145,33 +238,37 @@ void tool_print_complaints(const struct complaints *complaints)
 
 const struct settings *tool_settings_needed(struct tool *tool, int *code)
 {
-    struct directory_query query = {
-        .file = tool->config_file, .may_lack_key = true, .skips_accounts = true
-    };
-    struct complaints complaints = { 0 };
-    enum err err;
-
-    if (tool->settings)
-        return tool->settings;
-    err = directory_read(&query, &tool->settings, &complaints);
-    if (err == ERR_SYNTAX)
-        tool_print_complaints(&complaints);
-    complaints_done(&complaints);
-    if (err == OK)
-        return tool->settings;
-    *code = tool_fail(tool, err == ERR_SYNTAX ? EX_CONFIG : tool_code(err), "%s: %s",
-        tool->config_file, err == ERR_SYNTAX ? "has mistakes" : err_text(err));
-    return NULL;
+    if (!tool_knows(tool, DIRECTORY_REST) && tool->settings_err == ERR_SYNTAX)
+        tool_print_complaints(&tool->complaints);
+    return tool_settings(tool, ~0U, code);
 }
 
-const char *tool_socket(struct tool *tool)
+const char *tool_socket(struct tool *tool, int *code)
 {
-    return tool->socket ? tool->socket : tool_settings(tool)->control_socket;
+    const struct settings *settings;
+
+    if (tool->socket)
+        return tool->socket;
+    settings = tool_settings(tool, DIRECTORY_CONTROL_SOCKET, code);
+    return settings ? settings->control_socket : NULL;
 }
 
-const char *tool_spool_folder(struct tool *tool)
+const char *tool_spool_folder(struct tool *tool, int *code)
 {
-    return tool->spool_folder ? tool->spool_folder : tool_settings(tool)->spool_folder;
+    const struct settings *settings;
+
+    if (tool->spool_folder)
+        return tool->spool_folder;
+    settings = tool_settings(tool, DIRECTORY_SPOOL_FOLDER, code);
+    return settings ? settings->spool_folder : NULL;
+}
+
+void tool_done(struct tool *tool)
+{
+    offline_done(tool);
+    settings_free(tool->settings);
+    tool->settings = NULL;
+    complaints_done(&tool->complaints);
 }
 
 int tool_code(enum err err)
@@ -285,7 +382,7 @@ int tool_unknown_command(const struct tool *tool, int argc, char **argv)
 
 int tool_run(int argc, char **argv)
 {
-    struct tool tool = { .config_file = CONFIG_FILE };
+    struct tool tool = { .config_file = default_file };
     bool wants_version = false;
     const struct option version[] = { { "version", 'V', OPTION_FLAG, &wants_version } };
     struct option_set sets[] = { { version, 1 }, common_options(&tool) };
@@ -304,8 +401,7 @@ int tool_run(int argc, char **argv)
     if (!tool.command)
         return tool_unknown_command(&tool, argc, argv);
     code = tool.command->run(&tool, argc - words, argv + words);
-    offline_done(&tool);
-    settings_free(tool.settings);
+    tool_done(&tool);
     if (fflush(stdout) != 0 && code == EX_OK)
         code = EX_IOERR;
     return code;

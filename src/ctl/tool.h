@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "ctl/arguments.h"
-#include "policy/settings.h"
+#include "directory/directory.h"
 
 #include <stdio.h>
 
@@ -23,7 +23,11 @@ struct tool {
     const struct command *command; /* the one that runs */
     const char *config_file, *socket, *spool_folder;
     bool is_json, wants_help;
-    struct settings *settings;   /* read when first asked for */
+    struct settings *settings; /* read when first asked for */
+    enum err settings_err;     /* why they are not the file's: ERR_SYNTAX, ERR_NONE ... */
+    unsigned unsure;           /* enum directory_place: what of them may not be gone by */
+    bool has_told;             /* that they are not whole */
+    struct complaints complaints;
     struct poison_notes *poison; /* likewise, by offline_add_poison() */
 };
 
@@ -56,17 +60,21 @@ bool tool_mid(struct tool *tool, const char *text, struct mid *out, int *exit_co
 int tool_fail(const struct tool *tool, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The settings of the configuration file; when it is missing or wrong the defaults, which is
- * said once on stderr. */
-const struct settings *tool_settings(struct tool *tool);
-/* The same for who must not go on without: NULL: it is missing or wrong, which has been said, and
- * *code is what to end with.  The key may be missing. */
+/* The settings, for who goes by nothing of them but PLACES (enum directory_place, or-ed).  That the
+ * file has mistakes is said once, in a line; NULL: it does not tell PLACES, which has been said, and
+ * *code is what to end with. */
+const struct settings *tool_settings(struct tool *tool, unsigned places, int *code);
+/* Whether it would be NULL; says nothing. */
+bool tool_knows(struct tool *tool, unsigned places);
+/* All of them, without a mistake; NULL: likewise, and the mistakes have been printed.  The key may
+ * be missing. */
 const struct settings *tool_settings_needed(struct tool *tool, int *code);
-const char *tool_socket(struct tool *tool);
-const char *tool_spool_folder(struct tool *tool);
+/* NULL: likewise. */
+const char *tool_socket(struct tool *tool, int *code);
+const char *tool_spool_folder(struct tool *tool, int *code);
+void tool_done(struct tool *tool);
 
 /* Prints the complaints on stderr. */
-struct complaints;
 void tool_print_complaints(const struct complaints *complaints);
 
 /* The exit code for an error of the machine: EX_NOPERM, EX_IOERR ... */

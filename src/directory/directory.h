@@ -46,12 +46,28 @@ struct directory_change {
     bool is_gone;  /* no such file */
     bool was_read; /* set: the configuration does include it, or looks for it */
 };
+/* What of the settings the tool goes by, each by itself; the rest is no use without being whole. */
+enum directory_place {
+    DIRECTORY_CONTROL_SOCKET = 1,
+    DIRECTORY_SPOOL_FOLDER = 2,
+    DIRECTORY_STATE_FOLDER = 4,
+    DIRECTORY_POISON = 8,        /* poison_threshold */
+    DIRECTORY_TRACKING_LOG = 16, /* its file, and how many of them */
+    DIRECTORY_REST = 32,
+};
+/* A file with mistakes, as far as it could be read: the places that are not UNSURE are as the file
+ * has them. */
+struct directory_partial {
+    struct settings *settings; /* settings_free() */
+    unsigned unsure;           /* enum directory_place, or-ed */
+};
 struct directory_query {
     const char *file;
     struct directory_change *change; /* may be NULL */
     bool may_lack_key;               /* `relais cluster init` is about to make it */
     bool skips_accounts;             /* `relais user` is about to mend them */
     bool needs_accounts; /* the daemon: without them a disabled user of PAM would be none */
+    struct directory_partial *partial; /* set with ERR_SYNTAX; NULL: not wanted */
 };
 enum err directory_read(const struct directory_query *query, struct settings **out,
     struct complaints *complaints) MUST_USE;

@@ -393,6 +393,8 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
     config_parse(text, query->file, query->change, &config, complaints);
     reader.is_whole = complaints->error_count == errors_before;
     read_settings(&reader, &config.root, query->change);
+    if (query->partial)
+        query->partial->unsure = places_unsure(&config, text, reader.is_whole, complaints);
     complaints_sort(complaints);
     /* Lines of connectors go on pointing to the names of files. */
     reader.settings->source_files = config.files;
@@ -405,7 +407,10 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
     free(reader.receive_items);
     free(reader.alias_sources);
     if (complaints->error_count != errors_before) {
-        settings_free(reader.settings);
+        if (query->partial)
+            query->partial->settings = reader.settings;
+        else
+            settings_free(reader.settings);
         return ERR_SYNTAX;
     }
     settings_index(reader.settings);

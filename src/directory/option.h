@@ -66,6 +66,11 @@ void read_cluster_node(
     struct reader *, const struct option *, const struct config_item *, void *);
 void read_transport(struct reader *, const struct option *, const struct config_item *, void *);
 
+/* places.c: which of enum directory_place the settings of TEXT, which have mistakes, do not tell.
+ * IS_WHOLE: none of syntax. */
+unsigned places_unsure(const struct config *config, struct bytes text, bool is_whole,
+    const struct complaints *complaints);
+
 /* Whether the block of a receive connector says that strangers may relay by it (RC-9). */
 bool open_relay_is_meant(const struct config_item *block);
 

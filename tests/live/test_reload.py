@@ -170,8 +170,7 @@ def test_a_bad_file_keeps_the_old(start, folder):
         for count, (name, text) in enumerate(bad_files(folder, good).items(), 1):
             with open(node.file, "w") as f:
                 f.write(text)
-            # From a file with mistakes the tool cannot know where the socket is.
-            done = node.tool("--socket", os.path.join(node.folder, "control"), "reload", check=False)
+            done = node.tool("reload", check=False)
             assert done.returncode == 78 and done.stderr, (name, done)
             assert node.status()["revision"] == 1, name
             send(port)

@@ -127,12 +127,6 @@ static struct tool tool_of(const struct place *place)
     return (struct tool){ .spool_folder = place->folder, .config_file = "/nowhere/at/all" };
 }
 
-static void tool_done(struct tool *tool)
-{
-    offline_done(tool);
-    settings_free(tool->settings);
-}
-
 static void keep_row(void *me, const struct spool_found *found)
 {
     struct ctl_object **row = me;
