@@ -202,7 +202,7 @@ enum err tls_keep_self_signed(const char *fqdn, bool is_rsa, const char *file,
         return fail(file, err, why);
     if (is_good)
         return OK;
-    if (*damage) /* a new file has a mode and an owner of its own */
-        err_ignore(file_remove(file));
+    /* Else the new key had the mode and the owner of the old file, whoever gave it these. */
+    err_ignore(file_remove(file));
     return make_kept(fqdn, is_rsa, file, why);
 }

@@ -100,6 +100,7 @@ static void damage_is_mended(void **state)
     (void)state;
     for (size_t cut = 0; cut < n - 1; cut += step) {
         save(text, cut);
+        chmod(file, 0644); /* which keep() looks at, too */
         assert_string_not_equal(first.fingerprint, keep("mx.example", false, true).fingerprint);
     }
     save(text, n);
@@ -140,12 +141,16 @@ static void it_is_made_anew_before_its_end(void **state)
         struct paper old = paper_make(NULL, "mx.example", NULL, "EC", cases[i].days);
         char damage[TLS_ERROR_BYTES], why[TLS_ERROR_BYTES], fingerprint[TLS_FINGERPRINT_BYTES];
         struct tls_certificate_facts now;
+        struct stat at;
         paper_fingerprint(&old, fingerprint);
         put(&old, &old, NULL);
+        chmod(file, 0640);
         assert_int_equal(tls_keep_self_signed("mx.example", false, file, damage, why), OK);
         assert_int_equal(tls_certificate_look(file, "mx.example", &now, why), OK);
         check(cases[i].name, (strcmp(now.fingerprint, fingerprint) == 0) == cases[i].is_same);
         check(cases[i].name, !*damage && now.fits);
+        assert_int_equal(stat(file, &at), 0);
+        check(cases[i].name, (at.st_mode & 0777) == (cases[i].is_same ? 0640 : 0600));
         unlink(file);
         paper_free(&old);
     }
