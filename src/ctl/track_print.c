@@ -92,6 +92,12 @@ static void print_notification(const struct track_event *event, struct mid of)
         pair("; about message ", column(event, TRACKING_REFERENCE), "");
 }
 
+static void print_taken(const struct track_event *event)
+{
+    pair("from node ", column(event, TRACKING_NODE), "; for ");
+    print_list(column(event, TRACKING_RECIPIENTS));
+}
+
 static void print_event(const struct track_message *message, const struct track_event *event)
 {
     struct bytes time = column(event, TRACKING_TIME), name = column(event, TRACKING_EVENT);
@@ -108,6 +114,8 @@ static void print_event(const struct track_message *message, const struct track_
         print_list(column(event, TRACKING_RECIPIENTS));
     } else if (bytes_equal(name, BYTES("DSN"))) {
         print_notification(event, message->mid);
+    } else if (bytes_equal(name, BYTES("RESUBMIT")) && column(event, TRACKING_RECIPIENTS).n) {
+        print_taken(event);
     } else if (column(event, TRACKING_RECIPIENTS).n) {
         print_attempt(event);
     } else {
@@ -139,6 +147,29 @@ static void print_queued(const struct ctl_object *row)
     putchar('\n');
 }
 
+/* What it is, in a line; none where no line of the log has any of it. */
+static void print_head(const struct track_message *message)
+{
+    const struct {
+        const char *before;
+        struct bytes text;
+        const char *behind;
+    } parts[] = { { "from ", known(message, TRACKING_SENDER), "" },
+        { "", known(message, TRACKING_BYTES), " bytes" },
+        { "subject: ", known(message, TRACKING_SUBJECT), "" } };
+    bool any = false;
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!parts[i].text.n)
+            continue;
+        fputs(any ? ", " : "  ", stdout);
+        pair(parts[i].before, parts[i].text, parts[i].behind);
+        any = true;
+    }
+    if (any)
+        putchar('\n');
+}
+
 void track_print(const struct track_message *message)
 {
     char id[ID_TEXT_BYTES];
@@ -146,11 +177,8 @@ void track_print(const struct track_message *message)
     mid_format(message->mid, id);
     printf("%s", id);
     pair("  ", known(message, TRACKING_MESSAGE_ID), "");
-    fputs("\n ", stdout);
-    pair(" from ", known(message, TRACKING_SENDER), "");
-    pair(", ", known(message, TRACKING_BYTES), " bytes");
-    pair(", subject: ", known(message, TRACKING_SUBJECT), "");
     putchar('\n');
+    print_head(message);
     for (size_t i = 0; i < message->event_count; i++)
         print_event(message, message->events[i]);
     for (size_t i = 0; i < message->queued_count; i++)

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "mail/trace.h"
-#include "report/report.h"
+#include "report/tracking.h"
 
 #include <stdlib.h>
 
@@ -116,6 +116,60 @@ static void taking_free(struct taking *taking)
     free(taking);
 }
 
+/* --- Who can be looked for here ---------------------------------------------------------- */
+
+/* False: there is none left whose outcome is not known. */
+static bool next_pending(const struct message *message, struct envelope_cursor *cursor,
+    uint32_t *number, struct recipient *out)
+{
+    while (envelope_next_recipient(cursor, out)) {
+        enum spool_outcome outcome = spool_entry_outcome(&message->entry, (*number)++);
+        if (spool_is_pending(outcome) && !out->is_expanded)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t count_pending(const struct message *message, struct bytes encoded)
+{
+    struct envelope_cursor cursor;
+    struct recipient recipient;
+    uint32_t number = 0, count = 0;
+
+    envelope_recipients(encoded, &cursor);
+    while (next_pending(message, &cursor, &number, &recipient))
+        count++;
+    return count;
+}
+
+/* This node has no RECEIVE of it: what the tool looks for has to stand here. */
+static void tell_taken(const struct message *message, struct bytes encoded, const char *from)
+{
+    struct envelope_cursor cursor;
+    struct envelope envelope;
+    struct recipient recipient;
+    struct tracking_list list;
+    uint32_t number = 0;
+    bool any;
+
+    if (!report_tracks() || envelope_decode(encoded, &envelope) != OK)
+        return;
+    envelope_recipients(encoded, &cursor);
+    any = next_pending(message, &cursor, &number, &recipient);
+    do {
+        tracking_list_clear(&list);
+        while (any && tracking_list_add(&list, recipient.address))
+            any = next_pending(message, &cursor, &number, &recipient);
+        report(REPORT_TAKEN_OVER, R_MID(message->entry.by_mid.mid), R_SESSION(envelope.session),
+            R_TEXT("connector", envelope.connector), R_CHARS("node", from),
+            R_ADDRESS("from", envelope.sender),
+            R_TEXT("recipients", tracking_list_bytes(&list)),
+            R_NUMBER("nrcpt", count_pending(message, encoded)),
+            R_NUMBER("size", (int64_t)(envelope.prepend.n + message->entry.content_bytes)),
+            R_TEXT("message-id", envelope.message_id), R_TEXT("user", envelope.client_user));
+    } while (any);
+}
+
 /* It is a message like any other now. */
 static void begin_taken(struct taking *taking, struct bytes encoded)
 {
@@ -129,8 +183,10 @@ static void begin_taken(struct taking *taking, struct bytes encoded)
     }
     mid_table_remove(&path->taking, &taking->entry.by_mid);
     spool_move_entry(path->spool, &taking->entry, &message->entry);
-    if (taking->is_takeover)
+    if (taking->is_takeover) {
         set_takeover(path, message, taking->generation, taking->from);
+        tell_taken(message, encoded, taking->from);
+    }
     message_rest(message); /* the log has the rest */
     taking_free(taking);
     path_judge_poison(path, message);

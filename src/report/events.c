@@ -58,6 +58,7 @@ static const struct event_shape shapes[REPORT_EVENT_COUNT] = {
     [REPORT_HA_REDIRECT_FAIL] = { "ha_redirect_fail", REPORT_INFO, IDS },
     [REPORT_HA_DISCARD] = { "ha_discard", REPORT_INFO, IDS },
     [REPORT_RESUBMIT] = { "resubmit", REPORT_INFO, IDS },
+    [REPORT_TAKEN_OVER] = { "taken_over", REPORT_INFO, .is_tracked_only = true },
     [REPORT_SINGLE_COPY] = { "single_copy", REPORT_INFO, IDS },
     [REPORT_COPIED_AGAIN] = { "copied_again", REPORT_INFO, IDS },
     [REPORT_NODE_LIVE] = { "node_live", REPORT_INFO },

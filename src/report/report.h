@@ -96,6 +96,7 @@ enum report_event {
     REPORT_HA_REDIRECT_FAIL, /* it was not taken there */
     REPORT_HA_DISCARD,       /* a held copy went by its primary's notice */
     REPORT_RESUBMIT,         /* a held copy was taken over and is a message now */
+    REPORT_TAKEN_OVER,       /* and is queued here: for the tracking log alone */
     REPORT_SINGLE_COPY,      /* a message has one copy now, and why */
     REPORT_COPIED_AGAIN,     /* and two again */
     REPORT_NODE_LIVE,
@@ -159,6 +160,9 @@ struct report_field {
 
 /* For the tracking log alone. */
 #define R_TRACKED(n, v) ((struct report_field){ .name = n, .is_tracked_only = true, .text = v })
+#define R_TRACKED_ADDRESS(n, v)                                                                \
+    ((struct report_field){                                                                    \
+        .name = n, .is_tracked_only = true, .kind = REPORT_ADDRESS, .text = v })
 #define R_TRACKED_CHARS(n, v) R_TRACKED(n, bytes_text(v))
 #define R_TRACKED_NUMBER(n, v)                                                                 \
     ((struct report_field){                                                                    \

@@ -117,12 +117,27 @@ static const struct source of_poison[] = {
 };
 
 static const struct source of_dsn[] = {
+    { TRACKING_SENDER, "from", WHOLE },
     { TRACKING_MID, "notification", WHOLE },
     { TRACKING_MESSAGE_ID, "message-id", WHOLE },
     { TRACKING_RECIPIENTS, "to", WHOLE },
     { TRACKING_BYTES, "size", WHOLE },
     { TRACKING_REFERENCE, "id", WHOLE },
     { TRACKING_INFO, "about", WHOLE },
+    { TRACKING_COLUMN_COUNT, NULL, WHOLE },
+};
+
+static const struct source of_taken[] = {
+    { TRACKING_SESSION, "session", WHOLE },
+    { TRACKING_CONNECTOR, "connector", WHOLE },
+    { TRACKING_MID, "id", WHOLE },
+    { TRACKING_MESSAGE_ID, "message-id", WHOLE },
+    { TRACKING_RECIPIENTS, "recipients", WHOLE },
+    { TRACKING_BYTES, "size", WHOLE },
+    { TRACKING_COUNT, "nrcpt", WHOLE },
+    { TRACKING_SENDER, "from", WHOLE },
+    { TRACKING_USER, "user", WHOLE },
+    { TRACKING_NODE, "node", WHOLE },
     { TRACKING_COLUMN_COUNT, NULL, WHOLE },
 };
 
@@ -165,7 +180,7 @@ static const struct {
     [REPORT_HA_REDIRECT] = { "SHADOW", "HAREDIRECT", of_shadow },
     [REPORT_HA_REDIRECT_FAIL] = { "SHADOW", "HAREDIRECTFAIL", of_shadow },
     [REPORT_HA_DISCARD] = { "SHADOW", "HADISCARD", of_shadow },
-    [REPORT_RESUBMIT] = { "SHADOW", "RESUBMIT", of_shadow },
+    [REPORT_TAKEN_OVER] = { "SHADOW", "RESUBMIT", of_taken },
     [REPORT_FENCED] = { "SHADOW", "FENCED", of_shadow },
 };
 
@@ -311,6 +326,34 @@ static bool fill(struct filled *filled, const char *time, enum report_event even
             column[from->column] = part_of(value(filled, field), from->part);
     }
     return true;
+}
+
+/* --- Recipients of a line ---------------------------------------------------------------- */
+
+void tracking_list_clear(struct tracking_list *list)
+{
+    list->n = list->doubled = 0;
+}
+
+bool tracking_list_add(struct tracking_list *list, struct bytes address)
+{
+    size_t between = list->n ? 1 : 0, doubled = 0;
+
+    for (size_t i = 0; i < address.n; i++)
+        doubled += address.at[i] == '"' || address.at[i] == '\\';
+    if (list->n + list->doubled + between + address.n + doubled > TRACKING_LIST_BYTES)
+        return list->n == 0;
+    if (between)
+        list->text[list->n++] = ';';
+    memcpy(list->text + list->n, address.at, address.n);
+    list->n += address.n;
+    list->doubled += doubled;
+    return true;
+}
+
+struct bytes tracking_list_bytes(const struct tracking_list *list)
+{
+    return bytes_of(list->text, list->n);
 }
 
 /* --- Lines ------------------------------------------------------------------------------- */

@@ -55,6 +55,24 @@ extern const char *const tracking_event_ids[];
 /* Whether events of this kind may have a line. */
 bool tracking_may_want(enum report_event event);
 
+/* --- Recipients of a line ---------------------------------------------------------------- */
+
+enum {
+    TRACKING_LIST_BYTES = 4096 - 2
+}; /* the column has quotes around it when there are some in it */
+
+/* As many as fit; the rest goes into lines of its own. */
+struct tracking_list {
+    char text[TRACKING_LIST_BYTES];
+    size_t n;
+    size_t doubled; /* of those, bytes that take two in the line */
+};
+
+void tracking_list_clear(struct tracking_list *list);
+/* With ";" between; false: it is full.  An address that would fit into none is passed over. */
+bool tracking_list_add(struct tracking_list *list, struct bytes address);
+struct bytes tracking_list_bytes(const struct tracking_list *list);
+
 /* --- Reading it -------------------------------------------------------------------------- */
 
 /* A line's columns, borrowed from the line and, where something was escaped, from a room. */

@@ -278,6 +278,8 @@ def test_only_the_rest_is_taken_over(pair):
         process.wait_for("the rest", lambda: target.mails, 30)
         second.wait_empty()
         assert [mail.recipients for mail in target.mails] == [["c@example.com"]]
+        resubmit, = [line for line in second.log_of("tracking").splitlines() if ",RESUBMIT," in line]
+        assert ",c@example.com," in resubmit and "b@example.com" not in resubmit
 
 
 def test_a_notification_is_made_once(pair):

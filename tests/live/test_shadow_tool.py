@@ -209,6 +209,17 @@ def test_takeover_of_a_dead_node(pair):
     process.wait_for("the take-over", lambda: two.tool("shadow", "takeover", one.name, check=False).returncode == 0)
     process.wait_for("what was held", lambda: two.ids() == set(ids))
     assert two.shadow()["events"]["takeover"] >= 1
+    # There is no RECEIVE here to look for.
+    found = [json.loads(line) for line in two.tool("--json", "track", "--sender", "a@sender.test").stdout.splitlines()]
+    assert {m["id"] for m in found} == set(ids)
+    resubmits = [e for m in found for e in m["events"] if e["event-id"] == "RESUBMIT"]
+    resubmits.sort(key=lambda e: e["recipient-address"])
+    assert [(e["recipient-address"], e["recipient-count"], e["node"]) for e in resubmits] == [
+        ([f"u{n}@example.com"], "1", one.name) for n in range(2)], found
+    assert all(e["sender-address"] == "a@sender.test" and int(e["total-bytes"]) > 0 for e in resubmits)
+    shown = two.tool("track", "--recipient", "u1@example.com").stdout
+    assert f"{ids[1]}" in shown and f"  from a@sender.test, {resubmits[1]['total-bytes']} bytes\n" in shown
+    assert f"RESUBMIT  from node {one.name}; for u1@example.com\n" in shown, shown
 
 
 def test_evict(pair):

@@ -380,6 +380,7 @@ def test_what_people_read(busy):
     assert "now: later@far.test; in queue " in text and ", next try in " in text
     text = busy.tool("track", "--recipient", "nobody@far.test").stdout
     assert "failure told to two@example.com by message " in text and "nothing of it is queued here" in text
+    assert "\n  from <>" in text and "\n\n  " not in text and "\n  \n" not in text and "\n \n" not in text
     assert "; about message " in text
 
 

@@ -114,7 +114,8 @@ static void report_notice_sent(const struct notice *notice)
         abort(); /* the notification was made from it */
     report(REPORT_DSN, R_MID(notice->message->entry.by_mid.mid),
         R_CHARS("about", about(notice)), R_MID_AS("notification", notice->mid),
-        R_TRACKED("to", envelope.sender), R_TRACKED_CHARS("message-id", notice->message_id));
+        R_TRACKED_ADDRESS("from", BYTES_NONE), R_TRACKED("to", envelope.sender),
+        R_TRACKED_CHARS("message-id", notice->message_id));
 }
 
 static void on_secured(struct securing *securing, const struct verdict *verdict)

@@ -3,6 +3,7 @@
 #include "flow/session/internal.h"
 
 #include "base/mem.h"
+#include "report/tracking.h"
 
 #include <stdio.h>
 
@@ -57,43 +58,6 @@ void receipt_keep_client(struct receipt *receipt)
 
 /* --- What it says ------------------------------------------------------------------------ */
 
-/* What a line of the tracking log has room for: its column (report/tracking.c) has quotes around it
- * when there are some in it. */
-enum { LIST_BYTES = 4096 - 2 };
-
-struct list_text {
-    char text[LIST_BYTES];
-    size_t n;
-    size_t doubled; /* of those, bytes that take two in the line */
-};
-
-/* With ";" between; false: it is full. */
-static bool add(struct list_text *list, struct bytes address)
-{
-    size_t between = list->n ? 1 : 0, doubled = 0;
-
-    for (size_t i = 0; i < address.n; i++)
-        doubled += address.at[i] == '"' || address.at[i] == '\\';
-    if (list->n + list->doubled + between + address.n + doubled > LIST_BYTES)
-        return list->n == 0; /* one that would not fit into any: it is passed over */
-    if (between)
-        list->text[list->n++] = ';';
-    memcpy(list->text + list->n, address.at, address.n);
-    list->n += address.n;
-    list->doubled += doubled;
-    return true;
-}
-
-static void clear(struct list_text *list)
-{
-    list->n = list->doubled = 0;
-}
-
-static struct bytes list_bytes(const struct list_text *list)
-{
-    return bytes_of(list->text, list->n);
-}
-
 /* Where in the list of recipients we are, an alias standing for those behind it. */
 struct place {
     uint32_t recipient, alias;
@@ -101,16 +65,16 @@ struct place {
 
 /* The next recipients as the client named them.  The list is empty at the end. */
 static void list_named(
-    const struct receipt *receipt, struct place *place, struct list_text *list)
+    const struct receipt *receipt, struct place *place, struct tracking_list *list)
 {
-    clear(list);
+    tracking_list_clear(list);
     while (place->recipient < receipt->recipient_count) {
         const struct receipt_alias *alias =
             place->alias < receipt->alias_count ? &receipt->aliases[place->alias] : NULL;
         bool is_alias = alias && alias->first == place->recipient;
         struct span span =
             is_alias ? alias->address : receipt->recipients[place->recipient].address;
-        if (!add(list, receipt_text(receipt, span)))
+        if (!tracking_list_add(list, receipt_text(receipt, span)))
             return;
         place->alias += is_alias;
         place->recipient += is_alias ? alias->count : 1;
@@ -131,24 +95,24 @@ static void tell_alias(const struct receipt *receipt, const struct receipt_clien
     const struct receipt_alias *alias)
 {
     uint32_t at = alias->first, end = alias->first + alias->count;
-    struct list_text list;
+    struct tracking_list list;
 
     while (at < end) {
         uint32_t count = 0;
-        clear(&list);
+        tracking_list_clear(&list);
         for (; at < end; at++) {
             const struct receipt_recipient *recipient = &receipt->recipients[at];
             if (recipient->is_expanded)
                 continue; /* the alias itself, which gets a report */
-            if (!add(&list, receipt_text(receipt, recipient->address)))
+            if (!tracking_list_add(&list, receipt_text(receipt, recipient->address)))
                 break;
             count++;
         }
         report(REPORT_EXPANDED, R_MID(receipt->mid), R_SESSION(client->session),
             R_TEXT("connector", client->connector),
             R_ADDRESS("alias", receipt_text(receipt, alias->address)), R_NUMBER("nrcpt", count),
-            R_TRACKED("recipients", list_bytes(&list)),
-            R_TRACKED("from", receipt_sender(receipt)),
+            R_TRACKED("recipients", tracking_list_bytes(&list)),
+            R_TRACKED_ADDRESS("from", receipt_sender(receipt)),
             R_TRACKED_CHARS("message-id", receipt->scan.message_id));
     }
 }
@@ -157,10 +121,10 @@ static void tell_alias(const struct receipt *receipt, const struct receipt_clien
 static void tell_recipients(
     const struct receipt *receipt, const struct receipt_client *client, struct place place)
 {
-    struct list_text list;
+    struct tracking_list list;
 
     for (list_named(receipt, &place, &list); list.n; list_named(receipt, &place, &list))
-        report(REPORT_RECEIVED_FOR, R_TRACKED("recipients", list_bytes(&list)),
+        report(REPORT_RECEIVED_FOR, R_TRACKED("recipients", tracking_list_bytes(&list)),
             R_MID(receipt->mid), R_SESSION(client->session),
             R_TEXT("connector", client->connector), R_ADDRESS("from", receipt_sender(receipt)),
             R_NUMBER("nrcpt", count_named(receipt)),
@@ -174,9 +138,9 @@ void tell_received(const struct receipt *receipt)
     struct receipt_client client = get_client(receipt);
     char rules[RECEIPT_RULES_BYTES];
     struct place place = { 0 };
-    struct list_text list;
+    struct tracking_list list;
 
-    clear(&list);
+    tracking_list_clear(&list);
     if (report_tracks())
         list_named(receipt, &place, &list);
     receipt_format_rules(receipt, rules);
@@ -186,7 +150,7 @@ void tell_received(const struct receipt *receipt)
         R_ADDRESS("from", receipt_sender(receipt)), R_NUMBER("nrcpt", receipt->mailbox_count),
         R_NUMBER("size", (int64_t)receipt->scan.bytes),
         R_CHARS("message-id", receipt->scan.message_id),
-        R_TRACKED("recipients", list_bytes(&list)), R_TRACKED("local", client.local),
+        R_TRACKED("recipients", tracking_list_bytes(&list)), R_TRACKED("local", client.local),
         R_TRACKED("fqdn", client.fqdn), R_TRACKED("tls", client.tls),
         R_TRACKED_CHARS("subject", report_tracks_subjects() ? receipt->scan.subject : ""));
     if (report_tracks())

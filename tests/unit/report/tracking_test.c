@@ -102,9 +102,9 @@ static void test_others(void **state)
 {
     (void)state;
     LINE("a notification", REPORT_DSN,
-        TIME ",,,,,,,DSN,DSN," OTHER_TEXT ",,a@b,,,,," MID_TEXT ",,,,,,failure\n",
+        TIME ",,,,,,,DSN,DSN," OTHER_TEXT ",,a@b,,,,," MID_TEXT ",,<>,,,,failure\n",
         R_MID(some_mid), R_CHARS("about", "failure"), R_MID_AS("notification", other_mid),
-        R_TRACKED("to", BYTES("a@b")));
+        R_TRACKED("to", BYTES("a@b")), R_TRACKED_ADDRESS("from", BYTES("")));
     LINE("poison", REPORT_POISON,
         TIME ",,,,,,,QUEUE,POISONMESSAGE," MID_TEXT ",,,crashed twice,,3,,,,a@b,,poison,,\n",
         R_MID(some_mid), R_ADDRESS("from", BYTES("a@b")), R_NUMBER("nrcpt", 3),
@@ -131,6 +131,14 @@ static void test_others(void **state)
         R_CHARS("command", "suspend"));
     LINE("resumed", REPORT_ADMIN, TIME ",,,,,,,ADMIN,RESUME," MID_TEXT ",,,,,,,,,,,,,resume\n",
         R_MID(some_mid), R_CHARS("command", "resume"));
+    LINE("taken over, in the log alone", REPORT_RESUBMIT, "", R_MID(some_mid),
+        R_CHARS("node", "n2"));
+    LINE("taken over", REPORT_TAKEN_OVER,
+        TIME ",,,,,,In,SHADOW,RESUBMIT," MID_TEXT ",<x@y>,b@c;d@e,,700,2,,,,a@b,ann,,n2,\n",
+        R_MID(some_mid), R_CHARS("connector", "In"), R_CHARS("node", "n2"),
+        R_ADDRESS("from", BYTES("a@b")), R_TEXT("recipients", BYTES("b@c;d@e")),
+        R_NUMBER("nrcpt", 2), R_NUMBER("size", 700), R_CHARS("message-id", "<x@y>"),
+        R_CHARS("user", "ann"));
     LINE("removed by hand", REPORT_ADMIN,
         TIME ",,,,,,,ADMIN,DROP," MID_TEXT ",,,,,,,,,,,,,remove\n", R_MID(some_mid),
         R_CHARS("command", "remove"));
