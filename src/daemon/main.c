@@ -24,6 +24,7 @@ struct daemon {
     struct loop *home;
     struct path path;
     struct control *control;
+    struct directory_start *started_with; /* NULL: it is about to start */
     uint64_t revision;
 };
 
@@ -50,7 +51,9 @@ static void print_complaints(const struct complaints *complaints)
 static enum err read_settings(
     struct daemon *daemon, struct settings **out, struct complaints *complaints)
 {
-    struct directory_query query = { .file = daemon->file, .needs_accounts = true };
+    struct directory_query query = {
+        .file = daemon->file, .start = daemon->started_with, .needs_accounts = true
+    };
     enum err err = directory_read(&query, out, complaints);
 
     if (err == OK)
@@ -225,6 +228,7 @@ static int run(struct daemon *daemon, struct settings **settings)
     const struct settings *now;
 
     raise_limits();
+    daemon->started_with = directory_start_new(*settings);
     sasl_use_keytab((*settings)->kerberos_keytab);
     make_folders(*settings);
     if (start_report(*settings, why) != OK) {
@@ -261,6 +265,7 @@ static int start(struct daemon *daemon, bool test_only)
     struct complaints complaints = { NULL };
     struct settings *settings;
     enum err err = read_settings(daemon, &settings, &complaints);
+    int code;
 
     print_complaints(&complaints);
     complaints_done(&complaints);
@@ -273,7 +278,9 @@ static int start(struct daemon *daemon, bool test_only)
         settings_free(settings);
         return EX_OK;
     }
-    return run(daemon, &settings);
+    code = run(daemon, &settings);
+    directory_start_free(daemon->started_with);
+    return code;
 }
 
 int main(int argc, char **argv)

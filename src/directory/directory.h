@@ -61,6 +61,11 @@ struct directory_partial {
     struct settings *settings; /* settings_free() */
     unsigned unsure;           /* enum directory_place, or-ed */
 };
+/* The settings that count only when the daemon starts, as it started with them. */
+struct directory_start;
+struct directory_start *directory_start_new(struct settings *settings); /* unchanged */
+void directory_start_free(struct directory_start *start);
+
 struct directory_query {
     const char *file;
     struct directory_change *change; /* may be NULL */
@@ -68,6 +73,8 @@ struct directory_query {
     bool skips_accounts;             /* `relais user` is about to mend them */
     bool needs_accounts; /* the daemon: without them a disabled user of PAM would be none */
     struct directory_partial *partial; /* set with ERR_SYNTAX; NULL: not wanted */
+    /* Those stay as they are, with a warning where the file has others; NULL: all are the file's. */
+    const struct directory_start *start;
 };
 enum err directory_read(const struct directory_query *query, struct settings **out,
     struct complaints *complaints) MUST_USE;

@@ -341,6 +341,7 @@ static void read_state(
     const struct config_item *cluster = config_find(root, "cluster");
 
     find_state_folder(settings, root);
+    keep_start(reader, root);
     name_state_file(settings, "node.key", "key", cluster, &settings->cluster_key_file);
     name_state_file(
         settings, "node.pem", "certificate", cluster, &settings->cluster_certificate_file);
@@ -386,6 +387,7 @@ static enum err read_all(const struct directory_query *query, struct bytes text,
         .settings = settings_of_this_machine(),
         .may_lack_key = query->may_lack_key,
         .change = query->change,
+        .start = query->start,
         .skips_accounts = query->skips_accounts,
         .needs_accounts = query->needs_accounts };
 

@@ -15,6 +15,7 @@ struct reader {
     const char *preset;              /* NULL: none */
     struct config_item **made;       /* blocks of connectors that only the preset has */
     size_t made_count;
+    const struct directory_start *start; /* may be NULL */
     bool may_lack_key, skips_accounts, needs_accounts;
     const struct config_item **receive_items; /* of each settings->receive, for its lines */
     struct source_line *alias_sources;        /* of each alias and target */
@@ -70,6 +71,9 @@ void read_transport(struct reader *, const struct option *, const struct config_
  * IS_WHOLE: none of syntax. */
 unsigned places_unsure(const struct config *config, struct bytes text, bool is_whole,
     const struct complaints *complaints);
+
+/* start.c: puts back what counts only when the daemon starts. */
+void keep_start(struct reader *reader, const struct config_item *root);
 
 /* Whether the block of a receive connector says that strangers may relay by it (RC-9). */
 bool open_relay_is_meant(const struct config_item *block);

@@ -245,6 +245,28 @@ def test_a_log_that_cannot_be_opened(start, folder):
     node.wait_log("connector=New")
 
 
+def test_what_counts_only_at_the_start(start):
+    """The daemon goes on with the old ones, and says so each time."""
+    port = process.free_port()
+    block = relais.receive("In", f"127.0.0.1:{port}")
+    node = start(block, port)
+    good = node.base
+    node.base = good.replace(node.spool, f"{node.folder}/elsewhere/spool").replace("/control", "/other")
+    node.configure(block)
+    for _ in range(2):
+        done = node.tool("--socket", f"{node.folder}/control", "reload")
+        assert done.stdout == "reloaded\n"
+        for option, old in (("control_socket", f"{node.folder}/control"), ("folder", node.spool),
+                            ("state_folder", node.folder)):
+            assert f"'{option}' counts only when the daemon starts; until then it stays {old}" in done.stderr, done
+    assert node.log().count("'control_socket' counts only") == 2
+    send(port)
+    assert node.queued() == 1 and not os.path.exists(f"{node.folder}/elsewhere")
+    node.base = good
+    node.configure(block)
+    assert "starts" not in node.tool("reload").stderr
+
+
 def test_a_binding_that_is_in_use(start):
     """RC-10, at a reload: the connector that cannot have it is told, and has it once it is free."""
     import socket
