@@ -433,4 +433,5 @@ void read_receive_connector(struct reader *reader, const struct option *option,
         make_internal(reader, connector, item);
     receive_index(connector);
     check(reader, connector, item);
+    connector->has_tls_faults = tls_has_faults(reader, item);
 }

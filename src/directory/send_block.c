@@ -449,4 +449,5 @@ void read_send_connector(struct reader *reader, const struct option *option,
     connector->source = item->where;
     options_read(reader, options, item, connector);
     check(reader, connector, item);
+    connector->has_tls_faults = tls_has_faults(reader, item);
 }

@@ -86,7 +86,8 @@ static void check_context(struct reader *reader, const struct receive_connector 
             (struct tls_certificate_files){ files[i].certificate_file, files[i].key_file };
     if (tls_server_context(&settings, &context, why) == OK) {
         tls_context_free(context);
-        check_names(reader, connector, files);
+        if (!reader->complaints->error_count) /* the name may be what is wrong */
+            check_names(reader, connector, files);
     } else {
         complain(reader->complaints, connector->certificates[0].source,
             "receive connector \"%s\" cannot use its certificate: %s", connector->name, why);
@@ -148,19 +149,19 @@ static void check_send(struct reader *reader, const struct send_connector *conne
     tls_files_done(&files);
 }
 
-/* Only once nothing else is wrong: a file that is not there was complained of already. */
+/* Beside what else is wrong, but for that: a file that is not there was complained of already. */
 void check_certificates(struct reader *reader)
 {
     const struct settings *s = reader->settings;
 
-    if (reader->complaints->error_count)
+    if (!reader->is_whole)
         return;
     for (size_t i = 0; i < s->receive_count; i++) {
-        if (s->receive[i].enabled)
+        if (s->receive[i].enabled && !s->receive[i].has_tls_faults)
             check_receive(reader, &s->receive[i]);
     }
     for (size_t i = 0; i < s->send_count; i++) {
-        if (s->send[i].enabled)
+        if (s->send[i].enabled && !s->send[i].has_tls_faults)
             check_send(reader, &s->send[i]);
     }
 }

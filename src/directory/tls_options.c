@@ -334,6 +334,34 @@ void check_send_tls(struct reader *reader, const struct send_connector *connecto
             "tls = encrypt, or another level");
 }
 
+/* --- Both -------------------------------------------------------------------------------- */
+
+static bool is_at(const struct complaint *complaint, const struct config_item *item)
+{
+    bool is_line = complaint->where.line == item->where.line;
+
+    for (size_t i = 0; i < item->value_count; i++)
+        is_line |= complaint->where.line == item->values[i].line;
+    return is_line && complaint->where.file && item->where.file &&
+           strcmp(complaint->where.file, item->where.file) == 0;
+}
+
+bool tls_has_faults(const struct reader *reader, const struct config_item *block)
+{
+    static const char *const names[] = { "certificate", "key", "client_ca",
+        "client_certificate", "ca_file", "tls", "tls_min" };
+    const struct complaints *complaints = reader->complaints;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct config_item *item = config_find(block, names[i]);
+        for (size_t k = 0; item && k < complaints->count; k++) {
+            if (!complaints->list[k].is_warning && is_at(&complaints->list[k], item))
+                return true;
+        }
+    }
+    return false;
+}
+
 static void check_dane(struct reader *reader)
 {
     const struct settings *s = reader->settings;

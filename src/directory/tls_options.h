@@ -36,6 +36,10 @@ void read_tls_fingerprints(
 void check_send_tls(struct reader *reader, const struct send_connector *connector,
     const struct config_item *block);
 
+/* Whether something is wrong already with what BLOCK says of certificates: there is no more to be
+ * said of their files. */
+bool tls_has_faults(const struct reader *reader, const struct config_item *block);
+
 /* Once all is read: DANE without DNSSEC; certificates that cannot be used, that end soon, that
  * are for another name. */
 void check_tls(struct reader *reader);

@@ -4,7 +4,9 @@
 #include "os/tls_inside.h"
 
 #include <assert.h>
+#include <openssl/decodererr.h>
 #include <openssl/err.h>
+#include <openssl/pemerr.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +14,34 @@
 
 enum { TICKET_KEY_BYTES = 80 }; /* their name, and a key for HMAC and one for AES */
 
+static bool is_reason(unsigned long code, int library, int reason)
+{
+    return ERR_GET_LIB(code) == library && ERR_GET_REASON(code) == reason;
+}
+
+/* What OpenSSL says of the mistakes that are made with files, in words of who made them.  NULL: its
+ * own have to do. */
+static const char *plain_text(unsigned long code)
+{
+    if (is_reason(code, ERR_LIB_PEM, PEM_R_NO_START_LINE))
+        return "there is no certificate in it (PEM)";
+    if (is_reason(code, ERR_LIB_X509, X509_R_KEY_VALUES_MISMATCH) ||
+        is_reason(code, ERR_LIB_X509, X509_R_KEY_TYPE_MISMATCH) ||
+        is_reason(code, ERR_LIB_SSL, SSL_R_NO_CERTIFICATE_ASSIGNED)) /* of the key's kind */
+        return "the key is not this certificate's";
+    if (ERR_GET_REASON(code) == ERR_R_INTERRUPTED_OR_CANCELLED) /* by no_pass_phrase() */
+        return "the key has a pass phrase; openssl pkey -in KEY -out NEW writes it without";
+    return NULL;
+}
+
 enum err tls_why(const char *what, char why[TLS_ERROR_BYTES])
 {
     unsigned long code = ERR_get_error();
-    const char *text = code ? ERR_reason_error_string(code) : NULL;
+    const char *text = plain_text(code);
     enum err err = ERR_TLS;
 
+    if (!text && code)
+        text = ERR_reason_error_string(code);
     if (ERR_SYSTEM_ERROR(code)) {
         err = err_of_errno(ERR_GET_REASON(code));
         text = strerror(ERR_GET_REASON(code));
@@ -87,18 +111,37 @@ void tls_context_free(struct tls_context *context)
     free(context);
 }
 
+/* One under a pass phrase is another matter: that is said as OpenSSL does. */
+static bool is_no_key(unsigned long code)
+{
+    return is_reason(code, ERR_LIB_PEM, PEM_R_NO_START_LINE) ||
+           is_reason(code, ERR_LIB_OSSL_DECODER, ERR_R_UNSUPPORTED);
+}
+
+static enum err why_no_key(const char *certificate, const char *key, char why[TLS_ERROR_BYTES])
+{
+    if (!is_no_key(ERR_peek_error()))
+        return tls_why(key ? key : certificate, why);
+    if (key)
+        snprintf(why, TLS_ERROR_BYTES, "%s: there is no private key in it (PEM)", key);
+    else
+        snprintf(why, TLS_ERROR_BYTES,
+            "%s: there is no private key in it; another file with it is named by key = ...",
+            certificate);
+    ERR_clear_error();
+    return ERR_TLS;
+}
+
 enum err tls_use_certificate(
     SSL_CTX *ssl, const char *certificate, const char *key, char why[TLS_ERROR_BYTES])
 {
     ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
         return tls_why(certificate, why);
-    if (!key)
-        key = certificate;
-    if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1)
-        return tls_why(key, why);
+    if (SSL_CTX_use_PrivateKey_file(ssl, key ? key : certificate, SSL_FILETYPE_PEM) != 1)
+        return why_no_key(certificate, key, why);
     if (SSL_CTX_check_private_key(ssl) != 1)
-        return tls_why(key, why);
+        return tls_why(key ? key : certificate, why);
     return OK;
 }
 

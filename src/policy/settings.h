@@ -173,6 +173,7 @@ struct receive_connector {
     unsigned report_only; /* enum limit */
     unsigned mechanisms;  /* enum auth_mechanism; 0: AUTH is not offered */
     bool auth_without_tls, requires_auth;
+    bool has_tls_faults; /* while the file is read: its certificates were complained of */
     enum tls_mode tls;
     /* Chosen by the name the client asks for (SNI), the first when none fits; none: a self-signed
      * one. */
@@ -303,6 +304,7 @@ struct send_connector {
     char *name;
     struct source_line source;
     bool enabled;
+    bool has_tls_faults; /* while the file is read: its certificates were complained of */
     char *comment;
     struct address_space *spaces;
     size_t space_count;

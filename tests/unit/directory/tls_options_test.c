@@ -112,6 +112,26 @@ static void complaints_are_made(void **state)
             IN
             "client_certificate = ask client_ca = $KEY certificate = $CERT key = $KEY }\n" OUT,
             "1: receive connector \"In\" cannot use its certificate: " },
+        { "no key in it", IN "certificate = $CERT }\n" OUT,
+            "1: receive connector \"In\" cannot use its certificate: ~: there is no private "
+            "key in "
+            "it; another file with it is named by key = ..." },
+        { "no key in the key's", IN "certificate = $CERT key = $CERT }\n" OUT,
+            "1: receive connector \"In\" cannot use its certificate: ~: there is no private "
+            "key in "
+            "it (PEM)" },
+        { "not even text in it", IN "certificate = /dev/null key = $KEY }\n" OUT,
+            "1: receive connector \"In\" cannot use its certificate: ~/dev/null: there is no "
+            "certificate in it (PEM)" },
+        { "beside other mistakes",
+            "nonsense = 1\n" IN "certificate = $KEY key = $KEY }\n" OUT SEND
+            "certificate = $CERT key = $OLDKEY }\n",
+            "1: ~2: receive connector \"In\" cannot use its certificate: ~4: send connector "
+            "\"S\" "
+            "cannot use its certificate or authorities: ~: the key is not this certificate's" },
+        { "a file of them is not there",
+            "nonsense = 1\n" IN "certificate = {$CERT,\n/nonexistent} }\n" OUT,
+            "1: ~3: 'certificate': cannot read \"/nonexistent\"" },
         { "no fingerprint", IN "certificate = \"sha256:0102\" }\n" OUT,
             "1: 'sha256:0102' is no fingerprint | \"sha256:\" and 64 hex digits" },
         { "no thumbprint", IN "certificate = \"sha1:" HEX "\" }\n" OUT,

@@ -180,7 +180,8 @@ static void what_cannot_be_used_says_why(void **state)
     check("no certificate", !entries.list[5].subject && strstr(entries.list[5].why, "zz.pem"));
     tls_folder_done(&entries);
     paper_fingerprint(&over, fingerprint);
-    check("its key", strstr(chosen(&choice, clock_wall()), "over.key: key values mismatch"));
+    check("its key",
+        strstr(chosen(&choice, clock_wall()), "over.key: the key is not this certificate's"));
     remove_file("over.key");
     check("no key", strstr(chosen(&choice, clock_wall()), "over.pem: there is no key in it"));
     check("no folder", tls_folder_read("/nowhere", &entries, why) == ERR_NONE);

@@ -133,16 +133,20 @@ static void test_files(void **state)
     const struct {
         const char *name, *certificate, *key, *culprit;
         enum err err;
+        const char *said;
     } cases[] = {
         { "both", certificate_file, key_file, NULL, OK },
         { "no certificate", missing_file, key_file, missing_file, ERR_NONE },
         { "no key", certificate_file, missing_file, missing_file, ERR_NONE },
         { "key not in the certificate's file", certificate_file, NULL, certificate_file,
-            ERR_TLS },
-        { "another's key", certificate_file, other_key_file, other_key_file, ERR_TLS },
-        { "key with a pass phrase", certificate_file, locked_key_file, locked_key_file,
-            ERR_TLS },
-        { "junk", junk_file, key_file, junk_file, ERR_TLS },
+            ERR_TLS, "no private key in it; another file with it is named by key" },
+        { "another's key", certificate_file, other_key_file, other_key_file, ERR_TLS,
+            "the key is not this certificate's" },
+        { "key with a pass phrase", certificate_file, locked_key_file, locked_key_file, ERR_TLS,
+            "the key has a pass phrase" },
+        { "junk for a key", certificate_file, junk_file, junk_file, ERR_TLS,
+            "no private key in it (PEM)" },
+        { "junk", junk_file, key_file, junk_file, ERR_TLS, "no certificate in it (PEM)" },
     };
 
     (void)state;
@@ -158,6 +162,7 @@ static void test_files(void **state)
         check(cases[i].name, !context == (err != OK));
         if (cases[i].culprit && !strstr(why, cases[i].culprit))
             fail_msg("%s: %s", cases[i].name, why);
+        check(cases[i].name, !cases[i].said || strstr(why, cases[i].said));
         tls_context_free(context);
     }
 }
