@@ -39,8 +39,8 @@ enum err directory_transport_check(
     else if (err != OK)
         snprintf(why, 512, "%.400s: %s", config_file, err_text(err));
     else if (!change.was_read) {
-        snprintf(
-            why, 512, "%.200s does not read %.200s any more; reload first", config_file, file);
+        snprintf(why, 512, "%.200s does not read %.200s any more; reload or restart first",
+            config_file, file);
         err = ERR_SYNTAX;
     }
     settings_free(settings);
