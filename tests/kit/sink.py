@@ -4,6 +4,15 @@ import threading
 import time
 
 
+def by_name(stage, text):
+    """An answer for nobody@, who does not exist, and later@, whose mailbox is busy; the usual one for others."""
+    if stage == "rcpt" and "nobody@" in text:
+        return "550 5.1.1 no such user"
+    if stage == "rcpt" and "later@" in text:
+        return "451 4.2.0 try later"
+    return None
+
+
 class Mail:
     def __init__(self, hello, sender, recipients, content, is_tls):
         self.hello, self.sender, self.recipients = hello, sender, recipients

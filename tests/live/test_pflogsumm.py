@@ -12,20 +12,12 @@ MAIL = b"Subject: counted\r\nMessage-ID: <=\"a\" from=<x@y.test> nrcpt=9 size=9>
 SCRIPT = f"{process.TOP}/share/mail-log.sed"
 
 
-def answer(stage, text):
-    if stage == "rcpt" and "nobody@" in text:
-        return "550 5.1.1 no such user"
-    if stage == "rcpt" and "later@" in text:
-        return "451 4.2.0 try later"
-    return None
-
-
 @pytest.fixture
 def log(start, folder):
     """The log of a relay that delivered five times (once to a mailbox), deferred and bounced once, and refused twice;
     mail came from two senders three times, and a notification from nobody."""
     port = process.free_port()
-    with sink.Sink(answer=answer) as target:
+    with sink.Sink(answer=sink.by_name) as target:
         node = start(relais.receive("Not anybody's", f"{HOST}:{port}", allow=("submit", "any-sender")) +
                      relais.domain("*.test") +
                      relais.send("Home", spaces=["home.test"], maildir=f"{folder}/mail/%u") +

@@ -16,14 +16,6 @@ HOST = "127.87.0.1"
 MAIL = b"Subject: the third page\r\nMessage-ID: <page3@printer.test>\r\n\r\nhere\r\n"
 
 
-def answer(stage, text):
-    if stage == "rcpt" and "nobody@" in text:
-        return "550 5.1.1 no such user"
-    if stage == "rcpt" and "later@" in text:
-        return "451 4.2.0 try later"
-    return None
-
-
 def base(log):
     """The usual beginning of a configuration, with LOG among the options of logs."""
     return relais.BASE.replace("    target = stderr\n", f"    target = stderr\n{log}\n")
@@ -41,7 +33,7 @@ def config(folder, port, target):
 @pytest.fixture
 def node(start, folder, request):
     port = process.free_port()
-    with sink.Sink(answer=answer) as target:
+    with sink.Sink(answer=sink.by_name) as target:
         node = start(config(folder, port, target), port, base=base(getattr(request, "param", "")))
         node.target, node.port = target, port
         yield node
@@ -81,7 +73,7 @@ def test_trace_where_the_log_is_not_a_file(node):
 def test_trace_finds_the_session(start, folder, log):
     """Of a message that is gone, in logs of both kinds, and though the connector has a comma in its name."""
     port = process.free_port()
-    with sink.Sink(answer=answer) as target:
+    with sink.Sink(answer=sink.by_name) as target:
         node = start(config(folder, port, target).replace('"Devices"', '"Devices, old"'), port, base=base(log))
         node.target, node.port = target, port
         send(node, "a@example.com")
@@ -139,7 +131,7 @@ def test_the_log_tells_the_whole_path(node):
 def test_who_has_left_before_it_is_safe(start, folder):
     """D2: the logs have of that client what they have of others, and its connector by name."""
     port = process.free_port()
-    with sink.Sink(answer=answer) as busy:
+    with sink.Sink(answer=sink.by_name) as busy:
         # He sends all of it and hangs up while relaisd stands still: it reads the message, and has nobody to answer to.
         delayed = relais.receive("Devices", f"{HOST}:{port}", ranges=["127.0.0.0/8"], allow=["submit", "any-sender"],
                                  shadow_failure="delay", max_acknowledgement_delay="4s")
@@ -215,7 +207,7 @@ def test_a_mailbox_that_had_no_room_at_first(node, folder):
 
 def test_a_message_id_that_is_ours(start, folder):
     """Of a mail that had none, and of a notification."""
-    with sink.Sink(answer=answer) as target:
+    with sink.Sink(answer=sink.by_name) as target:
         port = process.free_port()
         node = start(relais.receive("In", f"{HOST}:{port}", add_missing_headers=True) +
                      relais.send("Out", smart_hosts=[f"[127.0.0.1]:{target.port}"]), port)

@@ -34,6 +34,16 @@ static const struct receive_connector *find(const struct settings *settings, con
     return NULL;
 }
 
+/* The connector "In" with these OPTIONS; settings_free() what it is in. */
+static const struct receive_connector *read_in(const char *options, struct settings **out)
+{
+    char text[1000];
+
+    snprintf(text, sizeof text, "receive_connector \"In\" { %s }\n" OUT, options);
+    *out = read_good(text);
+    return find(*out, "In");
+}
+
 static void a_usage_sets_what_the_block_does_not(void **state)
 {
     static const struct {
@@ -72,13 +82,9 @@ static void a_usage_sets_what_the_block_does_not(void **state)
 
     (void)state;
     for (size_t i = 0; i < CASES(cases); i++) {
-        char text[1000];
-        const struct receive_connector *made;
         struct settings *settings;
+        const struct receive_connector *made = read_in(cases[i].text, &settings);
 
-        snprintf(text, sizeof text, "receive_connector \"In\" { %s }\n" OUT, cases[i].text);
-        settings = read_good(text);
-        made = find(settings, "In");
         check(cases[i].name, made->binding_count == 1);
         check(cases[i].name, made->bindings[0].port == cases[i].port);
         check(cases[i].name, made->range_count == cases[i].ranges);
@@ -119,13 +125,9 @@ static void lists_add_to_a_usage(void **state)
 
     (void)state;
     for (size_t i = 0; i < CASES(cases); i++) {
-        char text[1000];
-        const struct receive_connector *made;
         struct settings *settings;
+        const struct receive_connector *made = read_in(cases[i].text, &settings);
 
-        snprintf(text, sizeof text, "receive_connector \"In\" { %s }\n" OUT, cases[i].text);
-        settings = read_good(text);
-        made = find(settings, "In");
         check(cases[i].name, made->allow == cases[i].allow);
         check(cases[i].name, made->mechanisms == cases[i].mechanisms);
         check(cases[i].name, made->binding_count == cases[i].bindings);
