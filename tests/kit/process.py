@@ -1,9 +1,11 @@
 """Processes, ports and waiting: what every live test, crash harness and benchmark shares."""
+import fcntl
 import os
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -31,19 +33,35 @@ def wait_for(what, is_done, seconds=20, pause=0.02):
         time.sleep(pause)
 
 
+# Below the ephemeral range, so that no client takes one first.
+PORTS = range(10000, 31000)
+PORT_CURSOR = os.path.join(tempfile.gettempdir(), f"relais-test-port.{os.getuid()}")
+
+
 def free_port(host="127.0.0.1"):
-    """A port nobody listens on.  Below the ephemeral range, so that no client takes it first."""
-    import random
-    for _ in range(1000):
-        port = random.randint(10000, 31000)
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind((host, port))
+    """A port nobody listens on, and given to nobody else: all test processes of the machine go
+    through PORTS in turn, so that one who binds later, or never, meets no other."""
+    with open(PORT_CURSOR, "a+") as cursor:
+        fcntl.flock(cursor, fcntl.LOCK_EX)
+        cursor.seek(0)
+        last = int(cursor.read() or 0)
+        for step in range(1, len(PORTS) + 1):
+            port = PORTS[(last + step) % len(PORTS)]
+            if _can_bind(host, port):
+                cursor.truncate(0)
+                cursor.write(str(last + step))
                 return port
-            except OSError:
-                continue
     raise RuntimeError("no free port")
+
+
+def _can_bind(host, port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind((host, port))
+            return True
+        except OSError:
+            return False
 
 
 def listens(port, host="127.0.0.1"):
