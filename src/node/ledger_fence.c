@@ -1,16 +1,15 @@
-/* Fencing with heartbeats alone (R6): "what of this store have you taken?"
+/* Fencing with heartbeats alone (R6), the side that asks: "what of this store have you taken?"
  *
  * A node asks about its own store when it starts, when its clock had a gap, and whenever it is
- * again in contact with a node; about stores it was in a former life (R14); a taker about the
- * store it took from.  Until the answers are in, what may be another's is not delivered, and not
- * copied. */
+ * again in contact with a node; about stores it was in a former life (R14, R20); a taker about the
+ * store it took from (R5).  Until the answers are in, what may be another's is not delivered, and
+ * not copied (R8); what is another's is held for that one.  The side that answers is in
+ * ledger_tell_taken.c. */
 #include "node/ledger_inside.h"
-
-#include <assert.h>
 
 /* --- What is held back --------------------------------------------------------------------- */
 
-static bool is_former(const struct ledger *ledger, const struct row *row)
+bool ledger_is_former(const struct ledger *ledger, const struct row *row)
 {
     return row->owner != ledger->own && row->role == STANDING_PRIMARY;
 }
@@ -40,7 +39,7 @@ bool ledger_is_fenced(const struct ledger *ledger, const struct row *row)
         return true;
     if (!row->holders || is_broken(ledger, BROKEN_NO_FENCE))
         return false;
-    if (is_former(ledger, row))
+    if (ledger_is_former(ledger, row))
         return is_former_asked(ledger, row);
     if (ledger->is_fencing && row->seq <= ledger->start_seq && !row->is_taken_now)
         return true;
@@ -89,7 +88,7 @@ static void release_row(struct mid_node *node, void *me)
     struct ledger_action *action;
 
     if (!row->is_waiting || row->role != STANDING_PRIMARY || row->is_claimed ||
-        is_former(release->ledger, row))
+        ledger_is_former(release->ledger, row))
         return;
     release->count++;
     if (release->is_counting)
@@ -327,7 +326,7 @@ static void former_row(struct mid_node *node, void *me)
     struct release *release = me;
     struct ledger *ledger = release->ledger;
 
-    if (!is_former(ledger, row) || row->is_accepting || !row->is_committed)
+    if (!ledger_is_former(ledger, row) || row->is_accepting || !row->is_committed)
         return;
     if (is_former_asked(ledger, row))
         return;
@@ -352,7 +351,7 @@ void ledger_former_look(struct ledger *ledger, struct ledger_actions *actions)
 void ledger_former_accepted(
     struct ledger *ledger, struct row *row, struct ledger_actions *actions)
 {
-    if (is_former(ledger, row) && !is_former_asked(ledger, row))
+    if (ledger_is_former(ledger, row) && !is_former_asked(ledger, row))
         settle_former(ledger, row, actions);
 }
 
@@ -481,141 +480,4 @@ void ledger_taken_flushed(struct ledger *ledger, uint8_t number, struct ledger_a
         return;
     question->is_flushing = false;
     ask(ledger, number, actions);
-}
-
-/* --- Answering ----------------------------------------------------------------------------- */
-
-static bool is_unfinished(const struct ledger *ledger, struct store_id id)
-{
-    uint8_t store = ledger_find_store(ledger, id);
-
-    return store != NO_STORE &&
-           (ledger->stores[store].is_taking || ledger->stores[store].claiming);
-}
-
-static void confirm_row(
-    struct ledger *ledger, struct row *row, uint64_t asker, struct ledger_actions *actions)
-{
-    /* It holds the message for us from now on, and hears that it may go.  Whether it still
-     * has the content is not said here: that makes it a possible holder, and no second
-     * copy. */
-    if (row->role == STANDING_SETTLED)
-        ledger_more(ledger, row)->owing |= asker;
-    else if (row->role != STANDING_PRIMARY)
-        return; /* held for a third: that one is asked, too */
-    row->holders |= asker;
-    ledger_stand(ledger, row, actions);
-}
-
-/* The first that PEER has not confirmed in this run of questions; NULL: none. */
-static struct list *first_untold(struct ledger *ledger, const struct peer *peer)
-{
-    struct list *next = peer->taken_mark ? peer->taken_mark->next : ledger->taken.next;
-
-    return next == &ledger->taken ? NULL : next;
-}
-
-/* Those up to the confirmed cursor are told for good. */
-static void confirm_taken(struct ledger *ledger, uint8_t number, const struct store *store,
-    uint64_t cursor, struct ledger_actions *actions)
-{
-    struct peer *peer = &ledger->peers[number];
-    uint64_t bit = store_bit((uint8_t)(store - ledger->stores));
-    struct list *at;
-
-    while ((at = first_untold(ledger, peer))) {
-        struct row *row = taken_row(at);
-        if (row->more->taken_at > cursor)
-            return;
-        peer->taken_mark = at;
-        if (store->peer != number || !(row->more->froms & ~row->more->told & bit))
-            continue; /* another taker has asked; or it is not about this store */
-        ledger_more(ledger, row)->told |= bit;
-        confirm_row(ledger, row, store_bit(peer->store), actions);
-    }
-}
-
-/* A former life's is nobody's before the questions about it are answered. */
-static bool is_firm_here(const struct ledger *ledger, const struct row *row)
-{
-    if (row->role != STANDING_PRIMARY)
-        return true;
-    return !is_former(ledger, row) && (row->is_firm || !row->is_claimed);
-}
-
-static void fill_taken(struct ledger *ledger, struct peer *peer, const struct store *store)
-{
-    const struct shadow_ask *ask = &peer->taken_ask;
-    uint32_t max = ask->count_max < SHADOW_PAGE_MAX ? ask->count_max : SHADOW_PAGE_MAX;
-    uint64_t bit = store_bit((uint8_t)(store - ledger->stores));
-    struct list *at = first_untold(ledger, peer);
-
-    for (; at && at != &ledger->taken; at = at->next) {
-        const struct row *row = taken_row(at);
-        const struct store *owner = &ledger->stores[row->owner];
-        bool is_own = owner->known.is_own; /* taken in a former life: ours all the same */
-        if (!(row->more->froms & bit) || row->role == STANDING_UNCLAIMED ||
-            row->role == STANDING_ASIDE ||
-            (ask->has_cursor && row->more->taken_at <= ask->cursor))
-            continue;
-        if (ledger->page.item_count == max) {
-            ledger->page.has_more = true;
-            return;
-        }
-        ledger->items[ledger->page.item_count++] = (struct shadow_item){
-            .mid = row->by_mid.mid,
-            .word = SHADOW_TAKEN,
-            .generation = row->generation,
-            .is_firm = is_firm_here(ledger, row),
-            .node = { is_own                 ? bytes_text(ledger->name)
-                      : owner->known.node[0] ? bytes_text(owner->known.node)
-                                             : BYTES("unknown"),
-                is_own ? ledger_own_store(ledger) : owner->known.id },
-        };
-        ledger->page.cursor = peer->taken_told = row->more->taken_at;
-    }
-}
-
-void ledger_answer_taken(struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
-{
-    struct peer *peer = &ledger->peers[number];
-    uint8_t store = ledger_find_store(ledger, peer->taken_ask.store);
-
-    if (is_unfinished(ledger, peer->taken_ask.store))
-        return; /* a take-over in progress is finished before it is answered */
-    peer->has_taken_ask = false;
-    ledger_begin_page(ledger, SHADOW_ASK_TAKEN);
-    ledger->page.cursor = peer->taken_ask.has_cursor ? peer->taken_ask.cursor : 0;
-    if (store != NO_STORE)
-        fill_taken(ledger, peer, &ledger->stores[store]);
-    ledger_answer_page(ledger, number, peer->taken_tag, actions);
-}
-
-void ledger_ask_taken(struct ledger *ledger, uint8_t number, uint64_t tag,
-    const struct shadow_ask *ask, struct ledger_actions *actions)
-{
-    struct peer *peer = &ledger->peers[number];
-    uint8_t store = ledger_find_store(ledger, ask->store);
-
-    if (ask->has_cursor && ask->cursor > peer->taken_told) {
-        ledger_refuse_ask(number, tag, "no such cursor was given", actions);
-        return;
-    }
-    if (!ask->has_cursor) {
-        peer->taken_told = 0;
-        peer->taken_mark = NULL;
-    }
-    if (store != NO_STORE && ask->has_cursor)
-        confirm_taken(ledger, number, &ledger->stores[store], ask->cursor, actions);
-    /* Somebody asks while we ask: it may have claimed since it answered us. */
-    if (store != NO_STORE && ledger->stores[store].is_asking && !ask->has_cursor &&
-        !(ledger->stores[store].again_peers >> number & 1)) {
-        ledger->stores[store].again_peers |= (uint16_t)(1u << number);
-        ledger->stores[store].ask_peers |= (uint16_t)(1u << number);
-    }
-    peer->has_taken_ask = true;
-    peer->taken_tag = tag;
-    peer->taken_ask = *ask;
-    ledger_answer_taken(ledger, number, actions);
-    ledger_next_question(ledger, number, actions);
 }

@@ -272,7 +272,7 @@ static inline bool store_id_is_zero(struct store_id id)
     return store_id_equal(id, zero);
 }
 
-/* --- ledger.c, ledger_rows.c: rows, stores, actions ------------------------------------------------------- */
+/* --- ledger.c, ledger_rows.c, ledger_stores.c: rows, stores, actions --------------------- */
 
 struct ledger_action *ledger_act(struct ledger_actions *actions, enum ledger_action_type type,
     const struct row *row); /* ROW may be NULL */
@@ -394,50 +394,60 @@ void ledger_answer_busy(struct row *row, struct ledger_actions *actions);
 void ledger_remember_done(struct ledger *ledger, uint8_t store, struct mid mid);
 bool ledger_is_remembered(const struct ledger *ledger, uint8_t store, struct mid mid);
 
-/* --- ledger_take.c -------------------------------------------------------------------------- */
+/* --- ledger_take.c ----------------------------------------------------------------------- */
 
+void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
 void ledger_take_store(struct ledger *ledger, uint8_t store, bool is_forced, const char *why,
     struct ledger_actions *actions);
-void ledger_claim_row(struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+/* Its claim is durable, or not wanted any more. */
+void ledger_end_claim(struct ledger *ledger, struct row *row);
 void ledger_claim_stood(
     struct ledger *ledger, struct row *row, uint64_t at, struct ledger_actions *actions);
 /* The questions about STORE may be over. */
 void ledger_claims_look(struct ledger *ledger, uint8_t store, struct ledger_actions *actions);
-void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions);
 /* A row taken over is on another node, or will not be: it may be delivered. */
 void ledger_taken_copied(
     struct ledger *ledger, struct row *row, struct ledger_actions *actions);
-void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at);
-void ledger_leave_taken(struct ledger *ledger, struct row *row);
-/* Its claim is durable, or not wanted any more. */
-void ledger_end_claim(struct ledger *ledger, struct row *row);
-void ledger_taken_unlearned(struct ledger *ledger, uint8_t peer);
-/* Some store it was taken from may still come and ask. */
-bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row);
+void ledger_take_time(struct ledger *ledger, struct ledger_actions *actions);
 
-/* --- ledger_fence.c ------------------------------------------------------------------------- */
+/* --- ledger_fence.c ---------------------------------------------------------------------- */
 
+/* It was this node's in a former life (R14), and nothing is decided about it yet. */
+bool ledger_is_former(const struct ledger *ledger, const struct row *row);
+bool ledger_is_fenced(const struct ledger *ledger, const struct row *row);
 uint16_t ledger_known_peers(
     const struct ledger *ledger); /* configured, heard before; as bits */
 void ledger_fence_start(struct ledger *ledger, struct ledger_actions *actions);
-void ledger_fence_gap_passed(struct ledger *ledger, int64_t late_ms);
 void ledger_fence_gap(struct ledger *ledger, struct ledger_actions *actions);
+void ledger_fence_gap_passed(struct ledger *ledger, int64_t late_ms);
 void ledger_fence_time(struct ledger *ledger, struct ledger_actions *actions);
-bool ledger_is_fenced(const struct ledger *ledger, const struct row *row);
+void ledger_fence_peer_up(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_fence_peer_down(
+    struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+void ledger_former_look(struct ledger *ledger, struct ledger_actions *actions);
+/* It was accepted while the store was renewed. */
+void ledger_former_accepted(
+    struct ledger *ledger, struct row *row, struct ledger_actions *actions);
+/* Asks PEER what is still to be asked, if nothing is under way: what it has taken, then audits. */
 void ledger_next_question(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
 void ledger_on_taken_page(struct ledger *ledger, uint8_t peer, const struct shadow_page *page,
     struct ledger_actions *actions);
 void ledger_taken_flushed(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+
+/* --- ledger_tell_taken.c ----------------------------------------------------------------- */
+
+/* Out of the list of what is told; and into it, last: the record AT says that it was taken. */
+void ledger_leave_taken(struct ledger *ledger, struct row *row);
+void ledger_add_taken(struct ledger *ledger, struct row *row, uint64_t at);
+/* Some store it was taken from may still come and ask. */
+bool ledger_is_taking_owed(const struct ledger *ledger, const struct row *row);
+/* PEER has another store: what it had confirmed is told again. */
+void ledger_taken_unlearned(struct ledger *ledger, uint8_t peer);
+/* Answers what PEER has asked; not yet, if a take-over of that store is under way. */
+void ledger_answer_taken(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
+/* PEER asks, and confirms what it was told up to the cursor. */
 void ledger_ask_taken(struct ledger *ledger, uint8_t peer, uint64_t tag,
     const struct shadow_ask *ask, struct ledger_actions *actions);
-void ledger_answer_taken(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
-void ledger_fence_peer_up(struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
-void ledger_fence_peer_down(
-    struct ledger *ledger, uint8_t peer, struct ledger_actions *actions);
-/* It was accepted while the store was renewed. */
-void ledger_former_accepted(
-    struct ledger *ledger, struct row *row, struct ledger_actions *actions);
-void ledger_former_look(struct ledger *ledger, struct ledger_actions *actions);
 
 /* --- ledger_audit.c ------------------------------------------------------------------------- */
 
