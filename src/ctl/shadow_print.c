@@ -65,6 +65,17 @@ static void print_node(struct print_table *table, const struct ctl_object *node)
                                oldest, owed, lag, store });
 }
 
+static void print_link_error(const struct ctl_object *status, size_t at)
+{
+    struct ctl_object *node = ctl_list_object(status, "nodes", at);
+
+    const char *why = node ? ctl_text(node, "link_error") : NULL;
+
+    if (why)
+        printf("no link to %s: %s\n", text_of(node, "node"), why);
+    ctl_free(node);
+}
+
 static void print_nodes(const struct ctl_object *status)
 {
     size_t count = ctl_list_count(status, "nodes");
@@ -80,6 +91,8 @@ static void print_nodes(const struct ctl_object *status)
         ctl_free(node);
     }
     print_table_end(table);
+    for (size_t i = 0; i < count; i++)
+        print_link_error(status, i);
     putchar('\n');
 }
 

@@ -59,8 +59,8 @@ static void set_count(struct ctl_object *object, const char *name, uint64_t coun
     ctl_set_number(object, name, (int64_t)count);
 }
 
-static void add_peer(
-    struct ctl_object *end, const struct ledger_peer_facts *peer, struct moment now)
+static void add_peer(struct ctl_object *end, const struct ledger_peer_facts *peer,
+    const char *link_error, struct moment now)
 {
     struct ctl_object *row = ctl_new();
     char text[REDUNDANCY_TEXT_BYTES];
@@ -71,9 +71,12 @@ static void add_peer(
     ctl_set_text(row, "text", bytes_text(text));
     ctl_set_bool(row, "configured", peer->is_configured);
     ctl_set_bool(row, "up", peer->is_up);
+    if (link_error[0])
+        ctl_set_text(row, "link_error", bytes_text(link_error));
     set_store(row, "store", peer->store);
     set_count(row, "position", peer->position);
     set_since(row, "contact_ms", peer->contact_ms, now);
+    set_since(row, "unanswered_ms", peer->unanswered_ms, now);
     set_count(row, "failures", peer->failures);
     set_count(row, "held", peer->held);
     set_since(row, "held_oldest_ms", peer->held_oldest_ms, now);
@@ -151,7 +154,8 @@ static void command_shadow_status(struct client *client, const struct ctl_object
     add_verdict(&picture.what, end);
     ctl_set_bool(end, "enabled", picture.what.is_enabled);
     for (uint32_t i = 0; i < picture.what.peer_count; i++)
-        add_peer(end, &picture.peers[i], picture.what.now);
+        add_peer(
+            end, &picture.peers[i], node_link_error(path->node, (uint8_t)i), picture.what.now);
     set_store(end, "store", spool_store_id(path->spool));
     set_count(end, "position", spool_position(path->spool));
     ctl_set_bool(end, "fencing", picture.facts.ledger.is_fencing);

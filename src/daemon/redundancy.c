@@ -12,6 +12,7 @@ const char *redundancy_state_name(enum ledger_peer_state state)
     static const char *const names[] = { [LEDGER_JOINING] = "joining",
         [LEDGER_LIVE] = "live",
         [LEDGER_SILENT] = "silent",
+        [LEDGER_UNREACHABLE] = "unreachable",
         [LEDGER_GONE] = "gone",
         [LEDGER_FENCED] = "fenced",
         [LEDGER_RETIRED] = "retired" };
@@ -103,7 +104,7 @@ void redundancy_span(int64_t ms, char out[32])
 void redundancy_describe(
     const struct ledger_peer_facts *peer, struct moment now, char out[REDUNDANCY_TEXT_BYTES])
 {
-    char span[32] = "ever";
+    char span[32] = "ever", unanswered[32];
 
     if (peer->contact_ms >= 0)
         redundancy_span(now.ms - peer->contact_ms, span);
@@ -120,6 +121,11 @@ void redundancy_describe(
         return;
     case LEDGER_SILENT:
         snprintf(out, REDUNDANCY_TEXT_BYTES, "%s silent for %s", peer->node, span);
+        return;
+    case LEDGER_UNREACHABLE:
+        redundancy_span(now.ms - peer->unanswered_ms, unanswered);
+        snprintf(out, REDUNDANCY_TEXT_BYTES,
+            "%s cannot be reached for %s, yet is heard (%s ago)", peer->node, unanswered, span);
         return;
     case LEDGER_GONE:
         snprintf(out, REDUNDANCY_TEXT_BYTES, "%s gone, silent for %s", peer->node, span);
@@ -146,10 +152,16 @@ static void plural(uint64_t count, const char *one, const char *many, char out[8
  * change with each answer that is late. */
 static bool is_there(const struct redundancy *what, const struct ledger_peer_facts *peer)
 {
-    bool is_late = peer->state == LEDGER_SILENT && peer->contact_ms >= 0 &&
-                   what->now.ms - peer->contact_ms < REDUNDANCY_SILENT_AFTER_MS;
+    int64_t since_ms = -1;
 
-    return peer->is_configured && (peer->state == LEDGER_LIVE || is_late);
+    if (peer->state == LEDGER_SILENT)
+        since_ms = peer->contact_ms;
+    if (peer->state == LEDGER_UNREACHABLE)
+        since_ms = peer->unanswered_ms;
+    if (!peer->is_configured)
+        return false;
+    return peer->state == LEDGER_LIVE ||
+           (since_ms >= 0 && what->now.ms - since_ms < REDUNDANCY_SILENT_AFTER_MS);
 }
 
 static bool is_down(const struct redundancy *what, const struct ledger_peer_facts *peer)

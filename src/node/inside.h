@@ -98,6 +98,7 @@ struct peer {
     bool is_up;         /* the ledger was told */
     bool is_connecting; /* the attempt under way, or up */
     bool is_down_told;  /* the log knows that it cannot be reached, and why */
+    char down_why[200]; /* "": it was not tried, or is up */
     struct timer again;
     int64_t pause_ms;
     struct moment up_since;

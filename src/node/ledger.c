@@ -208,9 +208,11 @@ static struct peer *add_peer(struct ledger *ledger, struct bytes name)
 {
     struct peer *peer = &ledger->peers[ledger->peer_count++];
 
-    *peer = (struct peer){
-        .store = NO_STORE, .contact_ms = -1, .up_ms = -1, .ask_sent_ms = INT64_MIN / 2
-    };
+    *peer = (struct peer){ .store = NO_STORE,
+        .contact_ms = -1,
+        .unanswered_ms = -1,
+        .up_ms = -1,
+        .ask_sent_ms = INT64_MIN / 2 };
     snprintf(peer->name, sizeof peer->name, "%.*s", BYTES_ARGS(name));
     peer->self.name = bytes_text(peer->name);
     list_init(&peer->notices);

@@ -368,9 +368,10 @@ bool ledger_drop(
 enum ledger_peer_state {
     LEDGER_JOINING, /* never heard yet */
     LEDGER_LIVE,
-    LEDGER_SILENT, /* asks fail */
-    LEDGER_GONE,   /* for the take-over time, or taken over by order */
-    LEDGER_FENCED, /* back, being asked what it has taken */
+    LEDGER_SILENT,      /* asks fail, and it was not heard since the first of them */
+    LEDGER_UNREACHABLE, /* asks fail, yet it asks us: one way is cut */
+    LEDGER_GONE,        /* for the take-over time, or taken over by order */
+    LEDGER_FENCED,      /* back, being asked what it has taken */
     LEDGER_RETIRED,
 };
 
@@ -380,7 +381,8 @@ struct ledger_peer_facts {
     bool is_configured, is_up; /* our link to it */
     struct store_id store;     /* zero: never heard */
     uint64_t position;
-    int64_t contact_ms; /* moment of the last contact; -1: never */
+    int64_t contact_ms;    /* moment of the last contact; -1: never */
+    int64_t unanswered_ms; /* since when our asks fail; -1: the last one was answered */
     uint32_t failures;
     uint64_t held;          /* copies held for it */
     int64_t held_oldest_ms; /* moment; -1: none */

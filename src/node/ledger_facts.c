@@ -33,6 +33,7 @@ void ledger_get_peer(const struct ledger *ledger, uint8_t number, struct ledger_
         .is_configured = peer->is_configured,
         .is_up = peer->is_up,
         .contact_ms = peer->contact_ms,
+        .unanswered_ms = peer->unanswered_ms,
         .failures = peer->failures,
         .held_oldest_ms = -1,
         .owed = peer->notice_count,

@@ -137,6 +137,8 @@ struct peer {
     uint8_t store;                     /* present one; NO_STORE: never heard */
     enum ledger_peer_state told_state; /* what was said of it last */
     int64_t contact_ms;
+    int64_t unanswered_ms; /* the first ask that failed since one was answered; -1: none */
+    bool is_heard_since;   /* then */
     int64_t up_ms;
     uint32_t failures;
     int64_t refusing_until_ms;

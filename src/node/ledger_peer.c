@@ -35,7 +35,9 @@ enum ledger_peer_state ledger_peer_state(const struct ledger *ledger, const stru
         return LEDGER_GONE;
     if (!peer->was_heard)
         return LEDGER_JOINING;
-    if (peer->failures || peer->contact_ms < 0)
+    if (peer->unanswered_ms >= 0)
+        return peer->is_heard_since ? LEDGER_UNREACHABLE : LEDGER_SILENT;
+    if (peer->contact_ms < 0)
         return LEDGER_SILENT;
     if (ledger->stores[ledger->own].ask_peers >> number & 1)
         return LEDGER_FENCED;
@@ -53,8 +55,9 @@ void ledger_tell_state(struct ledger *ledger, uint8_t number, struct ledger_acti
     enum ledger_peer_state state = ledger_peer_state(ledger, peer);
 
     /* One that is heard again is asked what it has taken before or after it was said to live,
-     * and is not said to live once more when it has answered. */
-    if (state == peer->told_state || state == LEDGER_FENCED)
+     * and is not said to live once more when it has answered.  One that asks us and cannot be
+     * asked is not said to live and to be silent by turns. */
+    if (state == peer->told_state || state == LEDGER_FENCED || state == LEDGER_UNREACHABLE)
         return;
     peer->told_state = state;
     if (state == LEDGER_LIVE || state == LEDGER_SILENT || state == LEDGER_GONE)
@@ -70,6 +73,7 @@ void ledger_contact(struct ledger *ledger, uint8_t number, struct ledger_actions
     peer->contact_ms = ledger->now.ms;
     peer->failures = 0;
     peer->is_gone = false;
+    peer->is_heard_since = true;
     ledger_tell_state(ledger, number, actions);
 }
 
@@ -193,6 +197,10 @@ static void ask_failed(struct ledger *ledger, uint8_t number, struct ledger_acti
         return;
     peer->is_asking = false;
     peer->failures++;
+    if (peer->unanswered_ms < 0) {
+        peer->unanswered_ms = ledger->now.ms;
+        peer->is_heard_since = false;
+    }
     peer->ask_next_ms = peer->ask_sent_ms + ledger->settings.heartbeat_timeout_ms;
     ledger_due_at(ledger, peer->ask_next_ms);
     check_silence(ledger, number, actions);
@@ -211,6 +219,7 @@ void ledger_on_page(struct ledger *ledger, struct moment now, uint8_t number,
     struct peer *peer = &ledger->peers[number];
 
     ledger_enter(ledger, now);
+    peer->unanswered_ms = -1;
     ledger_contact(ledger, number, actions);
     ledger_heard_position(ledger, number, page->position);
     ledger_learn_retired(ledger, page->retired, page->retired_count, actions);
@@ -359,6 +368,7 @@ bool ledger_on_up(struct ledger *ledger, struct moment now, uint8_t number,
         return false;
     }
     peer->is_up = true;
+    peer->unanswered_ms = -1;
     peer->up_ms = peer->audit_seen_ms = now.ms;
     peer->has_audited = false;
     peer->refusing_until_ms = 0;

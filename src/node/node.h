@@ -128,6 +128,9 @@ struct node_facts {
 void node_get_facts(const struct node *node, struct node_facts *out);
 /* Its rules, to look at: peers and rows. */
 const struct ledger *node_ledger(const struct node *node);
+/* Why there is no link to the PEER of that number in the ledger: "refused"; "": there is one, or none
+ * was tried.  Borrowed until the loop goes on. */
+const char *node_link_error(const struct node *node, uint8_t peer);
 /* The entry of a copy the node has; NULL: none. */
 struct spool_entry *node_find_entry(struct node *node, struct mid mid);
 

@@ -23,6 +23,11 @@ const char *peer_name(const struct node *node, uint8_t index)
     return index < ledger_peer_count(node->ledger) ? ledger_peer_name(node->ledger, index) : "";
 }
 
+const char *node_link_error(const struct node *node, uint8_t peer)
+{
+    return peer < LEDGER_PEERS_MAX && node->peers[peer] ? node->peers[peer]->down_why : "";
+}
+
 uint8_t peer_of_pin(const struct node *node, const struct tls_pin *pin)
 {
     for (uint8_t i = 0; i < LEDGER_PEERS_MAX; i++)
@@ -120,6 +125,7 @@ void peer_is_there(struct node *node, uint8_t index)
 
 static void tell_down(struct peer *peer, const char *why)
 {
+    snprintf(peer->down_why, sizeof peer->down_why, "%s", why);
     if (peer->is_down_told)
         return;
     peer->is_down_told = true;
@@ -172,6 +178,7 @@ bool peer_link_up(struct peer *peer, struct link *link)
     if (peer->is_down_told)
         report_notice(REPORT_INFO, "links to node %s are up again", peer->name);
     peer->is_down_told = false;
+    peer->down_why[0] = 0;
     peer->early = NULL;
     if (early)
         link_client_ask_soon(peer->links[LINK_ASK], early);

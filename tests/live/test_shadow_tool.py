@@ -105,6 +105,37 @@ def test_the_other_one_dies(pair):
     assert one.tool("shadow", "list", "--single").stdout == "there is none\n"
 
 
+def test_heard_and_not_reached(pair):
+    """A wrong address in one of the two files: that one says so and why, once, and takes nothing over."""
+    one, two = pair.nodes
+    ids = send(two, 2)
+    wait_verdict(two, "redundant: every message is on two nodes")
+    right = two.address
+    two.address = lambda: f"{two.host}:{pair.closed}"
+    pair.configure(one)
+    one.tool("reload")
+
+    def see():
+        node, = one.shadow()["nodes"]
+        return node["state"] == "unreachable" and node["unanswered_ms"] > 4000 and node
+    node = process.wait_for("it to be long enough", see, 30)
+    assert not node["up"] and "refused" in node["link_error"]
+    assert f"NOT redundant: no other node takes copies: {two.name} cannot be reached for " in one.tool("shadow", "status").stdout
+    assert f"\nno link to {two.name}: {node['link_error']}\n" in one.tool("shadow", "status").stdout
+    assert one.log().count("node_silent") == one.log().count("alarm alarm=node-silent") == 1
+    assert one.held() == set(ids) and not one.ids()
+    done = one.tool("shadow", "takeover", two.name, check=False)
+    assert done.returncode == 75 and "it is not silent" in done.stderr, done
+
+    two.address = right
+    pair.configure(one)
+    one.tool("reload")
+    pair.wait_together()
+    wait_verdict(one, "redundant: every message is on two nodes")
+    process.wait_for("the alarm to end", lambda: one.log().count("alarm_cleared alarm=node-silent") == 1)
+    assert "no link to" not in one.tool("shadow", "status").stdout
+
+
 # --- Copies held for another ----------------------------------------------------------------------
 
 def test_shadow_queues(pair):

@@ -92,7 +92,7 @@ static void test_status(void **state)
         "\"events\": {\"ha_receive\": 7, \"ha_discard\": 0, \"takeover\": 1},"
         "\"alarms\": [\"ex02 silent for 1m15s\", \"set aside: 1 message\"],"
         "\"nodes\": [{\"node\": \"ex02\", \"state\": \"silent\", \"up\": false, "
-        "\"contact_ms\": 75000,"
+        "\"link_error\": \"refused\", \"contact_ms\": 75000,"
         "\"failures\": 7, \"copies_there\": 40, \"held\": 12, \"held_oldest_ms\": 130000,"
         "\"owed\": 3, \"lag_ms\": 400, \"store\": \"77aa77aa77aa77aa77aa77aa77aa77aa\"}]}";
     static const char want[] =
@@ -102,6 +102,7 @@ static void test_status(void **state)
         "STORE\n"
         "ex02  silent  down     1m       7            40           12      2m     3  0.4s  "
         "77aa77aa\n"
+        "no link to ex02: refused\n"
         "\n"
         "this node          ex01, store 0c5e0c5e, position 81723\n"
         "right to deliver   yes\n"

@@ -10,7 +10,8 @@ enum { NOW = 10000000 };
 struct peer {
     const char *name;
     enum ledger_peer_state state;
-    int64_t ago_ms; /* -1: never */
+    int64_t ago_ms;        /* -1: never */
+    int64_t unanswered_ms; /* 0: asks are answered */
 };
 
 struct scene {
@@ -41,6 +42,12 @@ static const struct scene scenes[] = {
         true, "every message is on two nodes" },
     { "silent for a second", false, 1, { { "ex02", LEDGER_SILENT, 1000 } }, 0, 0, SINGLE_NOT,
         false, "no other node takes copies: ex02 silent for 1.0 s" },
+    { "one ask failed", false, 1, { { "ex02", LEDGER_UNREACHABLE, 10, 990 } }, 0, 0, SINGLE_NOT,
+        true, "every message is on two nodes" },
+    { "heard, and not reached", false, 1, { { "ex02", LEDGER_UNREACHABLE, 10, 75000 } }, 0, 0,
+        SINGLE_NOT, false,
+        "no other node takes copies: ex02 cannot be reached for 1m15s, yet is heard (0.0 s "
+        "ago)" },
     { "never there", false, 1, { { "ex02", LEDGER_JOINING, -1 } }, 0, 0, SINGLE_NOT, false,
         "no other node takes copies: ex02 never answered" },
     { "three with one copy", false, 1, { { "ex02", LEDGER_SILENT, 75400 } }, 3, 120000,
@@ -86,6 +93,7 @@ static void make(const struct scene *scene, struct set *set)
         facts->state = peer->state;
         facts->is_configured = true;
         facts->contact_ms = peer->ago_ms < 0 ? -1 : NOW - peer->ago_ms;
+        facts->unanswered_ms = peer->unanswered_ms ? NOW - peer->unanswered_ms : -1;
     }
 }
 

@@ -231,6 +231,45 @@ static void test_silent_since_the_start(void **state)
     assert_int_equal(has(world, 1, 1), 'P');
 }
 
+static enum ledger_peer_state state_of(struct world *world, int node, int other)
+{
+    struct ledger_peer_facts facts;
+
+    ledger_get_peer(world->machine[node].ledger, world->machine[node].peer_of[other], &facts);
+    return facts.state;
+}
+
+/* One way is cut: it is heard, so nothing is taken over from it; and that it cannot be reached is
+ * said once, not with each ask that fails and each that comes. */
+static void test_heard_and_not_reached(void **state)
+{
+    struct world *world = *state;
+    const uint64_t *events = world->machine[0].events;
+    uint64_t live = events[LEDGER_PEER_LIVE];
+
+    take_in(world, 1, 1, SHADOW_FAILURE_ACCEPT);
+    world->wire[0][1] = false;
+    cut(world, 0, 1);
+    pass(world, 30000);
+    check_all(world, 1, "HP");
+    assert_int_equal(state_of(world, 0, 1), LEDGER_UNREACHABLE);
+    assert_int_equal(state_of(world, 1, 0), LEDGER_LIVE);
+    assert_int_equal(events[LEDGER_PEER_SILENT], 1);
+    assert_int_equal(events[LEDGER_PEER_LIVE], live);
+
+    world->wire[0][1] = true;
+    pass(world, 2000);
+    assert_int_equal(state_of(world, 0, 1), LEDGER_LIVE);
+    assert_int_equal(events[LEDGER_PEER_SILENT], 1);
+    assert_int_equal(events[LEDGER_PEER_LIVE], live + 1);
+
+    world->wire[0][1] = world->wire[1][0] = false; /* nor is it heard now */
+    cut(world, 0, 1);
+    pass(world, 2000);
+    assert_int_equal(state_of(world, 0, 1), LEDGER_SILENT);
+    assert_int_equal(events[LEDGER_PEER_SILENT], 2);
+}
+
 /* It is asked again and again, but not without a pause. */
 static void test_never_answered(void **state)
 {
@@ -278,6 +317,7 @@ int main(void)
         story(test_unclaimed, two_nodes),
         story(test_link_cut, two_nodes),
         story(test_silent_since_the_start, two_nodes),
+        story(test_heard_and_not_reached, two_nodes),
         story(test_never_answered, two_nodes),
         story(test_refused_for_good, two_nodes),
     };
