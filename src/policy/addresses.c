@@ -120,6 +120,18 @@ static char *fill_in(const char *to, const struct address *sender)
     return NULL;
 }
 
+struct rewrite_search {
+    const struct settings *settings;
+    const struct receive_connector *connector;
+};
+
+static bool counts_here(const void *me, size_t number)
+{
+    const struct rewrite_search *search = me;
+
+    return is_for(&search->settings->rewrites[number], search->connector);
+}
+
 /* The first that fits; or NULL. */
 static const struct sender_rewrite *find_rewrite(const struct settings *settings,
     const struct receive_connector *connector, const struct address *sender)
@@ -129,6 +141,13 @@ static const struct sender_rewrite *find_rewrite(const struct settings *settings
     if (settings->rewrite_count == 0 || sender->text.n == 0)
         return NULL; /* a notification has nobody to be called differently */
     pattern_subject_init(&subject, sender);
+    if (settings->rewrite_patterns.index) {
+        struct rewrite_search search = { settings, connector };
+        size_t at = pattern_index_find(settings->rewrite_patterns.index,
+            settings->rewrite_patterns.list, &subject, counts_here, &search);
+
+        return at == SIZE_MAX ? NULL : &settings->rewrites[at];
+    }
     for (size_t i = 0; i < settings->rewrite_count; i++) {
         const struct sender_rewrite *rewrite = &settings->rewrites[i];
 

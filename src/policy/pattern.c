@@ -148,7 +148,7 @@ const char *patterns_find(
     const struct address_patterns *patterns, const struct pattern_subject *subject)
 {
     if (patterns->index) {
-        size_t at = pattern_index_find(patterns->index, patterns->list, subject);
+        size_t at = pattern_index_find(patterns->index, patterns->list, subject, NULL, NULL);
         return at == SIZE_MAX ? NULL : patterns->list[at];
     }
     for (size_t i = 0; i < patterns->count; i++) {

@@ -38,9 +38,12 @@ bool pattern_fits(const char *pattern, const struct pattern_subject *subject);
 struct pattern_index;
 void patterns_index(struct address_patterns *patterns);
 void pattern_index_free(struct pattern_index *index); /* NULL too */
-/* The number of the first of LIST, which was indexed, that fits; SIZE_MAX: none. */
+/* Whether the pattern of that number counts now. */
+typedef bool pattern_counts(const void *me, size_t number);
+/* The number of the first of LIST, which was indexed, that fits and COUNTS (NULL: each does);
+ * SIZE_MAX: none. */
 size_t pattern_index_find(const struct pattern_index *index, char *const *list,
-    const struct pattern_subject *subject);
+    const struct pattern_subject *subject, pattern_counts *counts, const void *me);
 
 /* The first of PATTERNS that fits; NULL: none.  An empty list costs nothing. */
 const char *patterns_find(

@@ -11,7 +11,7 @@ struct pattern_index {
     struct domain_index *exact;
     struct domain_index
         *starred; /* by "@" and what stands behind it, to the first of a chain */
-    size_t *next; /* for each pattern: the next one of its chain */
+    size_t *next; /* for each pattern: the next one of its chain, or the same once more */
 };
 
 /* What stands behind the local part, its "@" too; BYTES_NONE: no star is in the local part. */
@@ -59,15 +59,24 @@ struct search {
     const struct pattern_index *index;
     char *const *list;
     const struct pattern_subject *subject;
+    pattern_counts *counts;
+    const void *me;
     size_t best;
 };
 
+static bool is_counted(const struct search *search, size_t at)
+{
+    return !search->counts || search->counts(search->me, at);
+}
+
 static void look_at(struct search *search, struct bytes pattern)
 {
-    size_t found = domain_index_find(search->index->exact, pattern);
+    size_t at = domain_index_find(search->index->exact, pattern);
 
-    if (found < search->best)
-        search->best = found;
+    for (; at < search->best; at = search->index->next[at]) {
+        if (is_counted(search, at))
+            search->best = at;
+    }
 }
 
 /* FORM: a pattern that fits the domain. */
@@ -86,15 +95,15 @@ static void look_at_form(struct search *search, struct bytes form)
     look_at(search, bytes_of(room + n, 1 + form.n));
     at = domain_index_find(search->index->starred, bytes_of(room + n, 1 + form.n));
     for (; at < search->best; at = search->index->next[at]) {
-        if (pattern_fits(search->list[at], subject))
+        if (is_counted(search, at) && pattern_fits(search->list[at], subject))
             search->best = at;
     }
 }
 
-size_t pattern_index_find(
-    const struct pattern_index *index, char *const *list, const struct pattern_subject *subject)
+size_t pattern_index_find(const struct pattern_index *index, char *const *list,
+    const struct pattern_subject *subject, pattern_counts *counts, const void *me)
 {
-    struct search search = { index, list, subject, DOMAIN_INDEX_NONE };
+    struct search search = { index, list, subject, counts, me, DOMAIN_INDEX_NONE };
     struct domain_forms forms;
     struct bytes form;
 

@@ -285,9 +285,21 @@ static void index_domains(struct settings *settings)
             settings->domain_index, bytes_text(settings->domains[i - 1].pattern), i - 1);
 }
 
+static void index_rewrites(struct settings *settings)
+{
+    struct address_patterns *patterns = &settings->rewrite_patterns;
+
+    patterns->list = mem_new(settings->rewrite_count * sizeof *patterns->list);
+    patterns->count = settings->rewrite_count;
+    for (size_t i = 0; i < patterns->count; i++)
+        patterns->list[i] = settings->rewrites[i].pattern;
+    patterns_index(patterns);
+}
+
 void settings_index(struct settings *settings)
 {
     index_domains(settings);
+    index_rewrites(settings);
     settings->route_index = route_index_new(settings);
     for (size_t i = 0; i < settings->receive_count; i++) {
         struct receive_connector *connector = &settings->receive[i];
@@ -339,6 +351,8 @@ static void free_lists(struct settings *settings)
         free_texts(settings->rewrites[i].came_by.list, settings->rewrites[i].came_by.count);
     }
     free(settings->rewrites);
+    pattern_index_free(settings->rewrite_patterns.index);
+    free(settings->rewrite_patterns.list);
     alias_table_free(settings->aliases);
     free(settings->address_lists);
     free(settings->user_groups);

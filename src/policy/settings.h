@@ -376,6 +376,8 @@ struct settings {
     struct alias_table *aliases;     /* policy/aliases.h; NULL: none */
     struct sender_rewrite *rewrites; /* the first that fits counts */
     size_t rewrite_count;
+    struct address_patterns
+        rewrite_patterns; /* settings_index(): theirs, borrowed, by number */
 
     char *account_file;       /* what `relais user` writes; in the state folder by default */
     struct account *accounts; /* in the order of names */

@@ -254,6 +254,82 @@ static void senders_are_rewritten(void **state)
     settings_free(settings);
 }
 
+struct rewrite_line {
+    const char *pattern, *to, *came_by;
+};
+
+static struct settings *rewriting(const struct rewrite_line *lines, size_t count)
+{
+    struct settings *settings = settings_new("node.example");
+
+    settings->rewrites = mem_new(count * sizeof *settings->rewrites);
+    settings->rewrite_count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct sender_rewrite *rewrite = &settings->rewrites[i];
+        rewrite->pattern = mem_text(lines[i].pattern);
+        rewrite->to = mem_text(lines[i].to);
+        if (lines[i].came_by) {
+            rewrite->came_by.list = mem_new(sizeof(char *));
+            rewrite->came_by.list[0] = mem_text(lines[i].came_by);
+            rewrite->came_by.count = 1;
+        }
+    }
+    return settings;
+}
+
+/* The first that fits and is for the connector, found in the index as by looking at each. */
+static void one_of_many_rewrites_counts(void **state)
+{
+    static const struct rewrite_line lines[] = {
+        { "root@a.test", "x1@b.test", "Other" },
+        { "root@a.test", "x2@b.test", "In" },
+        { "root@a.test", "x3@b.test", NULL },
+        { "r*@a.test", "x4@b.test", "Other" },
+        { "r*@a.test", "x5@b.test", NULL },
+        { "@a.test", "x6@b.test", NULL },
+        { "s*@*.c.test", "x7@b.test", "Third" },
+        { "@*.c.test", "x8@b.test", "Other" },
+        { "*@*.c.test", "x9@b.test", "In" },
+        { "@d.test", "x10@b.test", "Other" },
+        { "*@*", "x11@b.test", "Third" },
+    };
+    static const struct {
+        const char *connector, *sender, *want;
+    } cases[] = {
+        { "Other", "root@a.test", "x1@b.test" },
+        { "In", "root@a.test", "x2@b.test" },
+        { "Third", "root@a.test", "x3@b.test" },
+        { "Other", "ro@a.test", "x4@b.test" },
+        { "In", "ro@a.test", "x5@b.test" },
+        { "In", "who@a.test", "x6@b.test" },
+        { "Third", "s1@k.c.test", "x7@b.test" },
+        { "Other", "s1@k.c.test", "x8@b.test" },
+        { "In", "s1@k.c.test", "x9@b.test" },
+        { "In", "s1@d.test", "none" },
+        { "Third", "s1@d.test", "x11@b.test" },
+        { "Other", "s1@d.test", "x10@b.test" },
+    };
+    struct settings *settings = rewriting(lines, CASES(lines));
+
+    (void)state;
+    for (unsigned is_indexed = 0; is_indexed < 2; is_indexed++) {
+        for (size_t i = 0; i < CASES(cases); i++) {
+            struct receive_connector connector;
+            struct address sender = address_known(cases[i].sender);
+            char *got;
+            receive_connector_init(&connector, cases[i].connector);
+            got = sender_rewritten(settings, &connector, &sender);
+            check_bytes(
+                cases[i].sender, bytes_text(got ? got : "none"), bytes_text(cases[i].want));
+            free(got);
+            receive_connector_done(&connector);
+        }
+        settings_index(settings);
+        assert_non_null(settings->rewrite_patterns.index);
+    }
+    settings_free(settings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +337,7 @@ int main(void)
         cmocka_unit_test(circles_are_found),
         cmocka_unit_test(recipients_are_resolved),
         cmocka_unit_test(senders_are_rewritten),
+        cmocka_unit_test(one_of_many_rewrites_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
