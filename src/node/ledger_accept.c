@@ -472,8 +472,12 @@ static void end_doubts(struct ledger *ledger)
     struct list *doubtful = &ledger->lists[LIST_DOUBTFUL];
     uint64_t said = 0;
 
-    if (list_is_empty(doubtful) || (!ledger->doubts_left && ledger->now.ms < ledger->doubts_ms))
+    if (list_is_empty(doubtful))
         return;
+    if (!ledger->doubts_left && ledger->now.ms < ledger->doubts_ms) {
+        ledger_due_at(ledger, ledger->doubts_ms);
+        return;
+    }
     if (!ledger->doubts_left)
         ledger->doubts_left = ledger->list_count[LIST_DOUBTFUL];
     for (uint32_t i = 0; i < ledger->peer_count; i++)
