@@ -76,7 +76,6 @@ struct path {
     struct path_poison poison;
     uint64_t damage_count;     /* records set aside at recovery */
     struct mid_table taking;   /* another's messages that are about to be queued here */
-    uint32_t reading_count;    /* of those: their envelopes are being read */
     struct takeover *takeover; /* of the last one taken over; held */
     /* Stopping. */
     bool is_stopping;

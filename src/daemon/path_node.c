@@ -207,7 +207,6 @@ static void on_read(struct spool_read *read)
     uint8_t *envelope = read->envelope;
 
     taking->is_reading = false;
-    taking->path->reading_count--;
     free(read->at);
     if (taking->is_over) {
         taking_free(taking);
@@ -229,7 +228,6 @@ static void read_envelope(struct taking *taking)
     struct crash_work before = crash_begin(taking->entry.by_mid.mid, PATH_RECOVERING);
 
     taking->is_reading = true;
-    taking->path->reading_count++;
     taking->read = (struct spool_read){ .wants_envelope = true, .done = on_read };
     spool_read(taking->path->spool, &taking->entry, 0, 0, &taking->read);
     crash_end(before);

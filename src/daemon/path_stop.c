@@ -32,7 +32,7 @@ static void on_node_stopped(void *me)
 static bool is_all_ended(const struct path *path)
 {
     return path->houses_left == 0 && path->deliver.connection_count == 0 &&
-           path->discard.notice_count == 0 && path->reading_count == 0 &&
+           path->discard.notice_count == 0 && spool_open_reads(path->spool) == 0 &&
            !path->is_writing_devices && !path->is_writing_logins;
 }
 

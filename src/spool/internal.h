@@ -115,6 +115,8 @@ struct spool {
     uint64_t seed;
     struct file lock_file;
     struct meter *meter;
+    uint32_t reads_open; /* home loop: spool_read() without its DONE */
+    bool is_closed;      /* the last of these frees it */
 
     pthread_mutex_t lock;
     struct segment **segments; /* in order; the last is the log's; under `lock` */
@@ -146,6 +148,8 @@ struct segment *spool_segment(struct spool *spool, uint64_t position);
 /* One thing less needs the segment POSITION lies in; wakes the keeper when that can go. */
 void spool_unpin(struct spool *spool, uint64_t position);
 void spool_pin(struct spool *spool, uint64_t position);
+/* Its threads are over, and nothing of it is open. */
+void spool_free(struct spool *spool);
 void spool_add_segment(struct spool *spool, struct segment *segment); /* takes the lock */
 
 /* For whom room is wanted.  When no more segments can be made, the last prepared one is left to

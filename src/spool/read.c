@@ -177,9 +177,14 @@ static void on_pool_done(struct loop_work *work)
 {
     struct spool_read *read = container_of(work, struct spool_read, work);
 
-    spool_unpin(read->spool, read->place.first);
+    struct spool *spool = read->spool;
+
+    spool_unpin(spool, read->place.first);
     if (read->err == ERR_CORRUPT)
-        atomic_fetch_add(&read->spool->damaged, 1);
+        atomic_fetch_add(&spool->damaged, 1);
+    spool->reads_open--;
+    if (spool->is_closed && spool->reads_open == 0)
+        spool_free(spool);
     read->done(read);
 }
 
@@ -196,8 +201,14 @@ void spool_read(struct spool *spool, struct spool_entry *entry, uint64_t from, s
     read->envelope_n = 0;
     read->work.run = on_pool;
     read->work.done = on_pool_done;
+    spool->reads_open++;
     spool_pin(spool, entry->first);
     loop_work(spool->home, &read->work);
+}
+
+uint32_t spool_open_reads(const struct spool *spool)
+{
+    return spool->reads_open;
 }
 
 /* --- Reading without a spool ------------------------------------------------------------- */

@@ -67,7 +67,7 @@ static struct spool *spool_new(struct loop *home, const struct spool_settings *s
     return spool;
 }
 
-static void spool_free(struct spool *spool)
+void spool_free(struct spool *spool)
 {
     for (uint32_t i = 0; i < spool->segment_count; i++)
         segment_free(spool->segments[i]);
@@ -267,7 +267,9 @@ void spool_close(struct spool *spool)
     pthread_mutex_unlock(&spool->lock);
     pthread_join(spool->keeper.thread, NULL);
     reclaim_stop(spool);
-    spool_free(spool);
+    spool->is_closed = true;
+    if (spool->reads_open == 0)
+        spool_free(spool);
 }
 
 struct store_id spool_store_id(const struct spool *spool)

@@ -134,9 +134,9 @@ enum err spool_open(struct spool **out, struct loop *home,
     const struct spool_settings *settings, const struct spool_visitor *visitor,
     char why[256]) MUST_USE;
 
-/* Writes what waits, flushes, stops the threads.  No writer, read or commit is open.  A word
- * that is under way is written if the disk takes it; whether DONE is called, once the loop runs
- * again, is open. */
+/* Writes what waits, flushes, stops the threads.  No writer or commit is open; the memory goes
+ * when no read is any more.  A word that is under way is written if the disk takes it; whether DONE
+ * is called, once the loop runs again, is open. */
 void spool_close(struct spool *spool);
 
 /* Reads the log of a spool without its lock and without changing it: for the tool, when the
@@ -323,6 +323,7 @@ struct spool_read {
 };
 void spool_read(struct spool *spool, struct spool_entry *entry, uint64_t from, size_t bytes_max,
     struct spool_read *read);
+uint32_t spool_open_reads(const struct spool *spool); /* without their DONE; home loop */
 
 /* For the tool: envelope and content of one message of a scanned spool, blocking.  The buffers
  * get the bytes. */

@@ -1,7 +1,9 @@
 /* What is committed is there after the spool is opened again; what is settled is not. */
 #include "spool_kit.h"
 
+#include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void keeps_what_is_committed(void **state)
 {
@@ -210,6 +212,72 @@ static void abandons(void **state)
     bench_done(&bench);
 }
 
+/* A thread of the pool that is kept busy until LET_GO. */
+struct hostage {
+    struct loop_work work;
+    sem_t *let_go;
+};
+
+static void on_hostage(struct loop_work *work)
+{
+    sem_wait(container_of(work, struct hostage, work)->let_go);
+}
+
+static void on_hostage_done(struct loop_work *work)
+{
+    (void)work;
+}
+
+struct late_read {
+    struct spool_read read;
+    bool is_done;
+};
+
+static void on_late_read(struct spool_read *read)
+{
+    container_of(read, struct late_read, read)->is_done = true;
+}
+
+static bool is_read(void *me)
+{
+    return ((struct late_read *)me)->is_done;
+}
+
+/* The disk, or what else the pool does, is slow, and the time to stop is over. */
+static void closes_while_a_message_is_read(void **state)
+{
+    struct late_read late = { .read.done = on_late_read };
+    struct hostage hostages[16];
+    struct bench bench;
+    sem_t let_go;
+
+    (void)state;
+    bench_init(&bench);
+    bench_open(&bench);
+    assert_int_equal(bench_commit(&bench, 0, 1000, 1), OK);
+    sem_init(&let_go, 0, 0);
+    for (size_t i = 0; i < CASES(hostages); i++) {
+        hostages[i] = (struct hostage){ .work = { .run = on_hostage, .done = on_hostage_done },
+            .let_go = &let_go };
+        loop_work(bench.loop, &hostages[i].work);
+    }
+    spool_read(bench.spool, &bench.kept[0].entry, 0, 1000, &late.read);
+    assert_int_equal(spool_open_reads(bench.spool), 1);
+    bench_close(&bench);
+    for (size_t i = 0; i < CASES(hostages); i++)
+        sem_post(&let_go);
+    bench_until(&bench, is_read, &late);
+    assert_int_equal(late.read.err, OK);
+    assert_int_equal(late.read.n, 1000);
+    free(late.read.at);
+    bench_open(&bench); /* nobody has the folder any more */
+    assert_int_equal(bench.found_count, 1);
+    assert_int_equal(bench_read(&bench, 0), OK);
+    assert_int_equal(spool_open_reads(bench.spool), 0);
+    bench_done(&bench);
+    sem_destroy(&let_go);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +288,7 @@ int main(void)
         cmocka_unit_test(is_of_one_process),
         cmocka_unit_test(position_only_grows),
         cmocka_unit_test(abandons),
+        cmocka_unit_test(closes_while_a_message_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
