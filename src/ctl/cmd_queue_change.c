@@ -71,6 +71,16 @@ static struct ctl_object *request_for(
     return request;
 }
 
+/* Poison waits for the administrator: that is no reason to try again. */
+static void say_poison(const struct change *change, const struct ctl_object *answer)
+{
+    int64_t poison = ctl_number(answer, "poison", 0);
+
+    if (poison)
+        fprintf(stderr, "poison, so not %s: %" PRId64 " (remove it, or resume it first)\n",
+            change->done, poison);
+}
+
 /* "removed: 3 messages" */
 static void say(const struct change *change, const struct ctl_object *answer)
 {
@@ -82,9 +92,12 @@ static void say(const struct change *change, const struct ctl_object *answer)
     else
         printf("%s: ", change->done);
     printf("%" PRId64 " message%s\n", count, count == 1 ? "" : "s");
+    say_poison(change, answer);
     if (busy)
-        fprintf(
-            stderr, "being delivered just now, so not %s: %" PRId64 "\n", change->done, busy);
+        fprintf(stderr,
+            "being delivered just now, or other nodes are asked about it, so not %s: %" PRId64
+            "\n",
+            change->done, busy);
 }
 
 /* Takes REQUEST. */
@@ -130,7 +143,10 @@ static int look(struct change *change, struct ctl_object *request, int64_t limit
         *matched = ctl_number(answer, change->of_queues ? "queues" : "matched", 0);
         if (ctl_bool(answer, "missed"))
             *matched = 0; /* there was no need to go on counting */
-        *all = ctl_number(answer, change->of_queues ? "all" : "messages", 0);
+        *all = ctl_number(answer, change->of_queues ? "all" : "messages", 0) -
+               ctl_number(answer, "poison", 0);
+        if (limit && !change->tool->is_json)
+            say_poison(change, answer);
     }
     ctl_free(answer);
     return code;

@@ -60,7 +60,9 @@ static bool undo_redirect(struct pick *pick, struct message *message)
     return path_undo_redirect(pick->client->control->path, message, is_picked, pick);
 }
 
-static const struct pick_verb redirecting = { .done = "redirected", .act = redirect };
+static const struct pick_verb redirecting = {
+    .done = "redirected", .act = redirect, .is_not_of_poison = true
+};
 static const struct pick_verb undoing_redirect = {
     .done = "undone", .act = undo_redirect, .is_of_redirected = true
 };
@@ -110,9 +112,8 @@ static void remove_by_id(struct client *client, const struct ctl_object *request
             "the message is being delivered just now, or other nodes are asked about it");
 }
 
-static void say_what_if(struct client *client, const struct ctl_object *request)
+static void say_what_if(struct client *client, struct message *message)
 {
-    struct message *message = wanted_message(client, request);
     struct ctl_object *row;
 
     if (!message)
@@ -140,7 +141,7 @@ void command_retry(struct client *client, const struct ctl_object *request)
     struct message *message;
 
     if (ctl_text(request, "id") && ctl_bool(request, "what_if")) {
-        say_what_if(client, request);
+        say_what_if(client, wanted_message(client, request));
     } else if (ctl_text(request, "id")) {
         message = wanted_message(client, request);
         if (!message)
@@ -158,7 +159,7 @@ void command_retry(struct client *client, const struct ctl_object *request)
 void command_remove(struct client *client, const struct ctl_object *request)
 {
     if (ctl_text(request, "id") && ctl_bool(request, "what_if"))
-        say_what_if(client, request);
+        say_what_if(client, wanted_message(client, request));
     else if (ctl_text(request, "id"))
         remove_by_id(client, request);
     else if (says_which(client, request, "remove"))
@@ -172,7 +173,7 @@ static void suspend_or_resume(struct client *client, const struct ctl_object *re
     struct message *message;
 
     if (ctl_text(request, "id") && ctl_bool(request, "what_if")) {
-        say_what_if(client, request);
+        say_what_if(client, wanted_message(client, request));
     } else if (ctl_text(request, "id")) {
         message = wanted_message(client, request);
         if (message)
@@ -201,6 +202,30 @@ static bool is_this_node(const struct client *client, const char *name)
            bytes_equal_nocase(bytes_text(name), bytes_text(settings->fqdn));
 }
 
+static bool is_redirected(const struct message *message)
+{
+    for (const struct item *item = &message->first; item; item = item->next)
+        if (item->state != ITEM_DONE && hop_is_redirection(item->hop))
+            return true;
+    return false;
+}
+
+/* NULL: VERB has no sense for it, now or later, and the client was told. */
+static struct message *message_for(
+    struct client *client, const struct ctl_object *request, const struct pick_verb *verb)
+{
+    struct message *message = wanted_message(client, request);
+
+    if (message && verb->is_not_of_poison && message->is_poison)
+        client_error(client, EX_DATAERR,
+            "it is poison, and leaves by no host: remove it, or resume it first");
+    else if (message && verb->is_of_redirected && !is_redirected(message))
+        client_error(client, EX_NOINPUT, "it is not redirected");
+    else
+        return message;
+    return NULL;
+}
+
 void command_redirect(struct client *client, const struct ctl_object *request)
 {
     const char *to = ctl_text(request, "to"), *server = ctl_text(request, "server");
@@ -215,9 +240,9 @@ void command_redirect(struct client *client, const struct ctl_object *request)
     } else if (!undoes && !(to && path_redirect_target(client->control->path, to, target))) {
         client_error(client, EX_USAGE, "to whom?  '%.255s' is no host", to ? to : "");
     } else if (ctl_text(request, "id") && ctl_bool(request, "what_if")) {
-        say_what_if(client, request);
+        say_what_if(client, message_for(client, request, verb));
     } else if (ctl_text(request, "id")) {
-        message = wanted_message(client, request);
+        message = message_for(client, request, verb);
         if (message)
             pick_one(client, message, "redirect", verb, undoes ? NULL : target);
     } else if (undoes || says_which(client, request, "redirect")) {

@@ -226,6 +226,8 @@ static void answer(struct pick *pick)
         ctl_set_number(end, "matched", pick->matched);
     if (pick->ends_at_miss)
         ctl_set_bool(end, "missed", pick->has_missed);
+    if (pick->poison)
+        ctl_set_number(end, "poison", pick->poison);
     if (pick->verb->act && !pick->is_what_if) {
         ctl_set_number(end, pick->verb->done, pick->done);
         ctl_set_number(end, "busy", pick->busy);
@@ -286,6 +288,10 @@ static void look_at(struct pick *pick, struct message *message)
 
     if (!item) {
         pick->has_missed = true;
+        return;
+    }
+    if (pick->verb->is_not_of_poison && message->is_poison) {
+        pick->poison++;
         return;
     }
     pick->matched++;

@@ -30,6 +30,7 @@ struct pick_verb {
     /* Returns whether it could be.  The message may be gone then.  NULL: it is listed. */
     bool (*act)(struct pick *pick, struct message *message);
     bool is_of_redirected; /* those that were redirected alone */
+    bool is_not_of_poison; /* that is left alone, and counted */
     bool is_flushed;       /* the answer waits until it is durable */
 };
 
@@ -52,7 +53,7 @@ struct pick {
     bool ends_at_miss, has_missed; /* all that is asked is whether the filter fits everything */
     char target[PATH_TARGET_BYTES]; /* of a redirection: path_redirect() */
     int64_t limit;                  /* rows */
-    int64_t matched, done, busy, rows;
+    int64_t matched, done, busy, poison, rows;
     struct queue_walk walk;
     struct loop_step step;
     struct timer pause;

@@ -171,6 +171,29 @@ def test_what_is_said_of_it(make):
     assert KILLER in node.tool("message", "export", bad).stdout.encode().replace(b"\n", b"\r\n")
 
 
+def test_it_is_not_redirected(make):
+    """It waits for the administrator, so there is nothing to be tried again."""
+    killing = make()
+    node = killing.node
+    bad = make_poison(killing)
+    killing.disarm()
+    put(node.port, "good@example.com")
+    elsewhere = f"127.0.0.1:{process.free_port()}"
+    for more in ([], ["--what-if"]):
+        done = node.tool("redirect", "--to", elsewhere, *more, bad, check=False)
+        assert (done.returncode, done.stdout) == (65, "") and "poison" in done.stderr
+    asked = node.tool("redirect", "--to", elsewhere, "--queue", "poison")
+    assert asked.stdout == "redirected: 0 messages\n" and "poison, so not redirected: 1" in asked.stderr
+    tried = node.tool("redirect", "--to", elsewhere, "--all", "--what-if")
+    assert "what if: 1 message would be redirected" in tried.stdout and "so not redirected: 1" in tried.stderr
+    put(node.port, "other@example.com")
+    done = node.tool("redirect", "--to", elsewhere, "--all", check=False)
+    assert done.returncode == 64 and "that is all 2 messages" in done.stderr
+    done = node.tool("redirect", "--to", elsewhere, "--all", "--yes")
+    assert done.stdout == "redirected: 2 messages\n" and "so not redirected: 1" in done.stderr
+    assert [row["id"] for row in poison(node)] == [bad]
+
+
 def test_it_stays_and_others_blame_nobody(make):
     """kill -9 and a signal from outside are nobody's fault; poison outlives them, and never expires."""
     killing = make(base=relais.BASE + "queue {{\n    expiry = 1s\n    delay_notice = 0s\n}}\n")

@@ -66,6 +66,18 @@ def test_undone_and_over_a_reload(pair):
     assert queues(a) == {"One": 1, "Two": 1}
 
 
+def test_nothing_to_undo(pair):
+    """That is no reason to try again: the message follows its route."""
+    a, _ = pair
+    id = put(a, "u@one.test")
+    for more in ([], ["--what-if"]):
+        done = a.tool("redirect", "--undo", *more, id, check=False)
+        assert (done.returncode, done.stdout) == (66, "") and "it is not redirected" in done.stderr
+    a.tool("redirect", "--to", f"127.0.0.1:{process.free_port()}", id)
+    assert "1 message would be undone" in a.tool("redirect", "--undo", "--what-if", id).stdout
+    assert a.tool("redirect", "--undo", id).stdout == "undone: 1 message\n"
+
+
 def test_what_is_refused_there_follows_its_route(pair):
     a, _ = pair
     put(a, "u@one.test")
