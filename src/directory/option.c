@@ -39,9 +39,13 @@ static void complain_of_unknown(struct reader *reader, const struct option *opti
     const char *near = nearest_name(item->name, option_name_at, options);
     struct complaint *complaint = complain(reader->complaints, item->where,
         "unknown %s '%.60s'%s%.60s", item->kind == CONFIG_BLOCK ? "block" : "option",
-        item->name, block->name ? " in " : "", block->name ? block->name : "");
+        config_shown(item), block->name ? " in " : "", block->name ? block->name : "");
 
-    if (near)
+    if (item->is_hidden)
+        complaint_hint(complaint,
+            "it is not shown, for it may be a piece of the password before it: a password with "
+            "blanks or signs in it stands in \"quotes\"");
+    else if (near)
         complaint_hint(complaint, "did you mean '%s'?", near);
     else if (item->kind == CONFIG_BLOCK && block->name)
         complaint_hint(complaint, "is the '}' of the %.60s of line %d missing before it?",

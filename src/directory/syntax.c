@@ -1,3 +1,6 @@
+/* Complaints go into the log.  A password must not: no complaint shows what stands on its line
+ * behind its name, nor in its block or list, whatever signs it was torn apart by.  That goes for
+ * each name that looks like a password's, for it may be misspelt. */
 #include "directory/syntax.h"
 
 #include "base/buf.h"
@@ -5,6 +8,7 @@
 #include "directory/token.h"
 #include "os/file.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -23,6 +27,9 @@ struct parser {
     struct config *config;
     struct complaints *complaints;
     unsigned block_depth, include_depth;
+    int line;             /* of the token taken last */
+    bool is_in_secret;    /* behind the name of a secret, up to its end */
+    int secret_line_last; /* up to this line there may be more of it */
 };
 
 enum err config_load(const char *file, struct buf *out)
@@ -44,6 +51,7 @@ enum err config_load_changed(const char *file, struct directory_change *change, 
 
 static void step(struct parser *parser)
 {
+    parser->line = parser->next.line;
     free(parser->next.text);
     parser->next = token_take(&parser->tokens);
 }
@@ -73,11 +81,52 @@ static struct source_line line_of(const struct parser *parser, int line)
     return (struct source_line){ parser->tokens.file, line };
 }
 
+/* --- Secrets ----------------------------------------------------------------------------- */
+
+static const char *secret_name_at(const void *me, size_t i)
+{
+    (void)me;
+    return i == 0 ? "password" : NULL;
+}
+
+static bool is_secret_name(struct bytes name)
+{
+    char lower[41] = "";
+
+    for (size_t i = 0; i < name.n && i < sizeof lower - 1; i++)
+        lower[i] = (char)tolower(name.at[i]);
+    return strstr(lower, "pass") || strstr(lower, "secret") ||
+           nearest_name(lower, secret_name_at, NULL);
+}
+
+/* Whether NAME is a secret's; of "password:x" the x is taken away. */
+static bool hide_secret_in(char *name)
+{
+    size_t n = strcspn(name, ":");
+
+    if (!is_secret_name(bytes_of(name, n)))
+        return false;
+    if (name[n])
+        name[n + 1] = '\0';
+    return true;
+}
+
+/* Whether the next token may be a piece of a secret. */
+static bool is_next_hidden(const struct parser *parser)
+{
+    return parser->is_in_secret || parser->next.line <= parser->secret_line_last;
+}
+
+/* --- Grammar ----------------------------------------------------------------------------- */
+
 static struct complaint *complain_here(struct parser *parser, const char *wanted)
 {
     char got[64];
 
-    token_describe(&parser->next, got);
+    if (parser->next.text && is_next_hidden(parser))
+        snprintf(got, sizeof got, "'...'");
+    else
+        token_describe(&parser->next, got);
     return complain(parser->complaints, line_of(parser, parser->next.line),
         "expected %s, found %s", wanted, got);
 }
@@ -142,8 +191,8 @@ static void hint_of_list(
     const struct parser *parser, const struct config_item *item, struct complaint *complaint)
 {
     if (parser->next.line != item->where.line)
-        complaint_hint(
-            complaint, "the list of '%s' began on line %d", item->name, item->where.line);
+        complaint_hint(complaint, "the list of '%s' began on line %d", config_shown(item),
+            item->where.line);
     else if (is_next_text(parser))
         complaint_hint(complaint,
             "is a ',' missing before it?  A value with blanks in it stands in \"quotes\"");
@@ -178,14 +227,17 @@ static void parse_list(struct parser *parser, struct config_item *item, enum tok
  * its port is what stands behind. */
 static void parse_rest_of_brackets(struct parser *parser, const struct config_item *item)
 {
-    if (!is_next(parser, TOKEN_WORD) || parser->next.text[0] != ':' ||
-        parser->next.line != item->where.line)
+    bool is_hidden = is_next_hidden(parser);
+    const char *first = item->value_count ? item->values[0].text : "mail.example.com";
+    const char *rest = parser->next.text;
+
+    if (!is_next(parser, TOKEN_WORD) || rest[0] != ':' || parser->next.line != item->where.line)
         return;
     complaint_hint(
         complain(parser->complaints, item->where, "the list of '%.40s' ends before '%.50s'",
-            item->name, parser->next.text),
+            config_shown(item), is_hidden ? "..." : rest),
         "brackets that are of a value stand in its quotes: { \"[%.60s]%.20s\" }",
-        item->value_count ? item->values[0].text : "mail.example.com", parser->next.text);
+        is_hidden ? "..." : first, is_hidden ? "" : rest);
     step(parser);
 }
 
@@ -204,11 +256,11 @@ static void parse_value(struct parser *parser, struct config_item *item)
         add_value(parser, item);
         if (is_next(parser, TOKEN_COMMA)) {
             complaint_hint(complain_here(parser, "one value"),
-                "several values stand in braces: %.40s = { ..., ... }", item->name);
+                "several values stand in braces: %.40s = { ..., ... }", config_shown(item));
             skip_line(parser);
         }
     } else {
-        complain(parser->complaints, item->where, "'%.40s' has no value", item->name);
+        complain(parser->complaints, item->where, "'%.40s' has no value", config_shown(item));
     }
 }
 
@@ -343,6 +395,12 @@ static void complain_of_title(struct parser *parser, const struct config_item *i
 {
     struct complaint *complaint;
 
+    if (item->is_hidden) {
+        complaint_hint(complain(parser->complaints, item->where,
+                           "neither '=' nor '{' follows a word that stands behind a password"),
+            "a password with blanks or signs in it stands in \"quotes\"");
+        return;
+    }
     if (!item->title) {
         complaint = complain(parser->complaints, item->where,
             "'%.40s' is followed by neither '=' nor '{'", item->name);
@@ -362,11 +420,22 @@ static void complain_of_title(struct parser *parser, const struct config_item *i
             item->title);
 }
 
+/* "password x" and "password :x"; the colon is what the complaint is about. */
+static void hide_title(struct config_item *item)
+{
+    bool has_colon = item->title[0] == ':';
+
+    free(item->title);
+    item->title = mem_text(has_colon ? ":" : "VALUE");
+}
+
 /* Behind a name that neither '=' nor '{' follows: it may be a title, or a '=' left out. */
 static bool parse_title(struct parser *parser, struct config_item *item)
 {
     if (is_next_text(parser) && parser->next.line == item->where.line) {
         item->title = take_text(parser);
+        if (parser->is_in_secret)
+            hide_title(item);
         if (is_next(parser, TOKEN_OPEN))
             return true;
     }
@@ -381,12 +450,10 @@ static bool parse_title(struct parser *parser, struct config_item *item)
     return false;
 }
 
-static void parse_item(struct parser *parser, struct config_item *block)
+/* Behind ITEM's name. */
+static void parse_rest_of_item(
+    struct parser *parser, struct config_item *item, struct config_item *block)
 {
-    struct config_item *item = mem_new(sizeof *item);
-
-    item->where = line_of(parser, parser->next.line);
-    item->name = take_text(parser);
     if (is_next(parser, TOKEN_OPEN_PAREN)) {
         parse_call(parser, block, item->name);
         item_free(item);
@@ -407,6 +474,24 @@ static void parse_item(struct parser *parser, struct config_item *block)
     add_item(block, item);
 }
 
+static void parse_item(struct parser *parser, struct config_item *block)
+{
+    struct config_item *item = mem_new(sizeof *item);
+    size_t mistakes = parser->complaints->error_count;
+    bool was_in_secret = parser->is_in_secret, is_secret;
+
+    item->where = line_of(parser, parser->next.line);
+    item->is_hidden = is_next_hidden(parser);
+    item->name = take_text(parser);
+    is_secret = hide_secret_in(item->name);
+    parser->is_in_secret |= is_secret;
+    parse_rest_of_item(parser, item, block);
+    parser->is_in_secret = was_in_secret;
+    if (is_secret) /* with a mistake in it, it may go on in the next line */
+        parser->secret_line_last =
+            parser->complaints->error_count > mistakes ? parser->next.line : parser->line;
+}
+
 static void parse_items(struct parser *parser, struct config_item *block, bool is_file)
 {
     for (;;) {
@@ -415,7 +500,7 @@ static void parse_items(struct parser *parser, struct config_item *block, bool i
         } else if (is_next(parser, TOKEN_END)) {
             if (!is_file)
                 complaint_hint(complain(parser->complaints, block->where,
-                                   "the block '%.40s' has no end", block->name),
+                                   "the block '%.40s' has no end", config_shown(block)),
                     "a '}' is missing");
             return;
         } else if (is_next(parser, TOKEN_CLOSE)) {

@@ -26,6 +26,7 @@ struct config_item {
     enum config_kind kind;
     struct source_line where; /* of its name */
     char *name;
+    bool is_hidden;              /* it stands behind a password, and may be a piece of it */
     char *title;                 /* blocks; NULL: none */
     bool is_append;              /* += */
     struct config_value *values; /* one of a CONFIG_VALUE */
@@ -45,6 +46,12 @@ struct config {
 void config_parse(struct bytes text, const char *name, struct directory_change *change,
     struct config *out, struct complaints *complaints);
 void config_done(struct config *config);
+
+/* Its name in a complaint. */
+static inline const char *config_shown(const struct config_item *item)
+{
+    return item->is_hidden ? "..." : item->name;
+}
 
 /* The first item of that name in a block, or NULL. */
 const struct config_item *config_find(const struct config_item *block, const char *name);
