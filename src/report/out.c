@@ -11,7 +11,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum err open_file(const char *path, int *fd, uint64_t *bytes)
+/* What was given to us, by a link as /dev/stdout is, is not ours to move away. */
+static bool is_standard(const struct stat *facts)
+{
+    struct stat other;
+
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fstat(fd, &other) == 0 && other.st_dev == facts->st_dev &&
+            other.st_ino == facts->st_ino)
+            return true;
+    }
+    return false;
+}
+
+/* BYTES: of a file; of a device or pipe 0. */
+static enum err open_file(const char *path, int *fd, uint64_t *bytes, bool *may_move)
 {
     struct stat facts;
     /* O_APPEND: what several processes write stays whole lines; O_NONBLOCK: opening a pipe
@@ -23,7 +37,9 @@ static enum err open_file(const char *path, int *fd, uint64_t *bytes)
                : errno == ENOENT || errno == ENOTDIR               ? ERR_NONE
                : errno == ENOSPC || errno == EDQUOT                ? ERR_SPACE
                                                                    : ERR_SYSTEM;
-    *bytes = fstat(got, &facts) == 0 && S_ISREG(facts.st_mode) ? (uint64_t)facts.st_size : 0;
+    *may_move = fstat(got, &facts) == 0 && S_ISREG(facts.st_mode);
+    *bytes = *may_move ? (uint64_t)facts.st_size : 0;
+    *may_move = *may_move && !is_standard(&facts);
     *fd = got;
     return OK;
 }
@@ -77,12 +93,15 @@ enum err out_open(const char *path, const char *header, uint64_t bytes_max, unsi
     struct out *out, char why[256])
 {
     struct out made = { .header = header, .bytes_max = bytes_max, .files_max = files_max };
-    enum err err = open_file(path, &made.fd, &made.bytes);
+    bool may_move;
+    enum err err = open_file(path, &made.fd, &made.bytes, &may_move);
 
     if (err != OK) {
         snprintf(why, 256, "%.180s: %s", path, err_text(err));
         return err;
     }
+    if (!may_move)
+        made.bytes_max = 0;
     made.path = mem_text(path);
     made.is_torn = ends_torn(path, made.bytes);
     begin(&made);
@@ -118,9 +137,10 @@ static void rotate(struct out *out)
     char next[4096], from[4096], to[4096];
     int fd;
     uint64_t bytes;
+    bool may_move;
 
     snprintf(next, sizeof next, "%s.next", out->path);
-    if (open_file(next, &fd, &bytes) != OK)
+    if (open_file(next, &fd, &bytes, &may_move) != OK)
         return;
     for (unsigned n = out->files_max; n > 0; n--) {
         numbered(out->path, n - 1, from);

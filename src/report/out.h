@@ -12,7 +12,7 @@ struct out {
     char *path;
     const char *header; /* written at the start of each new file; NULL: none */
     uint64_t bytes;
-    uint64_t bytes_max; /* 0: never rotated */
+    uint64_t bytes_max; /* 0: never rotated, as what is no file of ours */
     unsigned files_max; /* old ones kept: path.1 is the youngest */
     uint64_t lost;      /* lines that could not be written since the last that could */
 };

@@ -5,10 +5,12 @@
 #include "os/file.h"
 #include "report/out.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char path[200];
@@ -123,6 +125,42 @@ static void a_line_that_others_left_is_ended(void **state)
     }
 }
 
+/* Moved away, /dev/stdout would be a plain file from then on, for all. */
+static void only_files_are_rotated(void **state)
+{
+    struct out out;
+    struct stat facts;
+    char why[256], buffer[80], old[80];
+    int stderr_before = dup(STDERR_FILENO), reader;
+
+    (void)state;
+    snprintf(old, sizeof old, "%s.1", path_of("pipe"));
+    assert_int_equal(mkfifo(path_of("pipe"), 0600), 0);
+    reader = open(path_of("pipe"), O_RDONLY | O_NONBLOCK);
+    assert_int_equal(out_open(path_of("pipe"), "head\n", 8, 2, &out, why), OK);
+    for (unsigned i = 0; i < 5; i++)
+        check("written", out_write(&out, BYTES("a line\n")) == 0);
+    out_close(&out);
+    check("a pipe still", stat(path_of("pipe"), &facts) == 0 && S_ISFIFO(facts.st_mode));
+    check("not moved", stat(old, &facts) != 0);
+    assert_int_equal(read(reader, buffer, sizeof buffer), 5 + 5 * 7);
+    close(reader);
+
+    /* As with `relaisd 2>file`, and /dev/stderr. */
+    assert_int_equal(file_replace(path_of("standard"), BYTES("first\n"), 0600), OK);
+    assert_int_equal(symlink(path_of("standard"), path_of("link")), 0);
+    reader = open(path_of("standard"), O_RDWR);
+    assert_int_equal(dup2(reader, STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(out_open(path_of("link"), NULL, 8, 2, &out, why), OK);
+    check("more", out_write(&out, BYTES("second\n")) == 0);
+    out_close(&out);
+    assert_int_equal(dup2(stderr_before, STDERR_FILENO), STDERR_FILENO);
+    close(stderr_before);
+    close(reader);
+    check("a link still", lstat(path_of("link"), &facts) == 0 && S_ISLNK(facts.st_mode));
+    check_file("standard", BYTES("first\nsecond\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +168,7 @@ int main(void)
         cmocka_unit_test(cut_between_lines),
         cmocka_unit_test(without_a_new_file_none_is_moved),
         cmocka_unit_test(a_line_that_others_left_is_ended),
+        cmocka_unit_test(only_files_are_rotated),
     };
     return cmocka_run_group_tests(tests, setup, scratch_remove);
 }
