@@ -24,7 +24,7 @@ const char *pick_item_status(const struct item *item)
     case ITEM_WAITING:
         return "retry";
     case ITEM_ASIDE:
-        return "fenced";
+        return item->is_unpinned ? "ready" : "fenced";
     case ITEM_SUSPENDED:
         return "suspended";
     case ITEM_DELIVERING:

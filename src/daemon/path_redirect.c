@@ -119,7 +119,8 @@ bool path_undo_redirect(struct path *path, struct message *message,
     }
     if (!any)
         return false;
-    /* While another item of it is being delivered: when that has ended. */
+    /* While another item of it is being delivered: when that has ended.  Until then the queue
+     * starts nothing of what is unpinned. */
     if (!path_reroute(path, message))
         message->revision--;
     return true;

@@ -288,6 +288,7 @@ struct item *item_split(struct item *item, uint32_t count)
     assert(count && count < item->recipient_count);
     rest->hop = item->hop;
     rest->attempt_count = item->attempt_count;
+    rest->is_unpinned = item->is_unpinned;
     rest->next = item->next;
     item->next = rest;
     for (uint32_t i = count; i < item->recipient_count; i++)

@@ -23,7 +23,7 @@ enum item_state {
     ITEM_NEW, /* belongs to no hop yet */
     ITEM_READY,
     ITEM_WAITING,    /* refused for now: next_attempt says when */
-    ITEM_ASIDE,      /* ready, but nodes are being asked whether it is theirs (R6) */
+    ITEM_ASIDE,      /* ready, but nodes are asked whether it is theirs (R6); or unpinned */
     ITEM_SUSPENDED,  /* by the administrator: in no list */
     ITEM_DELIVERING, /* deliver has it */
     ITEM_DONE,       /* no recipient of it is pending */
@@ -43,7 +43,7 @@ struct item {
     uint32_t recipient_count;
     uint16_t attempt_count;
     uint8_t state; /* enum item_state */
-    /* It was redirected, and is to follow its route again. */
+    /* It was redirected, and is to follow its route again: it is not started where it stands. */
     bool is_unpinned : 1;
     bool is_further : 1; /* not its message's first */
 };

@@ -1,7 +1,10 @@
 """What is queued leaves by another host, by command (QU-5)."""
+import threading
+
 import pytest
 
-from tests.kit import process, relais, sink
+from tests.kit import mails, process, relais, sink
+from tests.kit.talk import Talk
 from tests.live.test_queue import put
 
 
@@ -76,6 +79,32 @@ def test_nothing_to_undo(pair):
     a.tool("redirect", "--to", f"127.0.0.1:{process.free_port()}", id)
     assert "1 message would be undone" in a.tool("redirect", "--undo", "--what-if", id).stdout
     assert a.tool("redirect", "--undo", id).stdout == "undone: 1 message\n"
+
+
+def test_undone_while_another_recipient_is_delivered(pair):
+    """It goes nowhere until that has ended, though the host it was redirected to is there now: then by its route."""
+    a, _ = pair
+    dead, hold = process.free_port(), threading.Event()
+    name = f"redirect/[127.0.0.1]:{dead}"
+    with Talk(a.ports[0]) as talk:
+        assert talk.send(mails.PLAIN, recipients=["u@one.test", "u@two.test"]).startswith("250")
+    a.tool("redirect", "--to", f"127.0.0.1:{dead}", "--queue", "Two")
+    assert queues(a) == {"One": 1, name: 1}
+    with sink.Sink(port=a.next, answer=lambda stage, _: stage == "dot" and not hold.wait(60) or None) as one:
+        a.tool("retry", "One")
+        process.wait_for("delivery to begin", lambda: any(c.startswith(b"DATA") for c in one.commands))
+        assert a.tool("redirect", "--undo").stdout == "undone: 1 message\n"
+        other = put(a, "v@two.test")
+        a.tool("redirect", "--to", f"127.0.0.1:{dead}", other)
+        with sink.Sink(port=dead) as there:
+            a.tool("retry", name)
+            process.wait_for("what stood behind it", lambda: there.mails)
+            assert [mail.recipients for mail in there.mails] == [["v@two.test"]]
+            assert queues(a)[name] == 1
+            hold.set()
+            process.wait_for("its route", lambda: queues(a) == {"Two": 1})
+            assert len(there.mails) == 1
+        assert [mail.recipients for mail in one.mails] == [["u@one.test"]]
 
 
 def test_what_is_refused_there_follows_its_route(pair):

@@ -85,13 +85,20 @@ static void put_aside(struct queue *queue, struct item *item)
         timer_start(&queue->ask, ASK_AGAIN_MS);
 }
 
+/* What follows its route again waits here for that, until nothing of its message is under way. */
+static bool may_start(struct queue *queue, const struct item *item)
+{
+    return !item->is_unpinned &&
+           (!queue->may_start || queue->may_start(queue, item_message(item)));
+}
+
 /* Those that may go stand in front of what came later, in their old order. */
 static void ask_hop(struct queue *queue, struct hop *hop)
 {
     for (struct list *node = hop->aside.prev, *before; node != &hop->aside; node = before) {
         struct item *item = container_of(node, struct item, in_hop);
         before = node->prev;
-        if (!queue->may_start(queue, item_message(item)))
+        if (!may_start(queue, item))
             continue;
         queue_unlink_item(item);
         push_ready(queue, item, true);
@@ -169,7 +176,7 @@ static struct item *first_ready(struct queue *queue, struct hop *hop)
         struct item *item = container_of(node, struct item, in_hop);
         if (queue->is_stale && queue->is_stale(queue, item_message(item)))
             return NULL;
-        if (!queue->may_start || queue->may_start(queue, item_message(item)))
+        if (may_start(queue, item))
             return item;
         put_aside(queue, item);
     }

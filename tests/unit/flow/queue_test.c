@@ -278,6 +278,12 @@ static bool is_none_aside(void *me)
     return hop->aside_count == 0;
 }
 
+static bool is_one_aside(void *me)
+{
+    const struct hop *hop = me;
+    return hop->aside_count == 1;
+}
+
 static void test_aside(void **state)
 {
     struct world world;
@@ -341,6 +347,68 @@ static void test_aside_ends(void **state)
         assert_int_equal(world.queue.aside_count, 0);
         world_done(&world);
     }
+}
+
+/* What was redirected and is to follow its route again is not started where it stands, whoever
+ * asks, until it is routed anew. */
+static void test_unpinned(void **state)
+{
+    static const struct world_mail two = { "a@example.com",
+        { "b@example.net", "c@example.net" } };
+    struct world world;
+    struct message *first, *second;
+    struct item *item;
+    struct hop *hop;
+
+    (void)state;
+    world_open(&world, false);
+    first = world_send(&world, &two);
+    second = world_send(&world, &one);
+    hop = world_hop(&world, "out");
+    first->first.is_unpinned = true;
+    item = queue_take(&world.queue, hop, 1);
+    assert_ptr_equal(item_message(item), second);
+    assert_null(first->first.next); /* it was not split either */
+    queue_put_back(&world.queue, item);
+    queue_release(&world.queue, first);
+    queue_retry_message(&world.queue, first);
+    queue_retry_hop(&world.queue, hop);
+    item = queue_take(&world.queue, hop, 0);
+    assert_ptr_equal(item_message(item), second);
+    assert_null(queue_take(&world.queue, hop, 0));
+    world.fenced = second;
+    queue_put_back(&world.queue, item);
+    assert_null(queue_take(&world.queue, hop, 0));
+    world.fenced = NULL;
+    world_until(&world, is_one_aside, hop); /* the other was asked about, and goes */
+    assert_int_equal(first->first.state, ITEM_ASIDE);
+    assert_true(queue_unlink_items(&world.queue, first));
+    route_message(&world.router, first, NULL);
+    queue_items(&world.queue, first);
+    assert_int_equal(hop->aside_count, 0);
+    assert_int_equal(hop->ready_count, 2);
+    world_done(&world);
+}
+
+static void test_split(void **state)
+{
+    static const struct world_mail two = { "a@example.com",
+        { "b@example.net", "c@example.net" } };
+    struct world world;
+    struct item *item, *rest;
+
+    (void)state;
+    world_open(&world, false);
+    world_send(&world, &two);
+    item = queue_take(&world.queue, world_hop(&world, "out"), 0);
+    item->is_unpinned = true;
+    item->attempt_count = 3;
+    rest = item_split(item, 1);
+    assert_int_equal(rest->attempt_count, 3);
+    assert_true(rest->is_unpinned);
+    assert_int_equal(item_recipient(rest, 0), 1);
+    queue_put_back(&world.queue, item);
+    world_done(&world);
 }
 
 static void test_withdrawn(void **state)
@@ -530,6 +598,8 @@ int main(void)
         cmocka_unit_test(test_deferred),
         cmocka_unit_test(test_aside),
         cmocka_unit_test(test_aside_ends),
+        cmocka_unit_test(test_unpinned),
+        cmocka_unit_test(test_split),
         cmocka_unit_test(test_withdrawn),
         cmocka_unit_test(test_retry_plan),
         cmocka_unit_test(test_probed),
