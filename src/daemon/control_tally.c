@@ -53,15 +53,20 @@ static void count(struct hop_tally *tally, const struct message *message, int64_
     tally->bytes += message->entry.content_bytes;
 }
 
-static void count_message(struct table *tallies, const struct message *message, int64_t now_ms)
+/* Once in each queue, however many items of it stand there. */
+static void count_message(
+    struct hop_tallies *tallies, const struct message *message, int64_t now_ms)
 {
-    const struct hop *last = NULL;
-
+    tallies->met++;
     for (const struct item *item = &message->first; item; item = item->next) {
-        if (item->state == ITEM_DONE || !item->hop || item->hop == last)
+        struct hop_tally *tally;
+        if (item->state == ITEM_DONE || !item->hop)
             continue;
-        last = item->hop;
-        count(find_or_make(tallies, last->number), message, now_ms);
+        tally = find_or_make(&tallies->by_number, item->hop->number);
+        if (tally->last == tallies->met)
+            continue;
+        tally->last = tallies->met;
+        count(tally, message, now_ms);
     }
 }
 
@@ -74,6 +79,7 @@ static void free_tally(struct table_node *node, void *me)
 void hop_tallies_begin(struct hop_tallies *tallies, struct queue *queue)
 {
     tallies->queue = queue;
+    tallies->met = 0;
     table_init(&tallies->by_number);
     queue_walk_begin(queue, &tallies->walk);
 }
@@ -94,7 +100,7 @@ bool hop_tallies_count(struct hop_tallies *tallies, int64_t until_ms)
             struct message *message = queue_walk_next(tallies->queue, &tallies->walk);
             if (!message)
                 return false;
-            count_message(&tallies->by_number, message, now_ms);
+            count_message(tallies, message, now_ms);
         }
     } while (clock_moment().ms < until_ms);
     return true;

@@ -11,6 +11,7 @@ enum { TALLY_AGES = 10 };
 struct hop_tally {
     struct table_node by_number;
     uint32_t number; /* of the hop */
+    uint64_t last;   /* which of the messages met was counted last */
     uint32_t messages, ages[TALLY_AGES];
     int64_t oldest_ms; /* wall */
     uint64_t bytes;
@@ -19,6 +20,7 @@ struct hop_tally {
 struct hop_tallies {
     struct queue *queue;
     struct queue_walk walk;
+    uint64_t met; /* messages */
     struct table by_number;
 };
 

@@ -56,6 +56,38 @@ static void test_many(void **state)
     world_done(&world);
 }
 
+/* Its first and its last item stand in one queue, by command, and that between them in another. */
+static void test_once_in_a_queue(void **state)
+{
+    static const struct world_mail three = { "a@example.com",
+        { "b@one.test", "b@two.test", "b@three.test" } };
+    struct settings *settings = world_settings();
+    struct hop_tallies tallies;
+    struct message *message;
+    struct item *between;
+    struct world world;
+
+    (void)state;
+    world_connector(settings, "one", "one.test", 1);
+    world_connector(settings, "two", "two.test", 1);
+    world_connector(settings, "three", "three.test", 1);
+    world_init(&world, settings);
+    message = world_send(&world, &three);
+    world_send(&world, &to_one);
+    between = message->first.next;
+    assert_non_null(between->next);
+    queue_move_item(&world.queue, between->next, message->first.hop);
+    hop_tallies_begin(&tallies, &world.queue);
+    assert_false(hop_tallies_count(&tallies, INT64_MAX));
+    assert_int_equal(tally_of(&world, &tallies, "one")->messages, 2);
+    assert_int_equal(tally_of(&world, &tallies, "one")->ages[0], 2);
+    assert_int_equal(
+        tally_of(&world, &tallies, "one")->bytes, 2 * message->entry.content_bytes);
+    assert_int_equal(hop_tallies_find(&tallies, between->hop->number)->messages, 1);
+    hop_tallies_end(&tallies);
+    world_done(&world);
+}
+
 /* Messages come and go between the calls. */
 static void test_meanwhile(void **state)
 {
@@ -99,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_once_in_a_queue),
         cmocka_unit_test(test_meanwhile),
         cmocka_unit_test(test_nothing),
     };
