@@ -12,6 +12,9 @@ struct event_shape {
     /* Fields by these names come first, and last; all others stand between, as given. */
     const char *first[EVENT_ORDER_MAX], *last[EVENT_ORDER_MAX];
     bool is_tracked_only; /* it has no line in the log */
+    /* Clients, next hops or strangers cause it, as often as they like: no loop waits until it is
+     * written. */
+    bool is_of_others;
 };
 
 const struct event_shape *event_shape(enum report_event event);

@@ -338,6 +338,16 @@ static void wrote(enum stream stream, const char *line, size_t n)
     loop_flush_ask_last(mine->loop, &mine->flush);
 }
 
+/* A warning or an error: the end of the turn is not waited for, since a crash may follow.  The writer
+ * is, but not for what others can make us say again and again while his disk is slow. */
+static void hasten(enum report_event event)
+{
+    if (event_shape(event)->is_of_others)
+        writer_hand_over(&mine->lane);
+    else
+        report_sync();
+}
+
 static void say(enum report_event event, enum report_level level,
     const struct report_field *fields, unsigned field_count)
 {
@@ -357,7 +367,7 @@ static void say(enum report_event event, enum report_level level,
             return;
         wrote(LOG, to, format(to, time_text(&mine->clock), event, level, fields, field_count));
         if (level >= REPORT_WARNING)
-            report_sync(); /* a crash may follow */
+            hasten(event);
     }
 }
 

@@ -4,7 +4,8 @@
  * session), the message tracking log (report/tracking.h: the events of messages once more, as
  * columns) and the connectivity log (connections to next hops).  A loop's lines go to the thread
  * that writes the files at the end of its turn, and into the files some milliseconds later;
- * warnings and errors at once, with what waits before them.  Any thread; one that did not call
+ * warnings and errors at once, with what waits before them: before report() returns, but for those
+ * that clients and other hosts cause.  Any thread; one that did not call
  * report_thread_init() writes each line at once. */
 #ifndef REPORT_REPORT_H
 #define REPORT_REPORT_H

@@ -118,9 +118,9 @@ static void on_first(struct timer *timer)
 {
     report(REPORT_HOP_UP, R_CHARS("queue", "one"));
     assert_false(has("turns", "queue=one"));
-    report(REPORT_HOP_DOWN, R_CHARS("queue", "two"));
+    report(REPORT_TAKEOVER, R_CHARS("node", "two"));
     assert_true(has("turns", "queue=one"));
-    assert_true(has("turns", "warning: hop_down queue=two"));
+    assert_true(has("turns", "warning: takeover node=two"));
     report(REPORT_HOP_UP, R_CHARS("queue", "three"));
     assert_false(has("turns", "queue=three"));
     timer_start(&container_of(timer, struct turn, first)->second, 1);

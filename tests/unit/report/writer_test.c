@@ -8,6 +8,7 @@
 #include "report/report.h"
 #include "report/writer.h"
 
+#include <dlfcn.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -185,6 +186,7 @@ static void let_disk_hang(bool hangs)
 {
     pthread_mutex_lock(&disk.lock);
     disk.hangs = hangs;
+    disk.is_waited = false;
     pthread_cond_broadcast(&disk.change);
     pthread_mutex_unlock(&disk.lock);
 }
@@ -196,6 +198,55 @@ static void wait_for_victim(void)
         pthread_cond_wait(&disk.change, &disk.lock);
     pthread_mutex_unlock(&disk.lock);
 }
+
+/* --- Who waits --------------------------------------------------------------------------- */
+
+static _Thread_local struct {
+    unsigned count;
+} waits;
+
+/* In place of the C library's: waits of a thread are counted. */
+int pthread_cond_clockwait(pthread_cond_t *change, pthread_mutex_t *lock, clockid_t clock,
+    const struct timespec *until)
+{
+    int (*real)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
+
+    waits.count++;
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_cond_clockwait");
+    return real(change, lock, clock, until);
+}
+
+/* A stranger's connection must not hold up the loop that takes all the others. */
+static void test_others_hold_up_no_loop(void **state)
+{
+    static const enum report_event of_others[] = { REPORT_NO_CONNECTOR, REPORT_LOGIN_FAILED,
+        REPORT_LOGIN_SPREAD, REPORT_STORE_FAILED, REPORT_HOP_DOWN, REPORT_HOST_DOWN,
+        REPORT_HOST_SLOW, REPORT_LINK_REFUSED, REPORT_LINK_FAULT };
+    struct loop *loop;
+
+    (void)state;
+    init("others");
+    assert_int_equal(loop_new(&loop), OK);
+    report_thread_init(loop);
+    let_disk_hang(true);
+    waits.count = 0;
+    for (size_t i = 0; i < CASES(of_others); i++) {
+        report(of_others[i], R_CHARS("text", "x"));
+        check(report_event_name(of_others[i]), waits.count == 0);
+    }
+    wait_for_victim(); /* the lines are his, though the turn is not over */
+    let_disk_hang(false);
+    while (!report_sync())
+        ; /* the test's time is up if it never comes */
+    waits.count = 0;
+    report(REPORT_SPOOL_FULL);
+    check("what is our own is waited for", waits.count > 0);
+    report_thread_done();
+    report_done();
+    loop_free(loop);
+}
+
+/* --- All that hangs ---------------------------------------------------------------------- */
 
 /* Who logs goes on, a warning too; so do reload and the end.  What there is no room for is counted. */
 static void test_a_disk_that_hangs(void **state)
@@ -308,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_lost_or_out_of_order),
         cmocka_unit_test(test_order_of_handing_over),
         cmocka_unit_test(test_soon),
+        cmocka_unit_test(test_others_hold_up_no_loop),
         cmocka_unit_test(test_a_disk_that_hangs),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
