@@ -194,9 +194,11 @@ static bool is_written(uint64_t number)
 {
     struct timespec until = in_ms(WRITER_PATIENCE_MS);
 
-    while (writer.done < number && !writer.is_stuck)
-        writer.is_stuck |= pthread_cond_clockwait(
-                               &writer.written, &writer.queue, CLOCK_MONOTONIC, &until) != 0;
+    while (writer.done < number && !writer.is_stuck) {
+        bool is_over =
+            pthread_cond_clockwait(&writer.written, &writer.queue, CLOCK_MONOTONIC, &until);
+        writer.is_stuck |= is_over && writer.done < number; /* he may be there just now */
+    }
     return writer.done >= number;
 }
 

@@ -9,6 +9,7 @@
 #include "report/writer.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -203,6 +204,7 @@ static void wait_for_victim(void)
 
 static _Thread_local struct {
     unsigned count;
+    bool is_late; /* the time is up in the moment when it is there */
 } waits;
 
 /* In place of the C library's: waits of a thread are counted. */
@@ -212,6 +214,10 @@ int pthread_cond_clockwait(pthread_cond_t *change, pthread_mutex_t *lock, clocki
     int (*real)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
 
     waits.count++;
+    if (waits.is_late) {
+        pthread_cond_wait(change, lock);
+        return ETIMEDOUT;
+    }
     *(void **)&real = dlsym(RTLD_NEXT, "pthread_cond_clockwait");
     return real(change, lock, clock, until);
 }
@@ -241,6 +247,25 @@ static void test_others_hold_up_no_loop(void **state)
     waits.count = 0;
     report(REPORT_SPOOL_FULL);
     check("what is our own is waited for", waits.count > 0);
+    report_thread_done();
+    report_done();
+    loop_free(loop);
+}
+
+/* Else warnings would not wait for their lines, until the next round. */
+static void test_in_the_last_moment(void **state)
+{
+    struct loop *loop;
+
+    (void)state;
+    init("late");
+    assert_int_equal(loop_new(&loop), OK);
+    report_thread_init(loop);
+    assert_true(report_sync()); /* the writer sleeps now */
+    waits.is_late = true;
+    check("written, if late", report_sync());
+    waits.is_late = false;
+    check("nobody is stuck", report_sync());
     report_thread_done();
     report_done();
     loop_free(loop);
@@ -360,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_order_of_handing_over),
         cmocka_unit_test(test_soon),
         cmocka_unit_test(test_others_hold_up_no_loop),
+        cmocka_unit_test(test_in_the_last_moment),
         cmocka_unit_test(test_a_disk_that_hangs),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
