@@ -1,5 +1,7 @@
 #include "answer/explain_ctl.h"
 
+#include "policy/login.h"
+
 #include <stdio.h>
 
 /* The local address a client of that kind would reach: one that a binding of the port names, else
@@ -82,6 +84,19 @@ static bool read_certificate(
     return false;
 }
 
+_Static_assert((int)EXPLAIN_USER_BYTES == (int)LOGIN_NAME_BYTES, "the name of a user");
+
+/* As a login would call him, who is counted and looked up by that name; by which mechanism he logs
+ * in is not said: a principal of our realm without an account of that very name is one of Kerberos. */
+static const char *read_user(
+    const struct settings *settings, const char *text, char out[LOGIN_NAME_BYTES])
+{
+    if (!text)
+        return NULL;
+    login_user(settings, text, !account_find(settings, text), out);
+    return out;
+}
+
 bool explain_read(const struct settings *settings, const struct ctl_object *request,
     struct explain_request *out, char why[EXPLAIN_WHY_BYTES])
 {
@@ -92,7 +107,7 @@ bool explain_read(const struct settings *settings, const struct ctl_object *requ
 
     *question = (struct explain_question){
         .helo = ctl_text(request, "helo"),
-        .user = ctl_text(request, "user"),
+        .user = read_user(settings, ctl_text(request, "user"), out->user),
         .is_tls = ctl_bool(request, "tls"),
         .is_partner = ctl_bool(request, "partner"),
         .sender = ctl_text(request, "mail"),

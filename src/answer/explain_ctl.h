@@ -7,13 +7,14 @@
 #include "answer/explain.h"
 #include "proto/ctl/ctl.h"
 
-enum { EXPLAIN_RECIPIENTS_MAX = 16, EXPLAIN_WHY_BYTES = 200 };
+enum { EXPLAIN_RECIPIENTS_MAX = 16, EXPLAIN_WHY_BYTES = 200, EXPLAIN_USER_BYTES = 256 };
 
 /* A question and where its lists are; texts are borrowed from the request. */
 struct explain_request {
     struct explain_question question;
     const char *recipients[EXPLAIN_RECIPIENTS_MAX];
     char fingerprint[FINGERPRINT_BYTES];
+    char user[EXPLAIN_USER_BYTES];
 };
 
 /* The request's members: from ("192.0.2.1"), via (a balancer, likewise), to (":25", "192.0.2.1:25", "unix:/path"), helo, user,

@@ -431,6 +431,25 @@ def test_messages_a_minute_are_counted_beforehand(limited):
     assert limits(node, source, user="ann")["message-rate"]["now"] == 0
 
 
+def test_a_user_is_counted_by_the_name_of_his_account(limited, folder):
+    """However he writes it, here or when he logs in."""
+    node = limited(messages_per_minute=1, auth=["plain"], auth_without_tls=True)
+    with open(f"{folder}/password", "w") as f:
+        f.write("correct horse\n")
+    node.tool("user", "add", "bob", "--password-file", f"{folder}/password")
+    source = "127.104.3.9"
+    for _ in range(20):  # a minute may end in between
+        with smtplib.SMTP(LIMITED, node.port, source_address=(source, 0)) as client:
+            client.login("BOB", "correct horse")
+            while client.mail("a@sender.test")[0] == 250:
+                client.rset()
+        rows = [limits(node, source, user=user)["message-rate"] for user in ("bob", "Bob")]
+        if not rows[0]["yes"]:
+            break
+    assert all(not r["yes"] and r["now"] == 1 and r["rule"] == "message-rate" and r["about"] == "message-rate" for r in rows), rows
+    assert rows[0]["why"] == rows[1]["why"] and limits(node, source, user="ann")["message-rate"]["now"] == 0
+
+
 def test_limits_that_are_only_told_refuse_nobody(limited):
     node = limited(connections_per_source=1, report_only=["connections-per-source"], size_max="1M", recipients_max=7)
     with Talk(node.port, LIMITED, source="127.104.3.9"):
