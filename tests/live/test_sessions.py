@@ -4,6 +4,7 @@ import re
 import select
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -372,6 +373,17 @@ def test_what_is_no_refusal_does_not_wait(start):
         began = time.monotonic()
         assert [talk.reply()[:3] for _ in range(32)] == ["550"] + 30 * ["503"] + ["250"]
         assert 2.9 <= time.monotonic() - began < 60
+
+
+def test_who_has_left_is_not_waited_for_in_the_tarpit(start):
+    """PE-8: a flight of refusals does not keep a place that nobody sits on any more for a tarpit each."""
+    node, port = slow(start)
+    with Talk(port, HOST) as talk:
+        talk.raw(b"MAIL FROM:<a@sender.test>\r\n" + 60 * b"RCPT TO:<x@elsewhere.test>\r\n")
+        assert talk.reply().startswith("250")
+        talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
+    process.wait_for("its end", lambda: node.log().count("disconnect session=") == 1, 30)
+    assert 1 <= node.log().count("rule=relay") < 20, "not one after the other"
 
 
 def test_a_session_without_mail_ends(start):

@@ -139,8 +139,11 @@ static void free_session(struct session *session)
 
 static void lock_out(struct session *session);
 
+static void on_end(void *me, enum err err);
+
 /* The reply goes out before anything behind it is looked at: another refusal would go out with it,
- * a tarpit too early. */
+ * a tarpit too early.  Nor is anything looked at for somebody who has left meanwhile: what he sent
+ * at once would keep his place for a tarpit each. */
 static void on_tarpit(struct timer *timer)
 {
     struct session *session = container_of(timer, struct session, tarpit);
@@ -154,6 +157,8 @@ static void on_tarpit(struct timer *timer)
     if (session->is_let_go) {
         conn_send(session->conn);
         timer_start(timer, AFTER_SENDING_MS);
+    } else if (conn_is_broken(session->conn)) {
+        on_end(session, ERR_CLOSED);
     } else {
         conn_resume(session->conn); /* with what is there already: on_input() */
     }
