@@ -83,6 +83,11 @@ bool client_is_gone(const struct client *client)
     return !client->conn || conn_is_broken(client->conn);
 }
 
+bool client_has_left(const struct client *client)
+{
+    return client_is_gone(client) || conn_has_hung_up(client->conn);
+}
+
 bool client_must_wait(struct client *client, void (*on_room)(void *me), void *me)
 {
     assert(client->is_busy && !client->on_room);
@@ -285,6 +290,7 @@ enum err control_open(struct path *path, const char *socket_name,
     control->me = me;
     control->started = loop_now(path->home);
     list_init(&control->clients);
+    traces_init(&control->traces, path->home);
     snprintf(endpoint.path, sizeof endpoint.path, "%s", socket_name);
     err = listener_open(
         path->home, &endpoint, SOCKET_MODE, on_accept, control, &control->listener);
@@ -303,5 +309,6 @@ void control_close(struct control *control)
     listener_close(control->listener);
     list_each (node, &control->clients)
         client_free(container_of(node, struct client, in_control));
+    traces_done(&control->traces);
     free(control);
 }

@@ -7,10 +7,17 @@
 #include "node/node.h"
 #include "os/conn.h"
 
+/* control_trace.c: those that were asked for and have no answer yet; the first is at work. */
+struct traces {
+    struct list jobs;
+    struct timer look;
+};
+
 struct control {
     struct path *path;
     struct listener *listener;
     struct list clients;
+    struct traces traces;
     struct moment started;
     struct ctl_object *(*reload)(void *me);
     void (*stop)(void *me);
@@ -47,6 +54,8 @@ void client_end_work(struct client *client); /* the client may be gone then */
 bool client_must_wait(struct client *client, void (*on_room)(void *me), void *me);
 /* Nobody is there any more who would read an answer. */
 bool client_is_gone(const struct client *client);
+/* The same, and it is asked anew: for a command that has nothing to say for long. */
+bool client_has_left(const struct client *client);
 
 typedef void command_function(struct client *client, const struct ctl_object *request);
 command_function command_status, command_queue, command_queues, command_message, command_export,
@@ -57,6 +66,12 @@ command_function command_status, command_queue, command_queues, command_message,
     command_get_receive, command_get_send, command_get_domain, command_suspend, command_resume,
     command_ages, command_sync_logs, command_retry_queue, command_suspend_queue,
     command_resume_queue;
+
+/* --- control_trace.c --------------------------------------------------------------------- */
+
+void traces_init(struct traces *traces, struct loop *home);
+/* The last trace is left alone with what it reads. */
+void traces_done(struct traces *traces);
 
 /* --- control_queue.c --------------------------------------------------------------------- */
 

@@ -1,18 +1,25 @@
 /* `relais trace ID`: what the logs say of a message or a session, each log's lines oldest
- * first. */
+ * first.
+ *
+ * Reading them takes long where they are large, and has no end where their disk hangs.  So it is done
+ * on a thread that nobody waits for, one trace at a time, and given up when its client is gone. */
 #include "daemon/control_internal.h"
 
 #include "base/mem.h"
+#include "os/detached.h"
 #include "report/log_files.h"
 #include "report/report.h"
 #include "report/tracking.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 /* So many lines of a log that name what was asked for, and so many that name its session alone. */
 enum { LINES_MAX = 5000, IDS_MAX = 2, LOGS_MAX = 2 };
+
+enum { LOOK_MS = 200, WAIT_MS = 20000 };
 
 struct trace_log {
     struct trace_job *job;
@@ -22,7 +29,10 @@ struct trace_log {
 };
 
 struct trace_job {
-    struct loop_work work;
+    struct detached work;
+    struct list in_traces;
+    struct moment asked;
+    atomic_bool is_unwanted; /* its client is gone */
     struct client *client;
     char ids[IDS_MAX][ID_TEXT_BYTES]; /* what was asked for, and the session of a message */
     struct trace_log logs[LOGS_MAX];
@@ -31,6 +41,11 @@ struct trace_job {
     unsigned count;
     bool is_cut;
 };
+
+static bool is_unwanted(const struct trace_job *job)
+{
+    return atomic_load_explicit(&job->is_unwanted, memory_order_relaxed);
+}
 
 static bool has(struct bytes line, const char *text)
 {
@@ -95,6 +110,8 @@ static bool learn_session(void *me, struct bytes line, bool is_first)
     struct bytes found;
 
     (void)is_first;
+    if (is_unwanted(log->job))
+        return false;
     if (!has(line, log->job->ids[0]))
         return true;
     found = bytes_first(session_in(log, line), DIGITS);
@@ -114,6 +131,8 @@ static bool keep_line(void *me, struct bytes line, bool is_first)
     unsigned which = 0;
 
     (void)is_first;
+    if (is_unwanted(job))
+        return false;
     while (which < IDS_MAX && !has(line, job->ids[which]))
         which++;
     if (which == IDS_MAX)
@@ -135,7 +154,7 @@ static bool is_message_without_session(const struct trace_job *job)
     return strlen(job->ids[0]) == ID_TEXT_BYTES - 1 && !job->ids[1][0];
 }
 
-static void on_work(struct loop_work *work)
+static void on_work(struct detached *work)
 {
     struct trace_job *job = container_of(work, struct trace_job, work);
     struct log_files *files[LOGS_MAX] = { NULL };
@@ -178,10 +197,8 @@ static void end_with(const struct trace_job *job)
     client_end(job->client, &end);
 }
 
-static void on_done(struct loop_work *work)
+static void answer(struct trace_job *job)
 {
-    struct trace_job *job = container_of(work, struct trace_job, work);
-
     send_lines(job);
     if (job->count)
         end_with(job);
@@ -191,12 +208,115 @@ static void on_done(struct loop_work *work)
             "{ protocol_file }");
     else
         client_error(job->client, EX_NOINPUT, "the logs say nothing of it");
+}
+
+/* Its client has the answer, or is gone. */
+static void end_job(struct trace_job *job)
+{
+    list_remove(&job->in_traces);
     client_end_work(job->client);
     buf_done(&job->lines);
     for (int i = 0; i < LOGS_MAX; i++)
         free(job->logs[i].path);
     free(job);
 }
+
+/* --- One at a time ----------------------------------------------------------------------- */
+
+static struct trace_job *first_job(const struct traces *traces)
+{
+    struct list *node = list_first(&traces->jobs);
+
+    return node ? container_of(node, struct trace_job, in_traces) : NULL;
+}
+
+static void start_first(struct traces *traces);
+
+static void on_done(struct detached *work)
+{
+    struct trace_job *job = container_of(work, struct trace_job, work);
+    struct traces *traces = &job->client->control->traces;
+
+    answer(job);
+    end_job(job);
+    start_first(traces);
+}
+
+static void start_first(struct traces *traces)
+{
+    struct trace_job *job;
+
+    while ((job = first_job(traces))) {
+        job->work.run = on_work;
+        job->work.done = on_done;
+        if (detached_run(job->client->control->path->home, &job->work) == OK)
+            return;
+        client_error(job->client, EX_OSERR, "there is no thread to read the logs");
+        end_job(job);
+    }
+    timer_stop(&traces->look);
+}
+
+/* Who waits is told when it takes too long: what is read may never come. */
+static void look_at(struct trace_job *job, bool is_first)
+{
+    int64_t waited_ms = loop_now(job->client->control->path->home).ms - job->asked.ms;
+
+    if (client_has_left(job->client))
+        atomic_store(&job->is_unwanted, true);
+    if (is_first)
+        return;
+    if (!is_unwanted(job) && waited_ms < WAIT_MS)
+        return;
+    client_error(job->client, EX_TEMPFAIL,
+        "one trace at a time: another one has not ended for %d s; there is much to be read, or "
+        "the disk of the logs hangs",
+        WAIT_MS / 1000);
+    end_job(job);
+}
+
+static void on_look(struct timer *timer)
+{
+    struct traces *traces = container_of(timer, struct traces, look);
+    const struct trace_job *first = first_job(traces);
+
+    list_each (node, &traces->jobs) {
+        struct trace_job *job = container_of(node, struct trace_job, in_traces);
+        look_at(job, job == first);
+    }
+    timer_start(timer, LOOK_MS);
+}
+
+static void add_job(struct traces *traces, struct trace_job *job)
+{
+    list_init(&job->in_traces);
+    list_add_last(&traces->jobs, &job->in_traces);
+    if (job != first_job(traces))
+        return;
+    timer_start(&traces->look, LOOK_MS);
+    start_first(traces);
+}
+
+void traces_init(struct traces *traces, struct loop *home)
+{
+    list_init(&traces->jobs);
+    timer_init(&traces->look, home, on_look);
+}
+
+void traces_done(struct traces *traces)
+{
+    struct trace_job *first = first_job(traces);
+
+    timer_stop(&traces->look);
+    if (!first)
+        return;
+    atomic_store(&first->is_unwanted, true);
+    list_remove(&first->in_traces);
+    list_each (node, &traces->jobs)
+        end_job(container_of(node, struct trace_job, in_traces));
+}
+
+/* --- What is asked for ------------------------------------------------------------------- */
 
 /* The session that brought a message which is still queued. */
 static void add_session(struct path *path, struct trace_job *job, struct mid mid)
@@ -251,8 +371,7 @@ void command_trace(struct client *client, const struct ctl_object *request)
         add_session(path, job, mid);
     choose_logs(job, settings);
     buf_init(&job->lines, 64 << 20);
+    job->asked = loop_now(path->home);
     client_begin_work(client);
-    job->work.run = on_work;
-    job->work.done = on_done;
-    loop_work(path->home, &job->work);
+    add_job(&client->control->traces, job);
 }

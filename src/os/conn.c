@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -321,6 +322,13 @@ bool conn_out_is_high(const struct conn *conn)
 bool conn_is_broken(const struct conn *conn)
 {
     return conn->is_broken;
+}
+
+bool conn_has_hung_up(const struct conn *conn)
+{
+    struct pollfd ask = { .fd = conn->fd };
+
+    return poll(&ask, 1, 0) > 0 && ask.revents & (POLLHUP | POLLERR);
 }
 
 bool conn_out_is_empty(const struct conn *conn)

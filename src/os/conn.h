@@ -62,6 +62,9 @@ bool conn_out_is_high(const struct conn *conn);
 bool conn_out_is_empty(const struct conn *conn);
 /* Sending failed: what is appended is dropped.  on_end tells, where reading is not paused. */
 bool conn_is_broken(const struct conn *conn);
+/* The other side has closed, and will not read either.  For who has paused for long, and hears of no
+ * end: one system call. */
+bool conn_has_hung_up(const struct conn *conn);
 
 void conn_pause(struct conn *conn);  /* on_input is not called again before conn_resume() */
 void conn_resume(struct conn *conn); /* kept bytes are given in the loop's next step */

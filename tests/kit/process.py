@@ -17,6 +17,12 @@ RELAIS = os.path.join(BUILD, "relais")
 SLOWER = float(os.environ.get("RELAIS_TEST_SLOWER", "1"))
 
 
+def is_sanitized():
+    """Then no library can be loaded before relaisd that stands in for what the sanitizers stand in for, too."""
+    linked = subprocess.run(["ldd", RELAISD], stdout=subprocess.PIPE, text=True).stdout
+    return "libasan" in linked or "libtsan" in linked
+
+
 class Timeout(AssertionError):
     """What was waited for did not come in time."""
 
