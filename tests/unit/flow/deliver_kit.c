@@ -260,11 +260,6 @@ static void on_session_end(void *me, enum err err)
 static void on_accept(
     void *me, int fd, const struct endpoint *peer, const struct endpoint *local)
 {
-    static const char *const greetings[MANNER_COUNT] = {
-        [MANNER_GOOD] = "220 good",
-        [MANNER_SLOW_DOWN] = "421 4.7.0 Too many concurrent connections from your host",
-        [MANNER_BUSY] = "421 4.3.2 not now",
-    };
     static const struct conn_handler handler = {
         .on_input = on_input, .on_room = on_room, .on_end = on_session_end
     };
@@ -278,10 +273,8 @@ static void on_accept(
     list_add_last(&host->sessions, &session->in_host);
     assert_int_equal(
         conn_accept(host->bench->world.loop, fd, &handler, session, &session->conn), OK);
-    if (greetings[host->manner])
-        say(session, greetings[host->manner]);
-    if (host->manner != MANNER_GOOD && host->manner != MANNER_SILENT)
-        end_session(session);
+    if (!host->is_silent)
+        say(session, "220 good");
 }
 
 struct smtp_host *bench_host(struct bench *bench, const char *ip)

@@ -17,15 +17,6 @@ struct dns_record {
     char says[RECORD_BYTES]; /* "127.61.0.1", or "10 a.example 20 b.example" */
 };
 
-enum manner {
-    MANNER_GOOD,
-    MANNER_SLOW_DOWN, /* 421 for there are too many connections */
-    MANNER_BUSY,      /* 421 for some other reason */
-    MANNER_HANGS_UP,
-    MANNER_SILENT,
-    MANNER_COUNT
-};
-
 struct bench;
 
 struct smtp_host {
@@ -33,7 +24,7 @@ struct smtp_host {
     struct ip ip;
     struct listener *listener; /* NULL: it refuses connections */
     struct list sessions;
-    enum manner manner;
+    bool is_silent; /* says no word in its sessions to come */
     unsigned mail_count, connection_count;
 };
 
@@ -63,7 +54,7 @@ struct smtp_host *bench_host(struct bench *bench, const char *ip);
 void smtp_host_listen(struct smtp_host *host);
 void smtp_host_refuse(struct smtp_host *host); /* and its sessions are lost */
 
-/* "up", "down" or "unknown", of the host of that name behind HOP; "": there is none. */
+/* "up", "down", "slow" or "unknown", of the host of that name behind HOP; "": there is none. */
 const char *bench_state(struct bench *bench, const char *hop, const char *name);
 
 #endif

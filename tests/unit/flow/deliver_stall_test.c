@@ -86,10 +86,71 @@ static void test_a_probe_finds_us(void **state)
     bench_done(&bench);
 }
 
+static bool is_connected(void *me)
+{
+    const struct smtp_host *host = me;
+    return host->connection_count > 0;
+}
+
+/* A mail for "better", which has no address, and "spare", which takes it. */
+static struct smtp_host *send_past_better(struct bench *bench)
+{
+    struct smtp_host *spare = bench_host(bench, "127.61.0.2");
+
+    smtp_host_listen(spare);
+    bench_say(bench, "d.example", DNS_HOLDS);
+    bench_say(bench, "better.example", DNS_HOLDS);
+    bench_say(bench, "spare.example", "127.61.0.2");
+    send_mail(bench, "a@d.example");
+    bench_say(bench, "d.example", "10 better.example 20 spare.example");
+    until_held(bench, "better.example");
+    bench_say(bench, "better.example", "");
+    until_settled(bench, 1);
+    assert_int_equal(spare->mail_count, 1);
+    return spare;
+}
+
+/* "better" is probed, and stays so; "spare" fails, and comes back. */
+static void test_a_probe_without_end(void **state)
+{
+    static const struct {
+        const char *name, *says;
+    } cases[] = {
+        { "nobody answers about its name", DNS_HOLDS },
+        { "it does not greet", "127.61.0.1" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CASES(cases); i++) {
+        struct smtp_host *better, *spare;
+        struct bench bench;
+
+        print_message("%s\n", cases[i].name);
+        bench_open(&bench, US);
+        better = bench_host(&bench, "127.61.0.1");
+        better->is_silent = true;
+        smtp_host_listen(better);
+        spare = send_past_better(&bench);
+        bench_say(&bench, "better.example", cases[i].says);
+        if (strcmp(cases[i].says, DNS_HOLDS) == 0)
+            until_held(&bench, "better.example");
+        else
+            world_until(&bench.world, is_connected, better);
+        smtp_host_refuse(spare);
+        send_mail(&bench, "a@d.example");
+        until_state(&bench, "out/d.example", "spare.example", "down");
+        smtp_host_listen(spare);
+        until_settled(&bench, 2);
+        assert_int_equal(spare->mail_count, 2);
+        bench_done(&bench);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_probe_finds_us),
+        cmocka_unit_test(test_a_probe_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
