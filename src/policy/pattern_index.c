@@ -12,6 +12,8 @@ struct pattern_index {
     struct domain_index
         *starred; /* by "@" and what stands behind it, to the first of a chain */
     size_t *next; /* for each pattern: the next one of its chain, or the same once more */
+    /* What the list has: what it has not is not looked for, for each form of each address. */
+    bool has_all, has_locals, has_starred;
 };
 
 /* What stands behind the local part, its "@" too; BYTES_NONE: no star is in the local part. */
@@ -24,6 +26,14 @@ static struct bytes starred_key(struct bytes pattern)
     if (at < 2 || bytes_find(bytes_first(pattern, at - 1), '*') == BYTES_NOT_FOUND)
         return BYTES_NONE;
     return bytes_skip(pattern, at - 1);
+}
+
+static void note_kind(struct pattern_index *index, struct bytes pattern, bool is_starred)
+{
+    if (is_starred)
+        index->has_starred = true;
+    else if (pattern.n && pattern.at[0] != '@')
+        *(bytes_equal(pattern, BYTES("*")) ? &index->has_all : &index->has_locals) = true;
 }
 
 void patterns_index(struct address_patterns *patterns)
@@ -40,6 +50,7 @@ void patterns_index(struct address_patterns *patterns)
         struct bytes pattern = bytes_text(patterns->list[i - 1]), key = starred_key(pattern);
         index->next[i - 1] = key.n ? domain_index_set(index->starred, key, i - 1)
                                    : domain_index_set(index->exact, pattern, i - 1);
+        note_kind(index, pattern, key.n > 0);
     }
     patterns->index = index;
 }
@@ -90,9 +101,11 @@ static void look_at_form(struct search *search, struct bytes form)
         memcpy(room, subject->local.at, n);
     room[n] = '@';
     memcpy(room + n + 1, form.at, form.n);
-    if (n)
+    if (n && search->index->has_locals)
         look_at(search, bytes_of(room, n + 1 + form.n));
     look_at(search, bytes_of(room + n, 1 + form.n));
+    if (!search->index->has_starred)
+        return;
     at = domain_index_find(search->index->starred, bytes_of(room + n, 1 + form.n));
     for (; at < search->best; at = search->index->next[at]) {
         if (is_counted(search, at) && pattern_fits(search->list[at], subject))
@@ -107,7 +120,8 @@ size_t pattern_index_find(const struct pattern_index *index, char *const *list,
     struct domain_forms forms;
     struct bytes form;
 
-    look_at(&search, BYTES("*"));
+    if (index->has_all)
+        look_at(&search, BYTES("*"));
     if (subject->local.n == 0 && subject->domain.n == 0)
         look_at(&search, BYTES("<>"));
     if (subject->domain.n == 0)
