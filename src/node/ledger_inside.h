@@ -209,8 +209,8 @@ struct ledger {
     struct list taken;            /* rows with `froms`, by taken_at: what XQTAKEN asks for */
     uint64_t list_count[ROW_LISTS];
     uint64_t missing_by[SINGLE_COUNT]; /* rows in SINGLE and COPYING */
-    uint64_t losing;      /* stores that were lost: rows are still to hear of it, */
-    size_t losing_at;     /* from here on */
+    uint64_t losing;  /* stores that were lost, and not heard since: rows are to hear of it, */
+    size_t losing_at; /* from here on */
     uint32_t losing_seq;  /* and none behind this one: it came later */
     uint64_t doubts_left; /* DOUBTFUL rows still to be looked at, this time */
     int64_t doubts_ms;    /* when to begin again */

@@ -65,6 +65,15 @@ void ledger_tell_state(struct ledger *ledger, uint8_t number, struct ledger_acti
             peer->contact_ms < 0 ? 0 : (uint64_t)(ledger->now.ms - peer->contact_ms), NULL);
 }
 
+/* The store that was lost is there, and the same, so it has what it had (R14): the rows that have
+ * not heard of its loss need not hear of it, and what is copied to it from now on stays.  Not so
+ * while what is said by it no longer counts. */
+static void end_losing(struct ledger *ledger, const struct peer *peer)
+{
+    if (peer->is_configured && !peer->is_retired && !peer->went_back)
+        ledger->losing &= ~store_bit(peer->store);
+}
+
 /* Any contact, in either direction, ends silence (R5). */
 void ledger_contact(struct ledger *ledger, uint8_t number, struct ledger_actions *actions)
 {
@@ -74,6 +83,7 @@ void ledger_contact(struct ledger *ledger, uint8_t number, struct ledger_actions
     peer->failures = 0;
     peer->is_gone = false;
     peer->is_heard_since = true;
+    end_losing(ledger, peer);
     ledger_tell_state(ledger, number, actions);
 }
 

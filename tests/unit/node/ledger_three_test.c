@@ -182,6 +182,91 @@ static void test_holder_that_nobody_knows(void **state)
     check_over(world);
 }
 
+enum { QUEUE = 60 }; /* one row hears of a lost store each 100 ms */
+
+/* Messages 1 to COUNT; which of the other two has the copies. */
+static int fill_queue(struct world *world, uint8_t count)
+{
+    int holder;
+
+    for (uint8_t n = 1; n <= count; n++)
+        take_in(world, 0, n, SHADOW_FAILURE_ACCEPT);
+    holder = has(world, 1, 1) == 'H' ? 1 : 2;
+    assert_int_equal(has(world, holder, count), 'H');
+    return holder;
+}
+
+/* It is silent until the first row hears of that. */
+static int lose_holder_of_queue(struct world *world)
+{
+    int holder = fill_queue(world, QUEUE);
+
+    stop(world, holder);
+    for (int ms = 0; !world->machine[0].events[LEDGER_SINGLE_MADE]; ms += 100) {
+        assert_true(ms < 10000);
+        pass(world, 100);
+    }
+    return holder;
+}
+
+/* It is back with the same store before all have heard of its loss: it has what it had, and what
+ * it is given is not lost with the next store. */
+static void test_lost_and_back_before_the_next(void **state)
+{
+    struct world *world = *state;
+    struct machine *own = &world->machine[0];
+    int holder = lose_holder_of_queue(world);
+    uint64_t single;
+
+    start(world, holder, false);
+    pass(world, 300);
+    single = own->events[LEDGER_SINGLE_MADE];
+    assert_in_range(single, 1, QUEUE / 2);
+    assert_int_equal(own->events[LEDGER_COPIED_AGAIN], single);
+    stop(world, 3 - holder);
+    pass(world, 15000);
+    assert_int_equal(own->events[LEDGER_PEER_GONE], 2);
+    assert_int_equal(own->events[LEDGER_SINGLE_MADE], single);
+    for (uint8_t n = 1; n <= QUEUE; n++)
+        assert_int_equal(has(world, holder, n), 'H');
+    stop(world, holder); /* now it is the only one, and lost for all of them */
+    pass(world, 15000);
+    assert_int_equal(own->events[LEDGER_SINGLE_MADE], single + QUEUE);
+}
+
+/* What is still heard of one that is no longer of this cluster ends nothing. */
+static void check_hears_of_it(struct world *world, bool is_evicted)
+{
+    struct machine *own = &world->machine[0];
+    struct shadow_outcome busy = { .fate = SHADOW_BUSY };
+    struct ledger_peer_config other = { BYTES_NONE, false };
+    int holder = fill_queue(world, 20);
+
+    if (is_evicted) {
+        assert_int_equal(
+            ledger_evict(own->ledger, world->now, own->peer_of[holder], true, &own->actions),
+            LEDGER_ORDERED);
+    } else {
+        other.name = bytes_text(holder == 1 ? "c.example" : "b.example");
+        ledger_set_peers(own->ledger, &other, 1, &own->actions);
+    }
+    ledger_on_outcome(
+        own->ledger, world->now, own->peer_of[holder], mid_of(1), &busy, &own->actions);
+    set_wire(world, 0, holder, false);
+    pass(world, 2500); /* before it is silent for so long that it is lost once more */
+    assert_int_equal(own->events[LEDGER_SINGLE_MADE], 20);
+}
+
+static void test_evicted_and_heard(void **state)
+{
+    check_hears_of_it(*state, true);
+}
+
+static void test_taken_out_and_heard(void **state)
+{
+    check_hears_of_it(*state, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +276,9 @@ int main(void)
         story(test_taken_from_hearsay, three_nodes),
         story(test_holder_comes_back_damaged, three_nodes),
         story(test_holder_that_nobody_knows, three_nodes),
+        story(test_lost_and_back_before_the_next, three_nodes),
+        story(test_evicted_and_heard, three_nodes),
+        story(test_taken_out_and_heard, three_nodes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
