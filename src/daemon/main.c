@@ -78,21 +78,10 @@ static enum err start_report(const struct settings *settings, char why[256])
     return report_init(&report_settings, why);
 }
 
-/* The folders that files of ours stand in, where a package has not made them. */
-static void make_folders(const struct settings *settings)
+/* The folder of the control socket, where a package has not made it. */
+static void make_socket_folder(const struct settings *settings)
 {
-    const char *const files[] = { settings->control_socket, settings->log_file,
-        settings->protocol_log_file, settings->tracking_log_file,
-        settings->connectivity_log_file };
-
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const char *slash = files[i] ? strrchr(files[i], '/') : NULL;
-        if (slash && slash > files[i]) {
-            char *folder = bytes_to_text(bytes_of(files[i], (size_t)(slash - files[i])));
-            err_ignore(folder_make(folder, 0750)); /* who opens the file says what is wrong */
-            free(folder);
-        }
-    }
+    err_ignore(folder_make_for(settings->control_socket, 0750)); /* who opens it says why not */
 }
 
 /* --- Reload ------------------------------------------------------------------------------ */
@@ -144,8 +133,11 @@ static struct ctl_object *reload(void *me)
     struct settings *settings;
     struct picture picture;
     char why[512] = "";
-    enum err err = read_settings(daemon, &settings, &complaints);
+    enum err err;
 
+    /* With this line the log's disk shows whether it hangs, before its files are opened. */
+    report_notice(REPORT_INFO, "reading %s again", daemon->file);
+    err = read_settings(daemon, &settings, &complaints);
     add_complaints(&complaints, end);
     complaints_done(&complaints);
     if (err != OK) {
@@ -155,7 +147,6 @@ static struct ctl_object *reload(void *me)
     }
     if (path_change(&daemon->path, &settings, why) != OK)
         return refuse_reload(end, why);
-    make_folders(daemon->path.routed_by->settings);
     if (start_report(daemon->path.routed_by->settings, why) != OK)
         add_complaint(end, REPORT_ERROR, why, "; the logs go on as before");
     report(REPORT_RELOADED, R_CHARS("file", daemon->file),
@@ -230,7 +221,7 @@ static int run(struct daemon *daemon, struct settings **settings)
     raise_limits();
     daemon->started_with = directory_start_new(*settings);
     sasl_use_keytab((*settings)->kerberos_keytab);
-    make_folders(*settings);
+    make_socket_folder(*settings);
     if (start_report(*settings, why) != OK) {
         fprintf(stderr, "relaisd: %s\n", why);
         return EX_CANTCREAT;

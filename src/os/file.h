@@ -53,6 +53,8 @@ enum err file_own(const char *path) MUST_USE;
 
 /* Makes the folder and what is missing above it, with this mode. */
 enum err folder_make(const char *path, unsigned mode) MUST_USE;
+/* The same for the folder that FILE stands in. */
+enum err folder_make_for(const char *file, unsigned mode) MUST_USE;
 enum err folder_sync(
     const char *path) MUST_USE; /* entries made or renamed in it are durable then */
 enum err folder_free_bytes(const char *path, uint64_t *out) MUST_USE;

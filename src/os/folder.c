@@ -13,18 +13,22 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+/* The folder that a file or folder stands in; free(). */
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return !slash          ? mem_text(".")
+           : slash == path ? mem_text("/")
+                           : bytes_to_text(bytes_of(path, (size_t)(slash - path)));
+}
+
 /* What lies in a folder survives a power cut only when the folder's own name does. */
 static enum err sync_parent(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *parent;
-    enum err err;
+    char *parent = parent_of(path);
+    enum err err = folder_sync(parent);
 
-    if (!slash)
-        return folder_sync(".");
-    parent =
-        slash == path ? mem_text("/") : bytes_to_text(bytes_of(path, (size_t)(slash - path)));
-    err = folder_sync(parent);
     free(parent);
     return err;
 }
@@ -60,6 +64,15 @@ enum err folder_make(const char *path, unsigned mode)
     if (err == OK)
         err = make_one(part, mode);
     free(part);
+    return err;
+}
+
+enum err folder_make_for(const char *file, unsigned mode)
+{
+    char *folder = parent_of(file);
+    enum err err = folder_make(folder, mode);
+
+    free(folder);
     return err;
 }
 

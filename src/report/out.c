@@ -94,8 +94,10 @@ enum err out_open(const char *path, const char *header, uint64_t bytes_max, unsi
 {
     struct out made = { .header = header, .bytes_max = bytes_max, .files_max = files_max };
     bool may_move;
-    enum err err = open_file(path, &made.fd, &made.bytes, &may_move);
+    enum err err;
 
+    err_ignore(folder_make_for(path, 0750)); /* the next call says what is wrong */
+    err = open_file(path, &made.fd, &made.bytes, &may_move);
     if (err != OK) {
         snprintf(why, 256, "%.180s: %s", path, err_text(err));
         return err;

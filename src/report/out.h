@@ -19,7 +19,7 @@ struct out {
 
 #define OUT_CLOSED ((struct out){ .fd = -1 })
 
-/* Opens PATH for appending, made with mode 0640 when missing.  WHY: the path and the reason. */
+/* Opens PATH for appending; it and its folder are made when missing (0640, 0750).  WHY: the path and the reason. */
 enum err out_open(const char *path, const char *header, uint64_t bytes_max, unsigned files_max,
     struct out *out, char why[256]) MUST_USE;
 void out_stderr(struct out *out);

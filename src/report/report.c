@@ -116,17 +116,25 @@ static void open_syslog(const char *program)
     openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
+static enum err say_that_it_hangs(char why[256])
+{
+    snprintf(why, 256, "the disk of the logs hangs");
+    return ERR_IO;
+}
+
 enum err report_init(const struct report_settings *settings, char why[256])
 {
     struct out out[STREAM_COUNT];
-    enum err err = open_all(settings, out, why);
+    enum err err;
 
+    if (!report_sync()) /* to open the files would hang as the writer does, and for good */
+        return say_that_it_hangs(why);
+    err = open_all(settings, out, why);
     if (err != OK)
         return err;
     if (!writer_change(out)) {
         close_all(out);
-        snprintf(why, 256, "the disk of the logs hangs");
-        return ERR_IO;
+        return say_that_it_hangs(why);
     }
     if (settings->target == TARGET_SYSLOG)
         open_syslog("relais");

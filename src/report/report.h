@@ -29,7 +29,8 @@ struct report_settings {
     unsigned files_max;
 };
 
-/* Opens the files.  Called again to change, or to reopen after a rotation by others. */
+/* Opens the files.  Called again to change, or to reopen after a rotation by others.  On failure the
+ * logs go on as before; when their disk is known to hang it was not touched (ERR_IO). */
 enum err report_init(const struct report_settings *settings, char why[256]) MUST_USE;
 void report_done(void); /* writes what waits */
 

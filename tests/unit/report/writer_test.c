@@ -294,14 +294,19 @@ static void test_a_disk_that_hangs(void **state)
         report(REPORT_HOP_UP, R_NUMBER("n", i));
     report_notice(REPORT_WARNING, "the second one does not wait");
     assert_false(report_sync());
-    settings.log_file = path_of("other");
+    settings.log_file = path_of("folder/other");
     assert_int_equal(report_init(&settings, why), ERR_IO);
     check_bytes("why", bytes_text(why), BYTES("the disk of the logs hangs"));
+    check("nothing of that disk was touched", access(path_of("folder"), F_OK) != 0);
 
     let_disk_hang(false);
     while (!report_sync())
         ; /* the test's time is up if it never comes */
     assert_true(report_sync());
+    assert_int_equal(report_init(&settings, why), OK);
+    check("and with its folder", access(path_of("folder/other"), F_OK) == 0);
+    assert_int_equal(file_remove(path_of("folder/other")), OK);
+    assert_int_equal(rmdir(path_of("folder")), 0);
     buf_init(&text, LOG_BYTES_MAX);
     assert_int_equal(file_read_all(path_of("hangs"), LOG_BYTES_MAX, &text), OK);
     assert_int_equal(buf_add(&text, BYTES("\0")), OK);
