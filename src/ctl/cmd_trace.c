@@ -24,6 +24,16 @@ static bool on_row(void *me, const struct ctl_object *row)
     return true;
 }
 
+/* What the daemon could not read of the logs. */
+static void say_missing(const struct ctl_object *end)
+{
+    for (size_t i = 0; i < ctl_list_count(end, "missing"); i++) {
+        const char *text = ctl_list_text(end, "missing", i);
+        if (text)
+            fprintf(stderr, "relais trace: %s; what it says is not known\n", text);
+    }
+}
+
 int cmd_trace(struct tool *tool, int argc, char **argv)
 {
     struct trace trace = { tool, 0 };
@@ -44,6 +54,8 @@ int cmd_trace(struct tool *tool, int argc, char **argv)
         return tool_fail(tool, EX_NOINPUT, "nothing is known of it (any more)");
     if (code == EX_OK && ctl_bool(end, "cut"))
         fputs("relais trace: there are more lines of the session in the logs\n", stderr);
+    if (code == EX_OK)
+        say_missing(end);
     ctl_free(end);
     return code;
 }

@@ -6,8 +6,8 @@
 
 #include "base/mem.h"
 #include "os/clock.h"
+#include "os/errno.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -173,7 +173,25 @@ static bool ask_daemon(struct tool *tool, const struct track *track)
 
 /* ------------------------------------------------------------------------------------------ */
 
-static int show(struct tool *tool, struct track *track, bool has_daemon)
+/* Of what the logs say, that nothing was found, or only a part perhaps. */
+static int end(const struct tool *tool, const struct track *track, const struct track_log *log)
+{
+    int failure;
+    const char *missing = track_log_missing(log, &failure);
+
+    if (track->count && missing)
+        fprintf(stderr, "relais track: %s: %s; what it says is not known\n", missing,
+            strerror(failure));
+    if (track->count)
+        return EX_OK;
+    if (missing)
+        return tool_fail(tool, tool_code(err_of_errno(failure)),
+            "%s: %s; no such message was found", missing, strerror(failure));
+    return tool_fail(tool, EX_NOINPUT, "no such message is in the logs");
+}
+
+static int show(
+    struct tool *tool, struct track *track, const struct track_log *log, bool has_daemon)
 {
     bool is_known = has_daemon && ask_daemon(tool, track);
 
@@ -184,9 +202,7 @@ static int show(struct tool *tool, struct track *track, bool has_daemon)
             stderr);
     if (track->is_cut)
         fputs("relais track: there are more; these are the latest (see --limit)\n", stderr);
-    if (track->count)
-        return EX_OK;
-    return tool_fail(tool, EX_NOINPUT, "no such message is in the logs");
+    return end(tool, track, log);
 }
 
 static int find(struct tool *tool, const struct track_query *query)
@@ -205,15 +221,12 @@ static int find(struct tool *tool, const struct track_query *query)
             tool, EX_CONFIG, "there is no tracking log: log { tracking_file = off }");
     has_daemon = sync_logs(tool);
     log = track_log_open(settings->tracking_log_file, settings->log_files_max);
-    if (!log)
-        return tool_fail(tool, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "%s: %s",
-            settings->tracking_log_file, strerror(errno));
     track_find(log, query, &track);
-    track_log_close(log);
     if (query->subject && track.count == 0 && !settings->logs_subjects)
         fputs("relais track: subjects are not logged: log { log_subjects = yes }\n", stderr);
-    code = show(tool, &track, has_daemon);
+    code = show(tool, &track, log, has_daemon);
     track_done(&track);
+    track_log_close(log);
     return code;
 }
 

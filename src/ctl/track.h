@@ -55,12 +55,13 @@ struct track {
 
 /* --- track_log.c ------------------------------------------------------------------------- */
 
-/* Calls EACH for every line of the log at PATH and of its rotated ones, the oldest first.  False:
- * none could be opened, errno says why. */
+/* The lines of the log at PATH and of its rotated ones, the oldest first. */
 struct track_log;
 struct track_log *track_log_open(const char *path, unsigned files_max);
 void track_log_each(
     struct track_log *log, void (*each)(void *me, const struct tracking_line *line), void *me);
+/* As log_files_missing(). */
+const char *track_log_missing(const struct track_log *log, int *failure);
 void track_log_close(struct track_log *log); /* NULL too */
 
 /* --- track_find.c ------------------------------------------------------------------------ */

@@ -17,14 +17,15 @@ struct track_log {
 
 struct track_log *track_log_open(const char *path, unsigned files_max)
 {
-    struct log_files *files = log_files_open(path, files_max);
-    struct track_log *log;
+    struct track_log *log = mem_new(sizeof *log);
 
-    if (!files)
-        return NULL;
-    log = mem_new(sizeof *log);
-    log->files = files;
+    log->files = log_files_open(path, files_max);
     return log;
+}
+
+const char *track_log_missing(const struct track_log *log, int *failure)
+{
+    return log_files_missing(log->files, failure);
 }
 
 void track_log_close(struct track_log *log)

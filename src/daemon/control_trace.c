@@ -11,6 +11,7 @@
 #include "report/report.h"
 #include "report/tracking.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@ struct trace_log {
     char *path;              /* NULL: not written to a file */
     unsigned session_column; /* counted from 0, where lines have columns */
     unsigned counts[IDS_MAX];
+    char *missing; /* what of it could not be read, and why; NULL: nothing */
+    int failure;
 };
 
 struct trace_job {
@@ -154,6 +157,14 @@ static bool is_message_without_session(const struct trace_job *job)
     return strlen(job->ids[0]) == ID_TEXT_BYTES - 1 && !job->ids[1][0];
 }
 
+static void note_missing(struct trace_log *log, const struct log_files *files)
+{
+    const char *missing = log_files_missing(files, &log->failure);
+
+    if (missing)
+        log->missing = mem_text(missing);
+}
+
 static void on_work(struct detached *work)
 {
     struct trace_job *job = container_of(work, struct trace_job, work);
@@ -166,11 +177,13 @@ static void on_work(struct detached *work)
     for (int i = 0; i < LOGS_MAX && is_message_without_session(job); i++)
         if (files[i])
             log_files_each(files[i], learn_session, &job->logs[i]);
-    for (int i = 0; i < LOGS_MAX; i++)
-        if (files[i])
-            log_files_each(files[i], keep_line, &job->logs[i]);
-    for (int i = 0; i < LOGS_MAX; i++)
+    for (int i = 0; i < LOGS_MAX; i++) {
+        if (!files[i])
+            continue;
+        log_files_each(files[i], keep_line, &job->logs[i]);
+        note_missing(&job->logs[i], files[i]);
         log_files_close(files[i]);
+    }
 }
 
 static void send_lines(struct trace_job *job)
@@ -187,6 +200,13 @@ static void send_lines(struct trace_job *job)
     }
 }
 
+enum { MISSING_BYTES = 400 };
+
+static void missing_text(const struct trace_log *log, char text[MISSING_BYTES])
+{
+    snprintf(text, MISSING_BYTES, "%.300s: %s", log->missing, strerror(log->failure));
+}
+
 static void end_with(const struct trace_job *job)
 {
     struct ctl_object *end = ctl_new();
@@ -194,7 +214,31 @@ static void end_with(const struct trace_job *job)
     ctl_set_bool(end, "ok", true);
     if (job->is_cut)
         ctl_set_bool(end, "cut", true);
+    for (int i = 0; i < LOGS_MAX; i++) {
+        char text[MISSING_BYTES];
+        if (!job->logs[i].missing)
+            continue;
+        missing_text(&job->logs[i], text);
+        ctl_add_text(end, "missing", bytes_text(text));
+    }
     client_end(job->client, &end);
+}
+
+static void say_nothing(const struct trace_job *job)
+{
+    const struct trace_log *log = &job->logs[job->logs[0].missing ? 0 : 1];
+    char text[MISSING_BYTES];
+
+    if (!log->missing) {
+        client_error(job->client, EX_NOINPUT, "the logs say nothing of it");
+        return;
+    }
+    missing_text(log, text);
+    client_error(job->client,
+        log->failure == ENOENT                            ? EX_NOINPUT
+        : log->failure == EACCES || log->failure == EPERM ? EX_NOPERM
+                                                          : EX_IOERR,
+        "%s; the logs say nothing of it else", text);
 }
 
 static void answer(struct trace_job *job)
@@ -207,7 +251,7 @@ static void answer(struct trace_job *job)
             "no log is written to a file: set log { file }, { tracking_file } or "
             "{ protocol_file }");
     else
-        client_error(job->client, EX_NOINPUT, "the logs say nothing of it");
+        say_nothing(job);
 }
 
 /* Its client has the answer, or is gone. */
@@ -216,8 +260,10 @@ static void end_job(struct trace_job *job)
     list_remove(&job->in_traces);
     client_end_work(job->client);
     buf_done(&job->lines);
-    for (int i = 0; i < LOGS_MAX; i++)
+    for (int i = 0; i < LOGS_MAX; i++) {
         free(job->logs[i].path);
+        free(job->logs[i].missing);
+    }
     free(job);
 }
 
@@ -340,13 +386,15 @@ static void choose_logs(struct trace_job *job, const struct settings *settings)
 
     job->files_max = settings->log_files_max;
     if (settings->protocol_log_file)
-        job->logs[0] = (struct trace_log){ job, mem_text(settings->protocol_log_file),
-            PROTOCOL_SESSION, { 0 } };
+        job->logs[0] = (struct trace_log){ .job = job,
+            .path = mem_text(settings->protocol_log_file),
+            .session_column = PROTOCOL_SESSION };
     if (settings->log_target == LOG_FILE && settings->log_file)
-        job->logs[1] = (struct trace_log){ job, mem_text(settings->log_file), 0, { 0 } };
+        job->logs[1] = (struct trace_log){ .job = job, .path = mem_text(settings->log_file) };
     else if (settings->tracking_log_file)
-        job->logs[1] = (struct trace_log){ job, mem_text(settings->tracking_log_file),
-            TRACKING_SESSION, { 0 } };
+        job->logs[1] = (struct trace_log){ .job = job,
+            .path = mem_text(settings->tracking_log_file),
+            .session_column = TRACKING_SESSION };
 }
 
 void command_trace(struct client *client, const struct ctl_object *request)

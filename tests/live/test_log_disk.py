@@ -5,6 +5,7 @@ files from coming back while a file is there."""
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -140,3 +141,60 @@ def test_a_trace_ends_when_its_client_is_gone(node):
     node.disk.come_back("reads")
     process.wait_for("the other one to end", lambda: sockets(node) == before)
     assert node.disk.calls("r") == 1
+
+
+# --- Files that cannot be read --------------------------------------------------------------------------------------
+
+def test_a_file_that_cannot_be_read_is_told_of(node):
+    """By track, which reads itself, and by trace, for which relaisd reads."""
+    send(node, "x@home.test")
+    node.wait_empty()
+    mid, = {e["id"] for e in map(json.loads, node.tool("--json", "track").stdout.splitlines())}
+    unknown = "f" * 32
+    for name in ("tracking", "protocol"):
+        os.symlink(f"{name}.log.2", f"{node.folder}/{name}.log.2")  # it leads to itself
+    tracking, protocol = (f"{node.folder}/{name}.log.2: Too many levels of symbolic links" for name in ("tracking", "protocol"))
+
+    found = node.tool("track", mid)
+    assert "DELIVER" in found.stdout and f"{tracking}; what it says is not known" in found.stderr, found
+    none = node.tool("track", unknown, check=False)
+    assert none.returncode == 71 and f"{tracking}; no such message was found" in none.stderr, none
+
+    found = node.tool("trace", mid)
+    assert "DELIVER" in found.stdout and f"{protocol}; what it says is not known" in found.stderr, found
+    assert tracking in found.stderr, found
+    none = node.tool("trace", unknown, check=False)
+    assert none.returncode == 74 and f"{protocol}; the logs say nothing of it else" in none.stderr, none
+
+    for name in ("tracking", "protocol"):
+        os.unlink(f"{node.folder}/{name}.log.2")
+    assert not node.tool("track", mid).stderr and not node.tool("trace", mid).stderr
+    assert node.tool("track", unknown, check=False).returncode == 66
+
+
+def test_a_log_that_is_not_there(node):
+    node.stop()
+    os.unlink(f"{node.folder}/tracking.log")
+    none = node.tool("track", "f" * 32, check=False)
+    assert none.returncode == 66 and f"{node.folder}/tracking.log: No such file or directory" in none.stderr, none
+    node.start(**node.disk.options)
+
+
+def test_more_files_than_descriptors(start, folder):
+    """A message in the oldest of them is found."""
+    port, count = process.free_port(), 1500
+    base = relais.BASE.replace("    target = stderr\n", f"    target = stderr\n    files = {count}\n")
+    node = start(relais.receive("In", f"{HOST}:{port}") + relais.send("Home", maildir=f"{folder}/mail/%u"), port, base=base)
+    node.port = port
+    send(node, "x@home.test")
+    node.wait_empty()
+    mid, = {m["id"] for m in map(json.loads, node.tool("--json", "track").stdout.splitlines())}
+    node.stop()
+    os.rename(f"{node.folder}/tracking.log", f"{node.folder}/tracking.log.{count}")
+    for n in range(1, count):
+        open(f"{node.folder}/tracking.log.{n}", "w").close()
+    node.start()
+    command = ["prlimit", "--nofile=256:256", process.RELAIS, "-c", node.file, "track", mid]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 * process.SLOWER)
+    assert done.returncode == 0 and "DELIVER" in done.stdout and not done.stderr, done
+    assert "DELIVER" in node.tool("trace", mid).stdout

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char path[200];
@@ -63,7 +64,6 @@ static void the_oldest_first(void **state)
     put("log.2", BYTES("one\ntwo\n"));
     put("log.3", BYTES("zero\n"));
     files = log_files_open(path, 2);
-    assert_non_null(files);
     check_lines("all", files, 100, "+one|two|+three|four|+five|six|");
     check_lines("again, and not all", files, 3, "+one|two|+three|");
     log_files_close(files);
@@ -119,12 +119,139 @@ static void lines_that_are_none(void **state)
     log_files_close(files);
 }
 
+/* --- Files that cannot be read ------------------------------------------------------------ */
+
+enum { MANY = 60, DESCRIPTORS = 45 };
+
+static void put_numbered(unsigned first, unsigned last)
+{
+    char name[20], line[20];
+
+    for (unsigned n = first; n <= last; n++) {
+        snprintf(name, sizeof name, n ? "log.%u" : "log", n);
+        snprintf(line, sizeof line, "%u\n", n);
+        put(name, bytes_text(line));
+    }
+}
+
+static void wanted_lines(unsigned from, unsigned to, char *out)
+{
+    for (unsigned n = from; n-- > to;)
+        out += sprintf(out, "+%u|", n);
+}
+
+static void check_missing(const struct log_files *files, const char *name, int failure)
+{
+    int found;
+    const char *missing = log_files_missing(files, &found);
+
+    assert_int_equal(found, failure);
+    if (name)
+        assert_string_equal(missing, path_of(name));
+    else
+        assert_null(missing);
+}
+
+/* There may be far more of them than a process may have descriptors. */
+static void many_files(void **state)
+{
+    struct rlimit before, few;
+    struct log_files *files;
+    char want[1000];
+
+    (void)state;
+    put_numbered(0, MANY);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = DESCRIPTORS;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    files = log_files_open(path, MANY);
+    wanted_lines(MANY + 1, 0, want);
+    check_lines("all", files, 1000, want);
+    check_lines("again", files, 1000, want);
+    check_missing(files, NULL, 0);
+    log_files_close(files);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+static void rotate(unsigned last)
+{
+    char from[20], to[20];
+
+    for (unsigned n = last; n > 0; n--) {
+        snprintf(from, sizeof from, n > 1 ? "log.%u" : "log", n - 1);
+        snprintf(to, sizeof to, "log.%u", n);
+        assert_int_equal(file_rename(path_of(from), path_of(to)), OK);
+    }
+    put("log", BYTES("new\n"));
+}
+
+/* The oldest are removed while they are read, the youngest stand somewhere else. */
+static void many_are_rotated(void **state)
+{
+    struct log_files *files;
+    char want[1000];
+
+    (void)state;
+    put_numbered(0, MANY);
+    files = log_files_open(path, MANY);
+    rotate(MANY);
+    rotate(MANY);
+    wanted_lines(MANY + 1, 0, want);
+    check_lines("after two", files, 1000, want);
+    rotate(MANY);
+    check_lines("after three", files, 1000, want);
+    check_missing(files, NULL, 0);
+    log_files_close(files);
+}
+
+/* One in the middle cannot be opened: the others are read, and it is told which. */
+static void one_that_cannot_be_opened(void **state)
+{
+    struct log_files *files;
+
+    (void)state;
+    put_numbered(0, 3);
+    assert_int_equal(file_remove(path_of("log.2")), OK);
+    assert_int_equal(symlink("log.2", path_of("log.2")), 0);
+    files = log_files_open(path, 3);
+    check_missing(files, "log.2", ELOOP);
+    check_lines("the others", files, 100, "+3|+1|+0|");
+    log_files_close(files);
+    assert_int_equal(file_remove(path_of("log.2")), OK);
+}
+
+/* That is one of the youngest, met when its turn comes. */
+static void one_that_is_gone(void **state)
+{
+    struct log_files *files;
+    char want[1000];
+
+    (void)state;
+    put_numbered(0, MANY);
+    files = log_files_open(path, MANY);
+    check_missing(files, NULL, 0);
+    assert_int_equal(file_remove(path), OK);
+    wanted_lines(MANY + 1, 1, want);
+    check_lines("the others", files, 1000, want);
+    check_missing(files, "log", ENOENT);
+    log_files_close(files);
+}
+
 static void none_there(void **state)
 {
+    const char *names[] = { "/dev/null/log", path_of("nowhere") };
+    const int failures[] = { ENOTDIR, ENOENT };
+
     (void)state;
-    errno = 0;
-    assert_null(log_files_open("/dev/null/log", 3));
-    assert_int_equal(errno, ENOTDIR);
+    for (int i = 0; i < 2; i++) {
+        struct log_files *files = log_files_open(names[i], 3);
+        int failure;
+        assert_string_equal(log_files_missing(files, &failure), names[i]);
+        assert_int_equal(failure, failures[i]);
+        check_lines("none", files, 100, "");
+        log_files_close(files);
+    }
     log_files_close(NULL);
 }
 
@@ -135,6 +262,10 @@ int main(void)
         cmocka_unit_test(rotated_meanwhile),
         cmocka_unit_test(the_same_twice),
         cmocka_unit_test(lines_that_are_none),
+        cmocka_unit_test(many_files),
+        cmocka_unit_test(many_are_rotated),
+        cmocka_unit_test(one_that_cannot_be_opened),
+        cmocka_unit_test(one_that_is_gone),
         cmocka_unit_test(none_there),
     };
     return cmocka_run_group_tests(tests, setup, scratch_remove);
