@@ -24,9 +24,12 @@ static bool on_row(void *me, const struct ctl_object *row)
     return true;
 }
 
-/* What the daemon could not read of the logs. */
+/* What is not in the logs, or could not be read of them. */
 static void say_missing(const struct ctl_object *end)
 {
+    if (!ctl_bool(end, "written"))
+        fputs("relais trace: the disk of the logs hangs: what happened last is not in them\n",
+            stderr);
     for (size_t i = 0; i < ctl_list_count(end, "missing"); i++) {
         const char *text = ctl_list_text(end, "missing", i);
         if (text)

@@ -141,13 +141,19 @@ static bool on_row(void *me, const struct ctl_object *row)
 
 enum { IDS_AT_ONCE = 1000 };
 
-/* What has happened is in the tracking log, unless its disk hangs.  False: the daemon is down, or
- * does not say; then there is nothing to wait for. */
+/* What has happened is in the tracking log, unless its disk hangs, which is said.  False: the daemon
+ * is down, or does not say; then there is nothing to wait for. */
 static bool sync_logs(struct tool *tool)
 {
-    struct ctl_object *request = link_request("sync-logs");
+    struct ctl_object *request = link_request("sync-logs"), *answer;
 
-    return link_ask(tool, &request, NULL, NULL) == EX_OK;
+    if (link_ask(tool, &request, NULL, &answer) != EX_OK)
+        return false;
+    if (!ctl_bool(answer, "written"))
+        fputs("relais track: the disk of the logs hangs: what happened last is not in them\n",
+            stderr);
+    ctl_free(answer);
+    return true;
 }
 
 /* False: as above. */

@@ -43,6 +43,7 @@ struct trace_job {
     struct buf lines;
     unsigned count;
     bool is_cut;
+    bool is_behind; /* the disk of the logs hangs: what happened last is not in them */
 };
 
 static bool is_unwanted(const struct trace_job *job)
@@ -170,7 +171,7 @@ static void on_work(struct detached *work)
     struct trace_job *job = container_of(work, struct trace_job, work);
     struct log_files *files[LOGS_MAX] = { NULL };
 
-    report_sync(); /* what happened before the question is found */
+    job->is_behind = !report_sync(); /* what happened before the question is found */
     for (int i = 0; i < LOGS_MAX; i++)
         if (job->logs[i].path)
             files[i] = log_files_open(job->logs[i].path, job->files_max);
@@ -212,6 +213,7 @@ static void end_with(const struct trace_job *job)
     struct ctl_object *end = ctl_new();
 
     ctl_set_bool(end, "ok", true);
+    ctl_set_bool(end, "written", !job->is_behind);
     if (job->is_cut)
         ctl_set_bool(end, "cut", true);
     for (int i = 0; i < LOGS_MAX; i++) {
@@ -230,7 +232,8 @@ static void say_nothing(const struct trace_job *job)
     char text[MISSING_BYTES];
 
     if (!log->missing) {
-        client_error(job->client, EX_NOINPUT, "the logs say nothing of it");
+        client_error(job->client, EX_NOINPUT, "the logs say nothing of it%s",
+            job->is_behind ? "; their disk hangs: what happened last is not in them" : "");
         return;
     }
     missing_text(log, text);

@@ -143,6 +143,28 @@ def test_a_trace_ends_when_its_client_is_gone(node):
     assert node.disk.calls("r") == 1
 
 
+def test_logs_that_are_behind(node):
+    """Their disk takes no more: what was in them before is found, and told to be old."""
+    behind = "disk of the logs hangs: what happened last is not in them"
+    send(node, "x@home.test")
+    node.wait_empty()
+    mid, = {m["id"] for m in map(json.loads, node.tool("--json", "track").stdout.splitlines())}
+    before = node.disk.calls("w")
+    node.disk.hang("writes")
+    send(node, "y@home.test")
+    process.wait_for("a write to hang", lambda: node.disk.calls("w") > before)
+    for command in ("track", "trace"):
+        found = node.tool(command, mid)
+        assert "DELIVER" in found.stdout and behind in found.stderr, found
+        none = node.tool(command, "f" * 32, check=False)
+        assert none.returncode == 66 and "what happened last is not in them" in none.stderr, none
+    node.disk.come_back("writes")
+    process.wait_for("the logs", lambda: node.ask("sync-logs")[1]["written"])
+    assert "y@home.test" in node.tool("track").stdout
+    for command in ("track", "trace"):
+        assert not node.tool(command, mid).stderr
+
+
 # --- Files that cannot be read --------------------------------------------------------------------------------------
 
 def test_a_file_that_cannot_be_read_is_told_of(node):
