@@ -10,7 +10,7 @@ from . import cluster, process, relais, unbound
 LIVE, DEAD, SLOW = "127.85.1.1", "127.85.2.1", "127.85.3.1"
 CONTENT = b"From: <a@sender.test>\r\nSubject: one of many\r\n\r\nA line.\r\n"
 BATCH = 200
-SESSIONS = 4
+SESSIONS = 40  # a disk that takes long for a flush serves as many at once
 
 
 def say_hello(port):

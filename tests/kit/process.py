@@ -40,8 +40,17 @@ def wait_for(what, is_done, seconds=20, pause=0.02):
 
 
 # Below the ephemeral range, so that no client takes one first.
-PORTS = range(10000, 31000)
+with open("/proc/sys/net/ipv4/ip_local_port_range") as _range:
+    _ephemeral = int(_range.read().split()[0])
+PORTS = range(10000, min(_ephemeral, 31000) if _ephemeral > 15000 else 31000)
 PORT_CURSOR = os.path.join(tempfile.gettempdir(), f"relais-test-port.{os.getuid()}")
+
+
+def wait_minute(seconds=10):
+    """Rates are counted by the minutes of this clock: what takes so long does not cross the end of one."""
+    left = 60 - time.monotonic() % 60
+    if left < seconds:
+        time.sleep(left + 0.05)
 
 
 def free_port(host="127.0.0.1"):
@@ -81,6 +90,15 @@ def listens(port, host="127.0.0.1"):
                 if len(fields) > 3 and fields[3] == "0A" and fields[1].endswith(wanted):
                     return True
     return False
+
+
+def is_stopped(pid):
+    """By a signal: it will not answer."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "Tt"
+    except OSError:
+        return False
 
 
 def end(process, seconds=15):

@@ -168,8 +168,10 @@ class Relais:
     def sync_logs(self):
         """What happened is in the logs' files afterwards: a thread of its own writes them, just behind the
         answers to clients.  One that ended has written all; one that is stopped writes nothing."""
+        if self.process and process.is_stopped(self.pid):
+            return
         try:
-            self.ask("sync-logs", seconds=2 * process.SLOWER)
+            self.ask("sync-logs", seconds=30 * process.SLOWER)
         except (OSError, AssertionError):
             pass
 

@@ -231,7 +231,7 @@ def test_salts_of_nobody_are_the_same_on_two_nodes(start, folder):
         if not salts:
             node.tool("user", "add", "scanner", "--password-file", f"{folder}/password")
         for user in ("scanner", "nobody"):
-            with smtplib.SMTP("127.0.0.1", port) as s:
+            with smtplib.SMTP("127.0.0.1", port, local_hostname="client.test") as s:
                 s.ehlo()
                 code, text = s.docmd("AUTH", "SCRAM-SHA-256 " + base64.b64encode(f"n,,n={user},r=abc".encode()).decode())
                 assert code == 334 and s.docmd("*")[0] == 501
@@ -309,7 +309,7 @@ def test_loop_goes_on(node):
     for s in busy:
         assert s.getreply()[0] == 535
         s.close()
-    assert took < 1.0 * process.SLOWER, f"20 NOOPs took {took:.2f} s"
+    assert took < 3.0 * process.SLOWER, f"20 NOOPs took {took:.2f} s"
 
 
 def test_accounts_change(node):

@@ -274,6 +274,7 @@ def test_delay_notice_once_and_only_to_who_wants_it(start, folder):
     about = check_notice(one_notice(folder), "b@example.com", "4.4.1", "delayed")
     assert "refused" in about["Diagnostic-Code"] and about["Will-Retry-Until"]
     # Known after a crash too: no second word, and the mail is still delivered.
+    process.wait_for("the end of the notice", lambda: node.queued() == 2)
     node.kill()
     node.start()
     with sink.Sink(port=closed) as target:

@@ -10,7 +10,7 @@ DEMO = os.path.join(process.TOP, "tools", "demo")
 
 
 def run(folder, *arguments):
-    return subprocess.Popen([DEMO, "--quick", "--connections", "20", "--rate", "250", "--sink-delay", "60", "--folder", folder, *arguments],
+    return subprocess.Popen([DEMO, "--quick", "--connections", "20", "--rate", "250", "--sink-delay", "40", "--folder", folder, *arguments],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             # Who runs the tests in the background ignores it, and so would the demo.
                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
@@ -18,7 +18,7 @@ def run(folder, *arguments):
 
 def test_nothing_is_lost(folder):
     demo = run(folder)
-    out, err = demo.communicate(timeout=90 * process.SLOWER)
+    out, err = demo.communicate(timeout=110 * process.SLOWER)
     assert demo.returncode == 0, out + err
     lines = out.splitlines()
     sums = re.fullmatch(r"accepted (\d+), delivered (\d+), lost 0, twice \d+( \(.*\))?", lines[-1])

@@ -203,7 +203,7 @@ def test_users_may_send_as_themselves(start, folder, server_certificate):
             rows, _ = node.ask("explain", **{"to": f":{port}", "tls": True, "mail": sender, "rcpt": ["b@anywhere.test"],
                                              **({"user": user} if user else {})})
             said = [r.get("reply") for r in rows if r["stage"] in ("mail", "recipient")]
-            with smtplib.SMTP("127.0.0.1", port) as client:
+            with smtplib.SMTP("127.0.0.1", port, "client.test") as client:
                 client.starttls(context=ssl._create_unverified_context())
                 if user:
                     client.login(user, "correct horse")
@@ -257,7 +257,7 @@ def test_certificates(start, certificates, asked, shown, code, rule):
     context = ssl._create_unverified_context()
     if shown in pairs:
         context.load_cert_chain(*pairs[shown])
-    with smtplib.SMTP("127.0.0.1", port) as client:
+    with smtplib.SMTP("127.0.0.1", port, "client.test") as client:
         if shown:
             client.starttls(context=context)
         client.ehlo()
@@ -342,6 +342,7 @@ def test_failover(start):
         with Talk(port) as talk:
             assert talk.send(b"Subject: x\r\n\r\nx\r\n").startswith("250 2.")
         process.wait_for("the mail by the second way", lambda: good.mails)
+        node.wait_empty()
         text = node.tool(*arguments).stdout
         assert "   First: it is down, so -> Second" in text
         assert "-> Second, queue Second: it stands in for First, which is down" in text
@@ -439,7 +440,7 @@ def test_a_user_is_counted_by_the_name_of_his_account(limited, folder):
     node.tool("user", "add", "bob", "--password-file", f"{folder}/password")
     source = "127.104.3.9"
     for _ in range(20):  # a minute may end in between
-        with smtplib.SMTP(LIMITED, node.port, source_address=(source, 0)) as client:
+        with smtplib.SMTP(LIMITED, node.port, "client.test", source_address=(source, 0)) as client:
             client.login("BOB", "correct horse")
             while client.mail("a@sender.test")[0] == 250:
                 client.rset()

@@ -78,7 +78,7 @@ def test_more_hops_than_connections(relay):
 def test_a_long_backlog_gives_others_their_turn(relay):
     """Four next hops with much to do have all connections; the others need not wait for their end."""
     node, port = relay
-    big_queue.send(port, [f"much@l{n}.example" for _ in range(1500) for n in range(4)])
+    big_queue.fill(port, [f"much@l{n}.example" for _ in range(1500) for n in range(4)])
     big_queue.send(port, [f"other@l{n}.example" for n in range(4, 40)])
     process.wait_for("the others", lambda: left(node, "other") == 0, 30 * process.SLOWER, pause=0.02)
     assert left(node, "much") > 0

@@ -146,8 +146,8 @@ def test_tls(mode, folder):
 def test_tls_of_the_sink_as_others_see_it(mode):
     with ToolSink(TLS[mode]) as ours:
         context = ssl._create_unverified_context()
-        client = smtplib.SMTP_SSL("127.0.0.1", ours.port, context=context) if mode == "implicit" else \
-            smtplib.SMTP("127.0.0.1", ours.port)
+        client = smtplib.SMTP_SSL("127.0.0.1", ours.port, "client.test", context=context) if mode == "implicit" else \
+            smtplib.SMTP("127.0.0.1", ours.port, "client.test")
         with client:
             if mode == "starttls":
                 client.starttls(context=context)

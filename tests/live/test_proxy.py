@@ -153,6 +153,7 @@ def test_rates_are_the_clients(start, folder):
         balancer.stop()
         way = balancer.listen("way", f"{HOST}:{port} send-proxy-v2")
         balancer.start()
+        process.wait_minute()
         for source in (OFFICE, OTHER):
             with talk(way, source, hello=True) as client:
                 assert client.send(MAIL).startswith("250")
@@ -181,6 +182,7 @@ def test_one_network_of_ipv6_is_one_source(start):
             return None
         return process.wait_for("room again", attempt)
 
+    process.wait_minute()
     with of("2001:db8:1:2::7", hello=True) as one:
         assert one.send(MAIL).startswith("250")
         with of("2001:db8:1:2:ffff::8") as same, of("2001:db8:1:3::7") as other:

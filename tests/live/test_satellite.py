@@ -120,7 +120,7 @@ def test_an_empty_file_is_a_safe_satellite(folder):
         process.wait_for("loopback alone", lambda: sorted(listening()) == ["127.0.0.1:25", "[::1]:25"])
         assert inside(daemon.pid, "ss", "-Hlun") == ""
         # What it takes it keeps, though there is no way out.
-        inside(daemon.pid, "swaks", "--server", "127.0.0.1:25", "--from", "a@sender.test", "--to", "b@example.com",
+        inside(daemon.pid, "swaks", "--server", "127.0.0.1:25", "--helo", "client.test", "--from", "a@sender.test", "--to", "b@example.com",
                "--timeout", "10")
     finally:
         process.end(daemon)

@@ -352,8 +352,8 @@ def test_whatever_is_refused_waits(start, options, said, want):
     """By whomever: the engine, the limits, or policy; once, and what comes behind it too."""
     _, port = slow(start, **options)
     with Talk(port, HOST) as talk:
-        talk.raw(said + b"RSET\r\n")
         began, heard = time.monotonic(), ""
+        talk.raw(said + b"RSET\r\n")
         while heard[:1] != "5":
             heard = talk.reply()
             assert heard, "closed"
@@ -365,12 +365,12 @@ def test_what_is_no_refusal_does_not_wait(start):
     """4xx, and what only follows from a refused MAIL; nor is the client's silence counted meanwhile."""
     _, port = slow(start, tarpit="3s", recipients_max=1, idle_timeout="1s", refuse_senders=["bad@sender.test"])
     with Talk(port, HOST) as talk:
-        talk.raw(SAID[:-6] + 30 * b"RCPT TO:<c@example.com>\r\n" + b"RSET\r\n")
         began = time.monotonic()
+        talk.raw(SAID[:-6] + 30 * b"RCPT TO:<c@example.com>\r\n" + b"RSET\r\n")
         assert [talk.reply()[:3] for _ in range(33)] == ["250", "250"] + 30 * ["452"] + ["250"]
         assert time.monotonic() - began < 60
-        talk.raw(b"MAIL FROM:<bad@sender.test>\r\n" + 30 * b"RCPT TO:<b@example.com>\r\n" + b"RSET\r\n")
         began = time.monotonic()
+        talk.raw(b"MAIL FROM:<bad@sender.test>\r\n" + 30 * b"RCPT TO:<b@example.com>\r\n" + b"RSET\r\n")
         assert [talk.reply()[:3] for _ in range(32)] == ["550"] + 30 * ["503"] + ["250"]
         assert 2.9 <= time.monotonic() - began < 60
 

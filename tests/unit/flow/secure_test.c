@@ -258,11 +258,11 @@ static const struct delay_case {
 } delay_cases[] = {
     { "alone, delivered", false, 60000, BY_DELIVERY },
     { "alone, refused by the next hop", false, 60000, BY_FAILURE },
-    { "alone, time is up", false, 20, BY_TIME },
+    { "alone, time is up", false, 300, BY_TIME },
     { "alone, the daemon stops", false, 60000, BY_STOP },
     { "no holder, delivered", true, 60000, BY_DELIVERY },
     { "no holder, refused by the next hop", true, 60000, BY_FAILURE },
-    { "no holder, time is up", true, 20, BY_TIME },
+    { "no holder, time is up", true, 300, BY_TIME },
     { "no holder, the daemon stops", true, 60000, BY_STOP },
 };
 
