@@ -262,3 +262,29 @@ def test_a_smart_host_that_is_ourselves(start, folder):
         error = process.wait_for("an error", lambda: next((r.get("last_error") for r in node.ask("queue")[0]), None))
         assert error.startswith("451 4.4.6") and "is this node itself" in error, error
         assert not came_by_us(node)
+
+
+def test_a_named_smart_host_that_is_ourselves(start, folder):
+    """Its address is known for an hour, and no attempt later on goes there either."""
+    port, inner = process.free_port(), process.free_port(US)
+    with unbound.Unbound(f"{folder}/unbound", [f"us.example. 3600 IN A {US}"]) as names:
+        node = start(relais.block("dns", None, servers=[names.server], timeout="2s") + relais.receive("In", f"127.0.0.1:{port}") +
+                     relais.receive("Us", f"{US}:{inner}") + relais.send("Out", smart_hosts=[f"[us.example]:{inner}"], retry=["1s"]), port)
+        send(node)
+        process.wait_for("three attempts", lambda: came_by_us(node) or next(
+            r for r in node.ask("queues")[0] if r["name"] == "Out").get("retries", 0) >= 3, 60)
+        assert not came_by_us(node)
+        waiting = node.ask("queue")[0]
+        assert len(waiting) == 1 and waiting[0]["last_error"].startswith("451 4.4.6"), waiting
+
+
+def test_our_address_as_a_literal_twice(start):
+    port, inner = process.free_port(), process.free_port(US)
+    node = start(relais.receive("In", f"127.0.0.1:{port}") + relais.receive("Us", f"{US}:{inner}") +
+                 relais.send("Out", mx=True, mx_port=inner, retry=["1h"]), port)
+    for _ in range(3):
+        with Talk(port) as talk:
+            assert talk.send(mails.PLAIN, sender="", recipients=[f"b@[{US}]"]).startswith("250 2.")
+        node.wait_empty()
+    assert len(re.findall("554 5.4.6 Mail for", node.log())) >= 3
+    assert not came_by_us(node)

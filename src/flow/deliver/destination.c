@@ -133,34 +133,54 @@ void host_end_asking(struct host *host)
     host->destination->opening_count -= host->is_query_counted;
 }
 
-/* The addresses are known. */
+/* The addresses are known, and none of them is ours. */
 static void open_host(struct host *host)
 {
-    enum send_tls level;
+    enum send_tls level = destination_tls(host->destination, host);
 
-    if (host->destination->is_forgotten)
-        return;
-    level = destination_tls(host->destination, host);
     if (level == SEND_TLS_DANE || level == SEND_TLS_DANE_ONLY)
         dane_connect(host);
     else
         delivery_open(host->destination, host, 0);
 }
 
-static bool is_ourselves(const struct host *host)
+static bool is_ours(const struct host *host, struct ip address)
 {
     struct deliver *deliver = host->destination->deliver;
     const struct settings *settings = host->destination->hop->setup->settings;
+    enum self self = self_at(settings, address, host->port);
 
+    return self == SELF_SURELY ||
+           (self == SELF_IF_LOCAL &&
+               own_addresses_have(&deliver->own_addresses, address, loop_now(deliver->loop)));
+}
+
+/* An address may become ours while it is known: it moves here, or a reload binds it. */
+static bool leads_to_us(const struct host *host)
+{
     for (unsigned i = 0; i < host->address_count; i++) {
-        enum self self = self_at(settings, host->addresses[i], host->port);
-        if (self == SELF_SURELY)
-            return true;
-        if (self == SELF_IF_LOCAL && own_addresses_have(&deliver->own_addresses,
-                                         host->addresses[i], loop_now(deliver->loop)))
+        if (is_ours(host, host->addresses[i]))
             return true;
     }
     return false;
+}
+
+/* Those that are not ours.  False: there are some, and the host is this node itself; of an MX a
+ * single address of ours says so (RFC 5321, 5.1). */
+static bool keep_addresses(struct host *host, const struct dns_result *result)
+{
+    bool has_ours = false;
+
+    host->address_count = 0;
+    for (unsigned i = 0; i < result->address_count; i++) {
+        if (is_ours(host, result->addresses[i]))
+            has_ours = true;
+        else if (host->address_count < HOST_ADDRESSES_MAX)
+            host->addresses[host->address_count++] = result->addresses[i];
+    }
+    if (has_ours && host->mx)
+        host->address_count = 0;
+    return host->address_count || !has_ours;
 }
 
 static void on_addresses(void *me, const struct dns_result *result)
@@ -171,16 +191,13 @@ static void on_addresses(void *me, const struct dns_result *result)
 
     host->query = NULL;
     host_end_asking(host);
-    host->expires.ms =
-        loop_now(destination->deliver->loop).ms + destination_ttl_ms(result->ttl_s);
-    host->address_count =
-        result->address_count < HOST_ADDRESSES_MAX ? result->address_count : HOST_ADDRESSES_MAX;
-    memcpy(host->addresses, result->addresses, host->address_count * sizeof *host->addresses);
-    host->is_secure = result->is_secure;
-    memcpy(host->dane.canonical, result->canonical, sizeof host->dane.canonical);
     if (destination->is_forgotten)
         return;
-    if (is_ourselves(host)) {
+    host->expires.ms =
+        loop_now(destination->deliver->loop).ms + destination_ttl_ms(result->ttl_s);
+    host->is_secure = result->is_secure;
+    memcpy(host->dane.canonical, result->canonical, sizeof host->dane.canonical);
+    if (!keep_addresses(host, result)) {
         lookup_found_us(host);
         return;
     }
@@ -195,16 +212,20 @@ static void on_addresses(void *me, const struct dns_result *result)
     destination_host_failed(host, error);
 }
 
+/* Whom DNS's answer finds to be ourselves is not connected to; so who has become that is asked
+ * about anew. */
 static void connect_host(struct destination *destination, struct host *host)
 {
     struct loop *loop = destination->deliver->loop;
 
     host->was_tried = true;
+    if (destination->is_forgotten)
+        return;
     if (host->is_unix) {
         delivery_open(destination, host, 0);
         return;
     }
-    if (host->address_count && loop_now(loop).ms < host->expires.ms) {
+    if (host->address_count && loop_now(loop).ms < host->expires.ms && !leads_to_us(host)) {
         open_host(host);
         return;
     }
@@ -381,7 +402,8 @@ void destination_attempt_failed(struct destination *destination, struct host *ho
         begin_round(destination);
         host->was_tried = true;
     }
-    if (!was_up && !host->is_unix && !host->is_gone && address_at + 1 < host->address_count) {
+    if (!was_up && !host->is_unix && !host->is_gone && address_at + 1 < host->address_count &&
+        !leads_to_us(host)) {
         snprintf(host->error, sizeof host->error, "%s", error);
         delivery_open(destination, host, address_at + 1); /* v6, then v4, at once (SM-8) */
         return;

@@ -25,11 +25,11 @@ struct dns_query {
     void *me;
 };
 
-static const char *find_record(const struct bench *bench, const char *name)
+static struct dns_record *find_record(struct bench *bench, const char *name)
 {
     for (size_t i = 0; i < bench->record_count; i++) {
         if (strcmp(bench->records[i].name, name) == 0)
-            return bench->records[i].says;
+            return &bench->records[i];
     }
     return NULL;
 }
@@ -48,6 +48,17 @@ static void read_hosts(const char *says, struct dns_result *result)
     }
 }
 
+static void read_addresses(const char *says, struct dns_result *result)
+{
+    char address[64];
+    int n;
+
+    while (sscanf(says, "%63s %n", address, &n) == 1) {
+        assert_true(ip_parse(bytes_text(address), &result->addresses[result->address_count++]));
+        says += n;
+    }
+}
+
 static void fill_result(const struct dns_query *query, struct dns_result *result)
 {
     result->ttl_s = 1;
@@ -59,8 +70,7 @@ static void fill_result(const struct dns_query *query, struct dns_result *result
     } else if (query->is_mx) {
         read_hosts(query->says, result);
     } else {
-        result->address_count = 1;
-        assert_true(ip_parse(bytes_text(query->says), &result->addresses[0]));
+        read_addresses(query->says, result);
     }
 }
 
@@ -77,8 +87,12 @@ static void on_time(struct timer *timer)
 
 static void answer_soon(struct dns_query *query)
 {
-    const char *says = find_record(query->dns->bench, query->name);
+    const struct dns_record *record = find_record(query->dns->bench, query->name);
+    const char *says = record ? record->says : NULL;
+    struct ip literal;
 
+    if (ip_parse(bytes_text(query->name), &literal))
+        says = query->name;
     query->is_known = says;
     snprintf(query->says, sizeof query->says, "%s", says ? says : "");
     if (strcmp(query->says, DNS_HOLDS) == 0)
@@ -91,7 +105,10 @@ static struct dns_query *ask(struct dns *dns, const char *name, bool is_mx,
     void (*on_answer)(void *me, const struct dns_result *result), void *me)
 {
     struct dns_query *query = mem_new(sizeof *query);
+    struct dns_record *record = find_record(dns->bench, name);
 
+    if (record)
+        record->asked_count++;
     query->dns = dns;
     snprintf(query->name, sizeof query->name, "%s", name);
     query->is_mx = is_mx;
@@ -186,6 +203,12 @@ unsigned bench_held(const struct bench *bench, const char *name)
         count += strcmp(query->name, name) == 0 && !timer_is_running(&query->answer);
     }
     return count;
+}
+
+unsigned bench_asked(struct bench *bench, const char *name)
+{
+    const struct dns_record *record = find_record(bench, name);
+    return record ? record->asked_count : 0;
 }
 
 /* --- Hosts ------------------------------------------------------------------------------- */
@@ -412,7 +435,26 @@ static void bind_us(struct settings *settings, const char *us, uint16_t port)
     assert_true(ip_parse(bytes_text(us), &connector->bindings[0].ip));
 }
 
-void bench_open(struct bench *bench, const char *us)
+/* "a.example [b.example]": a name without brackets stands for the hosts of its MX records. */
+static void set_smart_hosts(struct send_connector *connector, const char *hosts, uint16_t port)
+{
+    size_t count = 0;
+    char word[64];
+    int n;
+
+    free(connector->hosts[0].host);
+    for (; sscanf(hosts, "%63s %n", word, &n) == 1; hosts += n) {
+        bool uses_mx = word[0] != '[';
+        connector->hosts = mem_grow(connector->hosts, (count + 1) * sizeof *connector->hosts);
+        word[strcspn(word, "]")] = 0;
+        connector->hosts[count++] = (struct smart_host){
+            .host = mem_text(word + !uses_mx), .port = port, .uses_mx = uses_mx
+        };
+    }
+    connector->host_count = count;
+}
+
+void bench_open_to(struct bench *bench, const char *us, const char *hosts)
 {
     struct settings *settings = world_settings();
     struct send_connector *connector = world_connector(settings, "out", "*", 1);
@@ -420,11 +462,20 @@ void bench_open(struct bench *bench, const char *us)
     memset(bench, 0, sizeof *bench);
     bench->port = choose_port(us);
     bind_us(settings, us, bench->port);
-    connector->delivery = DELIVERY_MX;
-    connector->mx_port = bench->port;
+    if (hosts) {
+        set_smart_hosts(connector, hosts, bench->port);
+    } else {
+        connector->delivery = DELIVERY_MX;
+        connector->mx_port = bench->port;
+    }
     connector->messages_per_connection = 1;
     world_init(&bench->world, settings);
     join_deliver(bench);
+}
+
+void bench_open(struct bench *bench, const char *us)
+{
+    bench_open_to(bench, us, NULL);
 }
 
 static bool is_unconnected(void *me)
@@ -447,7 +498,7 @@ void bench_done(struct bench *bench)
 }
 
 struct look {
-    const char *name, *state;
+    const char *name, *state, *error;
 };
 
 static void look_at(void *me, const struct host_view *view)
@@ -455,13 +506,21 @@ static void look_at(void *me, const struct host_view *view)
     struct look *look = me;
 
     if (strcmp(view->name, look->name) == 0)
-        look->state = view->state;
+        *look = (struct look){ look->name, view->state, view->error };
 }
 
 const char *bench_state(struct bench *bench, const char *hop, const char *name)
 {
-    struct look look = { name, "" };
+    struct look look = { name, "", "" };
 
     deliver_each_host(world_hop(&bench->world, hop), look_at, &look);
     return look.state;
+}
+
+const char *bench_error(struct bench *bench, const char *hop, const char *name)
+{
+    struct look look = { name, "", "" };
+
+    deliver_each_host(world_hop(&bench->world, hop), look_at, &look);
+    return look.error;
 }

@@ -14,7 +14,8 @@ enum { RECORDS_MAX = 256, RECORD_BYTES = 160, HOSTS_MAX = 256 };
 #define DNS_HOLDS "?"
 struct dns_record {
     char name[64];
-    char says[RECORD_BYTES]; /* "127.61.0.1", or "10 a.example 20 b.example" */
+    char says[RECORD_BYTES]; /* "127.61.0.1 127.61.0.2", or "10 a.example 20 b.example" */
+    unsigned asked_count;
 };
 
 struct bench;
@@ -42,12 +43,16 @@ struct bench {
 /* With one connector, "out", by MX at PORT, and short waits; one message for each connection.  The
  * node itself is bound to US at that port. */
 void bench_open(struct bench *bench, const char *us);
+/* The same with "out" to these smart hosts: "a.example [b.example]", the first one by its MX. */
+void bench_open_to(struct bench *bench, const char *us, const char *hosts);
 void bench_done(struct bench *bench);
 
 /* The answer to who asks from now on, or waits for one already. */
 void bench_say(struct bench *bench, const char *name, const char *says);
 /* How many wait for an answer about NAME. */
 unsigned bench_held(const struct bench *bench, const char *name);
+/* How often it was asked about since it was said first. */
+unsigned bench_asked(struct bench *bench, const char *name);
 
 /* One more host.  It refuses connections until it listens. */
 struct smtp_host *bench_host(struct bench *bench, const char *ip);
@@ -56,5 +61,7 @@ void smtp_host_refuse(struct smtp_host *host); /* and its sessions are lost */
 
 /* "up", "down", "slow" or "unknown", of the host of that name behind HOP; "": there is none. */
 const char *bench_state(struct bench *bench, const char *hop, const char *name);
+/* What is said of it; valid until deliver's next step. */
+const char *bench_error(struct bench *bench, const char *hop, const char *name);
 
 #endif

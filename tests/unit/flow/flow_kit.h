@@ -23,6 +23,8 @@ struct world {
     struct message *latest; /* the last that came to the queue */
     unsigned message_count, want_count, probe_count, expire_count, delay_count, idle_count,
         forgotten_count;
+    struct mid awaited; /* the latest that was sent */
+    unsigned awaited_count;
     const struct message *fenced; /* may not be started */
     unsigned ask_count;
     bool holds_expiry;
@@ -54,7 +56,7 @@ struct world_mail {
 /* It as a message that is not stored yet. */
 struct message *world_message(
     struct world *world, const struct world_mail *mail, struct mid mid);
-/* Secures it, routes it and waits until it is queued. */
+/* Secures it, routes it and waits until it was queued.  NULL: it has gone already. */
 struct message *world_send(struct world *world, const struct world_mail *mail);
 
 struct hop *world_hop(struct world *world, const char *name);
