@@ -37,7 +37,11 @@ def test_interrupted_it_cleans_up(folder):
             break
     started = process.children(demo.pid)
     demo.send_signal(signal.SIGINT)
-    demo.communicate(timeout=60 * process.SLOWER)
+    try:
+        demo.communicate(timeout=60 * process.SLOWER)
+    finally:
+        for pid in process.children(demo.pid) if demo.poll() is None else []:
+            os.kill(pid, signal.SIGKILL)
     assert demo.returncode == 130 and len(started) >= 4
     assert os.listdir(folder) == []
     assert not any(os.path.exists(f"/proc/{pid}") for pid in started)
