@@ -138,6 +138,7 @@ static void open_host(struct host *host)
 {
     enum send_tls level = destination_tls(host->destination, host);
 
+    lookup_found_other(host);
     if (level == SEND_TLS_DANE || level == SEND_TLS_DANE_ONLY)
         dane_connect(host);
     else

@@ -58,6 +58,7 @@ struct mx_name {
     struct dns_query *query;
     bool is_awaited; /* mail waits for the answer: it counts among the openings */
     bool has_failed; /* it gives no hosts, or only those of before: ERROR */
+    bool is_us;      /* it has failed, for we are at their head: until one is somebody else */
     bool is_secure;  /* DNSSEC vouches for the answer */
     struct moment expires;
     char error[HOST_ERROR_BYTES];
@@ -238,6 +239,8 @@ void lookup_drop_gone(struct destination *destination);
 bool lookup_has_hosts(const struct mx_name *mx);
 /* HOST, whose addresses are known now, is this node itself: neither it nor, by MX, who comes behind it gets mail. */
 void lookup_found_us(struct host *host);
+/* HOST, whose addresses are known now, is somebody else. */
+void lookup_found_other(struct host *host);
 
 /* --- pacing.c ---------------------------------------------------------------------------- */
 

@@ -251,7 +251,7 @@ static void say_found(struct mx_name *mx)
         report(REPORT_HOST_UP, R_CHARS("queue", hop->name), R_CHARS("host", mx->name));
         connectivity_remark(hop, mx->name, "");
     }
-    mx->has_failed = false;
+    mx->has_failed = mx->is_us = false;
     mx->error[0] = 0;
 }
 
@@ -274,6 +274,8 @@ static void keep_host(struct mx_name *mx, const char *name, uint32_t preference)
     }
     host = host_new(destination, name, mx->port, &place);
     host->mx = mx;
+    if (mx->is_us) /* as far as we know */
+        snprintf(host->error, sizeof host->error, "%s", mx->error);
 }
 
 /* What a smart host's records call us is somebody else's, on a port that is not ours. */
@@ -345,7 +347,8 @@ static struct verdict take_answer(struct mx_name *mx, const struct dns_result *r
     else /* it is the host itself: RFC 5321, 5.1; if no address has it either, that is said then */
         keep_host(mx, mx->name, 0);
     if (refusal.code == 0) {
-        say_found(mx);
+        if (!mx->is_us) /* else that is to be seen by the addresses */
+            say_found(mx);
         return refusal;
     }
     snprintf(error, sizeof error, "451 4.4.4 %s", refusal.text);
@@ -429,8 +432,10 @@ void lookup_found_us(struct host *host)
     end_deliveries(destination);
     lookup_drop_gone(destination);
     is_at_end = !mx || !lookup_has_hosts(mx);
-    if (is_at_end && !is_final(destination))
+    if (is_at_end && !is_final(destination)) {
         say_failed(mx, error);
+        mx->is_us = true;
+    }
     if (is_at_end && is_final(destination))
         fail_hop(destination, &refusal);
     else if (!is_probe || was_awaited)
@@ -439,6 +444,12 @@ void lookup_found_us(struct host *host)
         deliver_want(destination->deliver, destination->hop);
     destination->users--;
     destination_free_if_done(destination);
+}
+
+void lookup_found_other(struct host *host)
+{
+    if (host->mx && host->mx->is_us)
+        say_found(host->mx);
 }
 
 /* --- Questions --------------------------------------------------------------------------- */

@@ -2,6 +2,10 @@
  * tried again here is so within milliseconds. */
 #include "deliver_kit.h"
 
+#include "report/report.h"
+
+#include <stdio.h>
+
 #define US "127.65.0.9"
 #define OTHER "127.65.0.1"
 #define DEAD "127.65.0.2"
@@ -10,7 +14,7 @@ enum { SOME = 4 };
 
 struct wait {
     struct bench *bench;
-    const char *name, *state;
+    const char *name;
     unsigned count;
 };
 
@@ -34,6 +38,12 @@ static bool were_asked(void *me)
     const struct wait *wait = me;
     return bench_asked(wait->bench, wait->name) >= wait->count ||
            wait->bench->hosts[0].connection_count;
+}
+
+static bool is_held(void *me)
+{
+    const struct wait *wait = me;
+    return bench_held(wait->bench, wait->name) > 0;
 }
 
 static bool is_connected(void *me)
@@ -64,6 +74,11 @@ static void until_asked(struct bench *bench, const char *name, unsigned count)
 {
     world_until(&bench->world, were_asked,
         &(struct wait){ .bench = bench, .name = name, .count = count });
+}
+
+static void until_held(struct bench *bench, const char *name)
+{
+    world_until(&bench->world, is_held, &(struct wait){ .bench = bench, .name = name });
 }
 
 static struct smtp_host *add_host(struct bench *bench, const char *ip)
@@ -233,6 +248,64 @@ static void test_a_further_address_that_becomes_ours(void **state)
     bench_done(&bench);
 }
 
+static void begin_log(const struct bench *bench, char path[128])
+{
+    struct report_settings settings = { .target = 0, .connectivity_file = path };
+    char why[256];
+
+    snprintf(path, 128, "%s/connectivity", bench->world.folder);
+    assert_int_equal(report_init(&settings, why), OK);
+}
+
+static unsigned count_lines(const char *path, const char *about)
+{
+    FILE *file = fopen(path, "re");
+    unsigned count = 0;
+    char line[1024];
+
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        count += strstr(line, about) != NULL;
+    fclose(file);
+    return count;
+}
+
+/* A smart host by its MX is told to be us once, while its records are read again, and to be
+ * somebody else when its addresses are. */
+static void test_by_mx_told_once(void **state)
+{
+    struct bench bench;
+    struct smtp_host *us, *other;
+    char path[128];
+
+    (void)state;
+    bench_open_to(&bench, US, "pool.example lost.example");
+    begin_log(&bench, path);
+    us = add_host(&bench, US);
+    other = add_host(&bench, OTHER);
+    bench_say(&bench, "pool.example", "10 us.example");
+    bench_say(&bench, "us.example", US);
+    bench_say(
+        &bench, "lost.example", ""); /* there are no hosts: they are asked about each time */
+    send_mail(&bench, "a@d.example");
+    until_attempted(&bench, SOME);
+    assert_true(is_told_of_us(&bench, "pool.example"));
+    bench_say(&bench, "us.example", DNS_HOLDS);
+    until_held(&bench, "us.example");
+    assert_true(is_told_of_us(&bench, "us.example"));
+    assert_true(bench_asked(&bench, "pool.example") >= SOME);
+    assert_int_equal(count_lines(path, "pool.example does not answer: 451 4.4.6"), 1);
+    assert_int_equal(count_lines(path, "pool.example answers again"), 0);
+    bench_say(&bench, "us.example", OTHER);
+    until_settled(&bench, 1);
+    assert_int_equal(count_lines(path, "pool.example answers again"), 1);
+    assert_string_equal(bench_state(&bench, "out", "pool.example"), "");
+    assert_int_equal(us->connection_count, 0);
+    assert_int_equal(other->mail_count, 1);
+    report_done();
+    bench_done(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_one_address_of_several),
         cmocka_unit_test(test_an_address_that_becomes_ours),
         cmocka_unit_test(test_a_further_address_that_becomes_ours),
+        cmocka_unit_test(test_by_mx_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
