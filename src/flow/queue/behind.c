@@ -3,7 +3,8 @@
  * Was that about all, about one sender, or about one recipient?  Only others can tell
  * (policy/blame.h), so a few of other senders to other recipients go first: it is known soon, and
  * nobody waits behind a sender who has had his share of the hour.  They need not stand next:
- * thousands of his messages may, and those of others come in behind these. */
+ * thousands of his messages may, and those of others come in behind these.  Those that were not
+ * tried yet are better: a few that were told so, too, would go before one another for ever. */
 #include "flow/queue/internal.h"
 
 enum { OTHERS = 2, NEAR = 1000 };
@@ -31,29 +32,43 @@ static struct kin kin_of(const struct item *item)
     return kin;
 }
 
-static bool is_kin(struct list *node, const struct kin *kin)
-{
-    struct kin other = kin_of(container_of(node, struct item, in_hop));
-
-    return bytes_equal_nocase(other.sender, kin->sender) ||
-           bytes_equal_nocase(other.recipient, kin->recipient);
-}
-
 static void move_before(struct list *at, struct list *node)
 {
     list_remove(node);
     list_insert_before(at, node);
 }
 
+/* Who may pass, the best first. */
+enum wanted {
+    WANT_NEW_OTHERS, /* not tried yet, of another sender to another recipient */
+    WANT_OTHERS,
+    WANT_NEW, /* not tried yet, of another sender or to another recipient */
+    WANT_END,
+};
+
 struct search {
     struct list *at; /* what lets others pass */
     struct kin kin;
+    enum wanted wanted;
     unsigned found;
 };
 
+static bool is_wanted(const struct search *search, const struct item *item)
+{
+    bool is_his, is_to_him;
+    struct kin other;
+
+    if (search->wanted != WANT_OTHERS && item->attempt_count)
+        return false;
+    other = kin_of(item);
+    is_his = bytes_equal_nocase(other.sender, search->kin.sender);
+    is_to_him = bytes_equal_nocase(other.recipient, search->kin.recipient);
+    return search->wanted == WANT_NEW ? !is_his || !is_to_him : !is_his && !is_to_him;
+}
+
 static void look_at(struct search *search, struct list *node)
 {
-    if (is_kin(node, &search->kin))
+    if (!is_wanted(search, container_of(node, struct item, in_hop)))
         return;
     move_before(search->at, node);
     search->found++;
@@ -78,6 +93,17 @@ static void move_others(struct search *search, struct list *ready, struct list *
     }
 }
 
+/* Of its priority, else some that would wait for all of this priority. */
+static void move_wanted(struct search *search, struct item *item)
+{
+    struct list *all = item->hop->ready;
+    unsigned priority = item_message(item)->priority;
+
+    move_others(search, &all[priority], item->in_hop.next);
+    for (unsigned i = priority + 1; i < PRIORITY_COUNT && !search->found; i++)
+        move_others(search, &all[i], all[i].next);
+}
+
 void queue_let_others_pass(struct item *item)
 {
     struct list *all = item->hop->ready;
@@ -87,10 +113,8 @@ void queue_let_others_pass(struct item *item)
     if (item->state != ITEM_READY)
         return; /* suspended meanwhile */
     search.kin = kin_of(item);
-    move_others(&search, &all[priority], item->in_hop.next);
-    /* Else some that would wait for all of this priority. */
-    for (unsigned i = priority + 1; i < PRIORITY_COUNT && !search.found; i++)
-        move_others(&search, &all[i], all[i].next);
+    for (; search.wanted < WANT_END && !search.found; search.wanted++)
+        move_wanted(&search, item);
     if (search.found)
         return;
     for (int i = 0; i < OTHERS && item->in_hop.next != &all[priority]; i++)

@@ -47,6 +47,7 @@ static void test_others_pass(void **state)
 {
     static const struct {
         const char *name, *come, *leave;
+        int told; /* so often the first one, 0: once */
     } cases[] = {
         { "two others, and it is its turn again", "a1 b2 c3 d4", "b2 c3 a1 d4" },
         { "not of its sender", "a1 a2 b3 a4 c5 d6", "b3 c5 a1 a2 a4 d6" },
@@ -55,6 +56,9 @@ static void test_others_pass(void **state)
         { "there are none: the next", "a1 a2 a3 a4", "a2 a3 a1 a4" },
         { "the last two", "a1 a2", "a2 a1" },
         { "alone", "a1", "a1" },
+        { "those who were told do not pass for ever", "a1 b2 c3 d4", "d4 c3 b2 a1", 3 },
+        { "nor those of one sender", "a1 a2 a3 a4", "a4 a3 a2 a1", 3 },
+        { "unless all were", "a1 b2", "b2 a1", 3 },
     };
 
     (void)state;
@@ -67,7 +71,8 @@ static void test_others_pass(void **state)
         for (const char *c = cases[i].come; *c; c += c[2] ? 3 : 2)
             send(&world, c);
         hop = world_hop(&world, "out");
-        world_deliver(&world, hop, "s");
+        for (int told = 0; told == 0 || told < cases[i].told; told++)
+            world_deliver(&world, hop, "s");
         drain(&world, hop, left);
         if (strcmp(left, cases[i].leave) != 0)
             fail_msg("%s: %s", cases[i].name, left);
