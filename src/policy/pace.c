@@ -184,7 +184,7 @@ bool pace_slow_down(
         open = 1;
     if (now_ms < pace->hold_ms)
         return false; /* it was told before the pause began */
-    if (sign == PACE_SIGN_RATE || open == 1)
+    if (sign == PACE_SIGN_RATE || open == 1 || pace->pauses)
         pace_pause(pace, now_ms); /* nobody else's connection goes on: it must be left alone */
     if (is_same)
         return false;
@@ -223,7 +223,7 @@ static bool is_whole(const struct pace *pace)
            (!pace->per_minute_max || pace->per_minute_max >= pace->per_minute_first);
 }
 
-void pace_forgive(struct pace *pace)
+static void forget(struct pace *pace)
 {
     *pace = (struct pace){ .count_from_ms = pace->count_from_ms,
         .count = pace->count,
@@ -246,8 +246,37 @@ bool pace_step(struct pace *pace, int64_t now_ms)
         pace->whole_ms = now_ms;
     if (quiet < FORGET_MS && (!pace->whole_ms || now_ms - pace->whole_ms < WHOLE_MS))
         return false;
-    pace_forgive(pace);
+    forget(pace);
     return true;
+}
+
+/* Twice as much and one, for half of an odd number was less. */
+static void take_back_connections(struct pace *pace)
+{
+    pace->connections_max = 2 * pace->connections_max + 1;
+    if (pace->connections_max >= pace->connections_first)
+        pace->connections_max = pace->connections_first = 0;
+}
+
+static void take_back_rate(struct pace *pace)
+{
+    pace->per_minute_max = 2 * pace->per_minute_max + 1;
+    pace->per_minute_bad = 2 * pace->per_minute_bad + 1;
+    if (pace->per_minute_bad > pace->per_minute_first)
+        pace->per_minute_bad = pace->per_minute_first;
+    if (pace->per_minute_max >= pace->per_minute_first)
+        pace->per_minute_max = pace->per_minute_bad = pace->per_minute_first = 0;
+    pace->clock.next_us = 0;
+}
+
+void pace_take_back(struct pace *pace, enum pace_sign sign)
+{
+    if (sign == PACE_SIGN_RATE && pace->per_minute_max)
+        take_back_rate(pace);
+    if (sign == PACE_SIGN_CONNECTIONS && pace->connections_max)
+        take_back_connections(pace);
+    if (!pace_is_slow(pace))
+        forget(pace);
 }
 
 /* --- Now --------------------------------------------------------------------------------- */

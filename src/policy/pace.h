@@ -62,8 +62,8 @@ bool pace_slow_down(
 /* It says so again and nothing else is new: nothing goes for a while, twice as long each time. */
 void pace_pause(struct pace *pace, int64_t now_ms);
 
-/* It did not mean us all: as fast as before the first sign. */
-void pace_forgive(struct pace *pace);
+/* One SIGN for which it got less did not mean us all: it has that again. */
+void pace_take_back(struct pace *pace, enum pace_sign sign);
 
 /* The host has accepted a message. */
 void pace_accepted(struct pace *pace, int64_t now_ms);

@@ -5,9 +5,9 @@
 
 #include "flow/deliver/deliver.h"
 #include "os/conn.h"
-#include "policy/blame.h"
 #include "policy/host_choice.h"
 #include "policy/pace.h"
+#include "policy/slow_down.h"
 #include "proto/smtp/client.h"
 #include "report/report.h"
 

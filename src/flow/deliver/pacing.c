@@ -122,14 +122,15 @@ static void keep_words(struct host_pace *pace, const struct smtp_reply *reply)
     snprintf(pace->why, sizeof pace->why, "%s", text);
 }
 
-/* All that made it slow was about one sender or recipient. */
-static void forgive(struct host *host)
+/* What made it slow was about one sender or recipient. */
+static void give_more(struct host *host, bool is_recovered)
 {
     struct destination *destination = host->destination;
 
-    pace_forgive(&host->pace->pace);
-    timer_stop(&host->pace->step);
-    say_recovered(host->pace);
+    if (is_recovered) {
+        timer_stop(&host->pace->step);
+        say_recovered(host->pace);
+    }
     if (!destination->is_forgotten)
         deliver_want(destination->deliver, destination->hop);
 }
@@ -138,25 +139,17 @@ bool host_slow_down(struct host *host, enum pace_sign sign, const struct smtp_re
     const struct blame_who *who, bool is_at_once)
 {
     struct host_pace *pace = host->pace;
-    struct deliver *deliver = pace->deliver;
-    int64_t now = loop_now(deliver->loop).ms;
+    int64_t now = loop_now(pace->deliver->loop).ms;
     bool was_slow = pace_is_slow(&pace->pace);
+    struct slow_down did =
+        slow_down(&pace->pace, &pace->blame, sign, who, pace->open_count, is_at_once, now);
 
-    switch (blame_sign(&pace->blame, who, was_slow, now)) {
-    case BLAME_ONE_ONLY:
-        forgive(host);
+    if (did.gets_more)
+        give_more(host, did.is_recovered);
+    if (did.is_one)
         return false;
-    case BLAME_ONE:
-        return false;
-    case BLAME_AGAIN:
-        keep_words(pace, reply);
-        pace_pause(&pace->pace, now);
-        return true;
-    case BLAME_ALL:
-        break;
-    }
     keep_words(pace, reply);
-    if (!pace_slow_down(&pace->pace, sign, pace->open_count, is_at_once, now))
+    if (!did.gets_less)
         return true;
     if (!was_slow)
         timer_start(&pace->step, PACE_STEP_MS);

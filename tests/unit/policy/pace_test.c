@@ -168,19 +168,29 @@ static void test_pauses_alone(void **state)
     assert_int_equal(pace.per_minute_max, 30);
 }
 
-/* It did not mean us: nothing of the sign is left but what was counted. */
-static void test_forgiven(void **state)
+/* They did not mean us: nothing of the signs is left but what was counted. */
+static void test_taken_back(void **state)
 {
     struct pace pace = { 0 };
 
     (void)state;
-    for (int i = 0; i < 100; i++)
-        pace_accepted(&pace, START - 100 + i);
-    pace_slow_down(&pace, PACE_SIGN_RATE, 1, false, START);
-    pace_forgive(&pace);
+    for (int i = 0; i < 99; i++)
+        pace_accepted(&pace, START - 99 + i);
+    pace_slow_down(&pace, PACE_SIGN_RATE, 4, false, START);
+    pace_slow_down(&pace, PACE_SIGN_RATE, 4, false, START + SECOND);
+    pace_slow_down(&pace, PACE_SIGN_CONNECTIONS, 4, false, START + 5 * SECOND);
+    assert_int_equal(pace.per_minute_max, 1485);
+    assert_int_equal(pace.connections_max, 2);
+    pace_take_back(&pace, PACE_SIGN_RATE);
+    assert_int_equal(pace.per_minute_max, 2971);
+    pace_take_back(&pace, PACE_SIGN_RATE);
+    assert_int_equal(pace.per_minute_max, 0);
+    pace_take_back(&pace, PACE_SIGN_RATE); /* no more than that */
+    assert_true(pace_is_slow(&pace));
+    pace_take_back(&pace, PACE_SIGN_CONNECTIONS);
     assert_false(pace_is_slow(&pace));
-    assert_int_equal(pace_wait_ms(&pace, START), 0);
-    assert_int_equal(pace_measured(&pace, START), 6000);
+    assert_int_equal(pace_wait_ms(&pace, START + 5 * SECOND), 0);
+    assert_int_equal(pace_measured(&pace, START), 5940);
 }
 
 /* A host that takes PER_MINUTE in each minute of its clock: what of it is used, how often it
@@ -280,7 +290,7 @@ int main(void)
         cmocka_unit_test(test_the_last_connection_always_pauses),
         cmocka_unit_test(test_pauses_double),
         cmocka_unit_test(test_pauses_alone),
-        cmocka_unit_test(test_forgiven),
+        cmocka_unit_test(test_taken_back),
         cmocka_unit_test(test_follows_a_host),
         cmocka_unit_test(test_recovers),
         cmocka_unit_test(test_an_hour_without_a_sign_is_enough),
