@@ -87,9 +87,9 @@ def test_twenty_who_have_had_theirs_hold_nobody(start, stage, limited):
     with Choosy(stage, limited[:4]) as target:
         node, port = relay(start, target, message_retry="1h")
         for n in range(rounds * many):
-            one = limited.format(n % many)
-            send(port, 2, sender=f"u{n}@sender.test", recipient=f"r{n}@example.com")
-            send(port, 1, **{"sender" if stage == "mail" else "recipient": one})
+            who = {"sender": f"u{n}@sender.test", "recipient": f"r{n}@example.com"}
+            send(port, 2, **who)
+            send(port, 1, **who | {"sender" if stage == "mail" else "recipient": limited.format(n % many)})
         process.wait_for("all others", lambda: len(target.mails) == 2 * rounds * many, 60)
         process.wait_for("theirs to be deferred", lambda: node.ask("queues")[0][0].get("deferred") == rounds * many, 60)
         assert hosts(node)[target.port]["state"] == "up", hosts(node)
