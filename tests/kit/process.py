@@ -48,9 +48,7 @@ PORT_CURSOR = os.path.join(tempfile.gettempdir(), f"relais-test-port.{os.getuid(
 
 def wait_minute(seconds=10):
     """Rates are counted by the minutes of this clock: what takes so long does not cross the end of one."""
-    left = 60 - time.monotonic() % 60
-    if left < seconds:
-        time.sleep(left + 0.05)
+    wait_for("the next minute", lambda: time.monotonic() % 60 < 60 - seconds, 2 * seconds)
 
 
 def free_port(host="127.0.0.1"):
