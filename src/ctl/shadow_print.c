@@ -68,7 +68,6 @@ static void print_node(struct print_table *table, const struct ctl_object *node)
 static void print_link_error(const struct ctl_object *status, size_t at)
 {
     struct ctl_object *node = ctl_list_object(status, "nodes", at);
-
     const char *why = node ? ctl_text(node, "link_error") : NULL;
 
     if (why)

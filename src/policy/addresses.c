@@ -136,25 +136,15 @@ static bool counts_here(const void *me, size_t number)
 static const struct sender_rewrite *find_rewrite(const struct settings *settings,
     const struct receive_connector *connector, const struct address *sender)
 {
+    struct rewrite_search search = { settings, connector };
     struct pattern_subject subject;
+    size_t at;
 
     if (settings->rewrite_count == 0 || sender->text.n == 0)
         return NULL; /* a notification has nobody to be called differently */
     pattern_subject_init(&subject, sender);
-    if (settings->rewrite_patterns.index) {
-        struct rewrite_search search = { settings, connector };
-        size_t at = pattern_index_find(settings->rewrite_patterns.index,
-            settings->rewrite_patterns.list, &subject, counts_here, &search);
-
-        return at == SIZE_MAX ? NULL : &settings->rewrites[at];
-    }
-    for (size_t i = 0; i < settings->rewrite_count; i++) {
-        const struct sender_rewrite *rewrite = &settings->rewrites[i];
-
-        if (is_for(rewrite, connector) && pattern_fits(rewrite->pattern, &subject))
-            return rewrite;
-    }
-    return NULL;
+    at = patterns_find_at(&settings->rewrite_patterns, &subject, counts_here, &search);
+    return at == SIZE_MAX ? NULL : &settings->rewrites[at];
 }
 
 char *sender_rewritten(const struct settings *settings,

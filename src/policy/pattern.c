@@ -144,16 +144,22 @@ bool pattern_fits(const char *pattern, const struct pattern_subject *subject)
     return domain_fit(pattern + at + 1, subject->domain) > 0;
 }
 
+size_t patterns_find_at(const struct address_patterns *patterns,
+    const struct pattern_subject *subject, pattern_counts *counts, const void *me)
+{
+    if (patterns->index)
+        return pattern_index_find(patterns->index, patterns->list, subject, counts, me);
+    for (size_t i = 0; i < patterns->count; i++) {
+        if ((!counts || counts(me, i)) && pattern_fits(patterns->list[i], subject))
+            return i;
+    }
+    return SIZE_MAX;
+}
+
 const char *patterns_find(
     const struct address_patterns *patterns, const struct pattern_subject *subject)
 {
-    if (patterns->index) {
-        size_t at = pattern_index_find(patterns->index, patterns->list, subject, NULL, NULL);
-        return at == SIZE_MAX ? NULL : patterns->list[at];
-    }
-    for (size_t i = 0; i < patterns->count; i++) {
-        if (pattern_fits(patterns->list[i], subject))
-            return patterns->list[i];
-    }
-    return NULL;
+    size_t at = patterns_find_at(patterns, subject, NULL, NULL);
+
+    return at == SIZE_MAX ? NULL : patterns->list[at];
 }

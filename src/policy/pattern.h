@@ -45,7 +45,10 @@ typedef bool pattern_counts(const void *me, size_t number);
 size_t pattern_index_find(const struct pattern_index *index, char *const *list,
     const struct pattern_subject *subject, pattern_counts *counts, const void *me);
 
-/* The first of PATTERNS that fits; NULL: none.  An empty list costs nothing. */
+/* The same of PATTERNS, indexed or not.  An empty list costs nothing. */
+size_t patterns_find_at(const struct address_patterns *patterns,
+    const struct pattern_subject *subject, pattern_counts *counts, const void *me);
+/* The first of PATTERNS that fits; NULL: none. */
 const char *patterns_find(
     const struct address_patterns *patterns, const struct pattern_subject *subject);
 

@@ -289,8 +289,8 @@ static void index_rewrites(struct settings *settings)
 {
     struct address_patterns *patterns = &settings->rewrite_patterns;
 
-    if (settings->rewrite_count < DOMAIN_INDEX_MIN)
-        return; /* as quickly looked at */
+    if (settings->rewrite_count == 0)
+        return;
     patterns->list = mem_new(settings->rewrite_count * sizeof *patterns->list);
     patterns->count = settings->rewrite_count;
     for (size_t i = 0; i < patterns->count; i++)
