@@ -232,7 +232,7 @@ def test_no_mail_waits_long_for_a_silent_host(start):
 
 def test_queued_mail_follows_within_a_second(start):
     """5,000 messages in the Unreachable queue and in that of a dead host; both get a new way."""
-    port, count = process.free_port(), 5000
+    port, count, took = process.free_port(), 5000, []
     receive = relais.receive("In", f"127.0.0.1:{port}")
     dead = with_hosts("Out", host(process.free_port()), spaces=["a.test"], retry=["1h"])
     with sink.Sink(host=HERE) as target:
@@ -244,14 +244,16 @@ def test_queued_mail_follows_within_a_second(start):
             thread.join()
         node.wait_log("hop_down")
         assert node.queued() == count
-        new = with_hosts("New", host(target.port), spaces=["*"], retry=["1h"])
-        node.configure(receive + new)
-        began = time.monotonic()
-        node.tool("reload")
-        reloaded = time.monotonic()
-        process.wait_for("the new way of all", lambda: _all_at(node, "New"), 20)
-        print(f"reload {1000 * (reloaded - began):.0f} ms, all moved after {1000 * (time.monotonic() - began):.0f} ms")
-        assert time.monotonic() - began < 3 * process.SLOWER  # a hundredth of that on a quiet machine
+        for name in ("Dead", "Dying", "New"):  # who else is on the machine may hold it up, but hardly three times
+            at = target.port if name == "New" else process.free_port()
+            node.configure(receive + with_hosts(name, host(at), spaces=["*"], retry=["1h"]))
+            began = time.monotonic()
+            node.tool("reload")
+            reloaded = time.monotonic()
+            process.wait_for("the new way of all", lambda: _all_at(node, name), 20)
+            took.append(time.monotonic() - began)
+            print(f"reload {1000 * (reloaded - began):.0f} ms, all moved after {1000 * took[-1]:.0f} ms")
+        assert min(took) < 1 * process.SLOWER, took
         process.wait_for("the mails", lambda: len(target.mails) == count, 60)
         node.wait_empty()
         assert collections.Counter(m.recipients[0] for m in target.mails) == {"b@a.test": 2500, "b@b.test": 2500}
